@@ -1,0 +1,99 @@
+"""Access: permissions, the roles that hold them, and the actor every command and query is done by."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """One thing somebody may do. Commands, queries, moves and routes name one each."""
+
+    PATIENT_VIEW = "patient.view"
+    PATIENT_REGISTER = "patient.register"
+    DIRECTORY_VIEW = "directory.view"
+    CLINIC_MANAGE = "clinic.manage"
+    PROVIDER_MANAGE = "provider.manage"
+    EPISODE_VIEW = "episode.view"
+    EPISODE_OPEN = "episode.open"
+    EPISODE_CANCEL = "episode.cancel"
+    EPISODE_CLOSE = "episode.close"
+    APPOINTMENT_VIEW = "appointment.view"
+    APPOINTMENT_BOOK = "appointment.book"
+    APPOINTMENT_MOVE = "appointment.move"
+    SLOT_VIEW = "slot.view"
+    SLOT_MANAGE = "slot.manage"
+    SLOT_MANAGE_OWN = "slot.manage_own"
+    PRESCRIPTION_VIEW = "prescription.view"
+    PRESCRIPTION_READ = "prescription.read"
+    PRESCRIPTION_WRITE = "prescription.write"
+    REFERRAL_VIEW = "referral.view"
+    REFERRAL_READ = "referral.read"
+    REFERRAL_WRITE = "referral.write"
+    PORTAL_READ = "portal.read"
+    OUTBOX_MANAGE = "outbox.manage"
+    USER_MANAGE = "user.manage"
+    AUDIT_VIEW = "audit.view"
+    HISTORY_IMPORT = "history.import"
+
+
+class Role(StrEnum):
+    """What a person is in the clinic (design §8). A system actor has no role, only permissions."""
+
+    FRONT_DESK = "front_desk"
+    CLINICIAN = "clinician"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+
+
+P = Permission
+
+_EVERYBODY_IN_CARE = frozenset({
+    P.PATIENT_VIEW, P.PATIENT_REGISTER, P.DIRECTORY_VIEW, P.EPISODE_VIEW, P.EPISODE_OPEN, P.EPISODE_CANCEL,
+    P.APPOINTMENT_VIEW, P.APPOINTMENT_BOOK, P.APPOINTMENT_MOVE, P.SLOT_VIEW,
+})  # fmt: skip
+
+# VIEW shows that a prescription or referral exists, READ also what it says. SLOT_MANAGE_OWN alone reaches only the
+# slots of the provider the user is.
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.FRONT_DESK: _EVERYBODY_IN_CARE | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.PRESCRIPTION_VIEW, P.REFERRAL_VIEW},
+    Role.CLINICIAN: _EVERYBODY_IN_CARE
+    | {P.EPISODE_CLOSE, P.SLOT_MANAGE_OWN, P.PRESCRIPTION_VIEW, P.PRESCRIPTION_READ, P.PRESCRIPTION_WRITE}
+    | {P.REFERRAL_VIEW, P.REFERRAL_READ, P.REFERRAL_WRITE},
+    Role.ADMIN: _EVERYBODY_IN_CARE
+    | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.CLINIC_MANAGE, P.PROVIDER_MANAGE, P.USER_MANAGE, P.OUTBOX_MANAGE},
+    Role.AUDITOR: frozenset({P.AUDIT_VIEW}),
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something: a person, a portal or a job, in one tenant, with a set of permissions.
+
+    `label` is the name shown on pages to the person himself. `name` is what history and audit keep (`user:7`, `token:subject`, `portal`, `import`), never a person's name.
+    `clinic_ids` is the clinic scope; None means every clinic of the tenant. `provider_id` links a clinician to the
+    provider whose slots are his own.
+    """
+
+    tenant_id: int
+    tenant_key: str
+    name: str
+    permissions: frozenset[Permission]
+    roles: frozenset[Role] = frozenset()
+    clinic_ids: frozenset[int] | None = None
+    provider_id: int | None = None
+    user_id: int | None = None
+    on_behalf_of: str | None = None
+    label: str = field(default="", compare=False)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this actor holds the permission."""
+        return permission in self.permissions
+
+    def sees_clinic(self, clinic_id: int | None) -> bool:
+        """Whether a thing at this clinic is in scope; what belongs to no clinic is in every scope."""
+        return clinic_id is None or self.clinic_ids is None or clinic_id in self.clinic_ids
+
+
+def permissions_of(roles: frozenset[Role]) -> frozenset[Permission]:
+    """All permissions the given roles hold together."""
+    return frozenset().union(*(ROLE_PERMISSIONS[role] for role in roles))

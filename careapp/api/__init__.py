@@ -1,0 +1,1 @@
+"""API: the JSON routes under /api/v1; one file a domain, errors as problem+json."""

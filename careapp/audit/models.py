@@ -1,0 +1,40 @@
+"""Audit tables: one append-only row for each write, refusal and read of patient data."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, Text, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+from careapp.db import Base, TenantRow, one_of
+
+
+class TransactionId(UserDefinedType[str]):
+    """PostgreSQL's xid8, the transaction a row was written by; the sealer orders its windows with it."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **kw: Any) -> str:
+        """The type's name in SQL."""
+        return "xid8"
+
+
+class AuditEvent(TenantRow, Base):
+    """One act or look: the app role may only insert it, and only the columns that it may say (postgres guide §5)."""
+
+    __tablename__ = "audit_event"
+
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    xid: Mapped[str] = mapped_column(TransactionId(), server_default=text("pg_current_xact_id()"))
+    actor: Mapped[str] = mapped_column(Text)
+    on_behalf_of: Mapped[str | None] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    outcome: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text)
+    patients: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    request_id: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+    __table_args__ = (one_of("outcome", ("done", "seen", "refused")), Index(None, "tenant_id", "at"))

@@ -1,0 +1,1 @@
+"""The commands of `flask`: thin, each calls one function of the domains."""

@@ -1,0 +1,15 @@
+"""`flask jobs`: run the relay and the upkeep until a signal ends them."""
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from careapp.jobs import process
+
+
+@click.command("jobs")
+@with_appcontext
+def jobs() -> None:
+    """Send events to Kafka and do the upkeep, until stopped."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    process.run(app, app.extensions["careapp_settings"])

@@ -1,0 +1,73 @@
+"""`flask outbox`: look at events that have not left, and decide about those that cannot."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import click
+from flask.cli import AppGroup
+
+from careapp.access import Actor, Permission
+from careapp.errors import Invalid, Refusal
+from careapp.operations import outbox_desk
+from careapp.operations.maintenance import TenantName, tenants
+
+outbox = AppGroup("outbox", help="Events that have not left: list them, retry or withhold one.")
+of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tenant's key, for example demo.")
+
+
+@outbox.command("list")
+@click.option("--tenant", "tenant_key", help="Only this tenant's events.")
+@click.option("--limit", default=100, show_default=True, help="At most so many events of a tenant.")
+def list_events(tenant_key: str | None, limit: int) -> None:
+    """List events that have not left, parked ones first."""
+    for tenant in _tenants(tenant_key):
+        for event in outbox_desk.list_unsent(_actor(tenant), limit=limit):
+            click.echo(
+                f"{tenant.key}  {event.event_id}  {event.state}  {event.topic}  {event.key}  {event.sequence}"
+                f"  since {event.created_at:%Y-%m-%d %H:%M:%S} UTC  tries {event.attempts}  {event.last_error or ''}".rstrip()
+            )
+
+
+@outbox.command("retry")
+@click.argument("event_id", type=click.UUID)
+@of_tenant
+def retry(event_id: UUID, tenant_key: str) -> None:
+    """Let the event EVENT_ID try again at once."""
+    with _refusals_shown():
+        outbox_desk.retry(_actor(_tenants(tenant_key)[0]), event_id)
+    click.echo("It is sent with the relay's next pass.")
+
+
+@outbox.command("withhold")
+@click.argument("event_id", type=click.UUID)
+@of_tenant
+@click.option("--reason", required=True, help="Why, for the audit; no patient data.")
+def withhold(event_id: UUID, tenant_key: str, reason: str) -> None:
+    """Send the parked event EVENT_ID without its data, so that the events behind it can go."""
+    with _refusals_shown():
+        outbox_desk.withhold(_actor(_tenants(tenant_key)[0]), event_id, reason=reason)
+    click.echo("Its envelope is sent without data with the relay's next pass.")
+
+
+def _tenants(key: str | None) -> list[TenantName]:
+    """The tenant of that key, or all of them."""
+    found = [tenant for tenant in tenants() if key in (None, tenant.key)]
+    if key and not found:
+        raise click.ClickException(f"There is no tenant {key}.")
+    return found
+
+
+def _actor(tenant: TenantName) -> Actor:
+    """Whoever may run commands on the server may do this; the audit says that it was done there."""
+    return Actor(tenant.id, tenant.key, "cli", frozenset({Permission.OUTBOX_MANAGE}))
+
+
+@contextmanager
+def _refusals_shown() -> Iterator[None]:
+    """Show a refusal as a message, not as a traceback."""
+    try:
+        yield
+    except Refusal as refusal:
+        sentences = refusal.errors.values() if isinstance(refusal, Invalid) else [refusal.detail]
+        raise click.ClickException(" ".join(sentences)) from refusal

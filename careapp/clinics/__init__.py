@@ -1,0 +1,1 @@
+"""Clinics: the places care happens at, each in a time zone."""

@@ -1,0 +1,31 @@
+"""Reads of clinics; they hold no patient data, so their reads leave no audit rows."""
+
+from sqlalchemy import select, tuple_
+
+from careapp.access import Actor, Permission
+from careapp.clinics.service import CL
+from careapp.clinics.views import ClinicView
+from careapp.commands import query
+from careapp.db import db
+from careapp.errors import NotFound
+from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.views import Page
+
+
+@query(Permission.DIRECTORY_VIEW)
+def get_clinic(actor: Actor, locator: str) -> ClinicView:
+    """One clinic; raises NotFound."""
+    row = db.session.execute(select(*CL).where(CL.tenant_id == actor.tenant_id, CL.locator == locator)).one_or_none()
+    if row is None:
+        raise NotFound()
+    return ClinicView.of(row)
+
+
+@query(Permission.DIRECTORY_VIEW)
+def list_clinics(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ClinicView]:
+    """The tenant's clinics by name."""
+    statement = select(*CL).where(CL.tenant_id == actor.tenant_id)
+    if cursor is not None:
+        statement = statement.where(tuple_(CL.name, CL.id) > tuple_(*decode_cursor(cursor, str, int)))
+    rows = db.session.execute(statement.order_by(CL.name, CL.id).limit(limit + 1)).all()
+    return page_of(rows, limit, ClinicView.of, lambda row: (row.name, row.id))

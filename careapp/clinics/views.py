@@ -1,0 +1,12 @@
+"""What clinics look like from outside."""
+
+from careapp.views import View
+
+
+class ClinicView(View):
+    """One clinic and the IANA zone its times are shown in."""
+
+    locator: str
+    name: str
+    time_zone: str
+    version: int

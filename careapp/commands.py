@@ -1,0 +1,265 @@
+"""Commands and queries: one transaction each, with permission, tenant, audit rows, events and reactions in it.
+
+The outermost command opens the transaction and commits it; commands called inside join it; any exception rolls all
+of it back. Audit rows and events are collected on the way and written just before the commit.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from careapp import tenancy
+from careapp.access import Actor, Permission
+from careapp.audit import writer as audit
+from careapp.audit.writer import AuditRow
+from careapp.db import db
+from careapp.errors import Busy, Forbidden, NotFound, Refusal
+from careapp.outbox import writer as outbox
+from careapp.outbox.events import Event
+
+A = ParamSpec("A")
+R = TypeVar("R")
+
+DEADLOCK, SERIALIZATION, LOCK_TIMEOUT = "40P01", "40001", "55P03"
+RETRIES = 2
+
+Reaction = Callable[[Actor, Event], None]
+_reactions: dict[str, tuple[Reaction, ...]] = {}
+_constraint_refusals: dict[str, Callable[[], Refusal]] = {}
+
+
+@dataclass
+class Unit:
+    """One transaction on its way: who does it, and what will be written at its end."""
+
+    actor: Actor
+    writes: bool
+    events: list[Event] = field(default_factory=list)
+    audits: list[AuditRow] = field(default_factory=list)
+    causes: list[Event] = field(default_factory=list)
+    depth: int = 0
+
+
+_unit: ContextVar[Unit | None] = ContextVar("careapp_unit", default=None)
+
+
+def current_unit() -> Unit:
+    """The transaction this code runs in; raises RuntimeError outside any command or query."""
+    unit = _unit.get()
+    if unit is None:
+        raise RuntimeError("this runs only inside a command or a query")
+    return unit
+
+
+def register_reactions(table: dict[str, tuple[Reaction, ...]]) -> None:
+    """Set what else happens, in the same transaction, when an event of a topic is published; create_app calls it."""
+    _reactions.clear()
+    _reactions.update(table)
+
+
+def refuse_on(constraint: str, refusal: Callable[[], Refusal]) -> None:
+    """Say which refusal a violated constraint means; a constraint nobody named is a fault and answers 500."""
+    _constraint_refusals[constraint] = refusal
+
+
+def command(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A], R]], Callable[Concatenate[Actor, A], R]]:
+    """Make a function a command: `name(actor, locator, *, typed values)`, a write in one transaction.
+
+    Permission is asked of the outermost command only; what a reaction does is permitted by what caused it.
+    """
+
+    def decorate(function: Callable[Concatenate[Actor, A], R]) -> Callable[Concatenate[Actor, A], R]:
+        @functools.wraps(function)
+        def run(actor: Actor, *args: A.args, **kwargs: A.kwargs) -> R:
+            def work() -> R:
+                return _permitted(actor, permission, lambda: function(actor, *args, **kwargs))
+
+            return work() if _unit.get() else run_outermost(actor, function.__qualname__, work)
+
+        run.permission = permission  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def query(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A], R]], Callable[Concatenate[Actor, A], R]]:
+    """Make a function a query: a scoped read that owns its transaction, its audit row included.
+
+    The audit row is written before the answer leaves: no audit, no data.
+    """
+
+    def decorate(function: Callable[Concatenate[Actor, A], R]) -> Callable[Concatenate[Actor, A], R]:
+        @functools.wraps(function)
+        def run(actor: Actor, *args: A.args, **kwargs: A.kwargs) -> R:
+            def work() -> R:
+                return _permitted(actor, permission, lambda: function(actor, *args, **kwargs))
+
+            if _unit.get():
+                return work()
+            try:
+                with _transaction(actor, writes=False):
+                    return work()
+            except (Forbidden, NotFound) as refusal:
+                _audit_refusal(actor, function.__qualname__, refusal)
+                raise
+
+        run.permission = permission  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def publish(event: Event) -> None:
+    """Collect an event for the outbox and run its reactions at once, in this transaction."""
+    unit = current_unit()
+    unit.events.append(event)
+    unit.causes.append(event)
+    try:
+        for reaction in _reactions.get(event.topic, ()):
+            reaction(unit.actor, event)
+    finally:
+        unit.causes.pop()
+
+
+def reacting_to() -> Event | None:
+    """The event whose reaction is running, if one is: the cause that history names."""
+    unit = current_unit()
+    return unit.causes[-1] if unit.causes else None
+
+
+def record(action: str, subject: str | None = None, *, patients: tuple[str, ...] = (), **detail: Any) -> None:
+    """Collect the audit row of a write."""
+    current_unit().audits.append(AuditRow(action, "done", subject, patients, detail))
+
+
+def record_read(action: str, subject: str | None = None, *, patients: tuple[str, ...] = (), **detail: Any) -> None:
+    """Collect the audit row of a read of patient data; `patients` are all whose data the answer shows."""
+    current_unit().audits.append(AuditRow(action, "seen", subject, patients, detail))
+
+
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """Run a block in a savepoint: when it raises, its changes, events and audit rows are dropped together."""
+    unit = current_unit()
+    events, audits = len(unit.events), len(unit.audits)
+    try:
+        with db.session.begin_nested():
+            yield
+    except BaseException:
+        del unit.events[events:], unit.audits[audits:]
+        raise
+
+
+@contextmanager
+def unit_of(actor: Actor, *, name: str) -> Iterator[None]:
+    """An outermost transaction without a command of its own; an import runs a bundle's commands inside one."""
+    with _refusals_audited(actor, name), _transaction(actor, writes=True):
+        yield
+
+
+@contextmanager
+def system_transaction(tenant_id: int | None) -> Iterator[None]:
+    """A transaction of the machinery itself, before there is an actor: sign-in, and finding out who a request is from.
+
+    Bound to `tenant_id`, or to no tenant at all; what it does is audited by its own code, where a tenant is known.
+    """
+    db.session.rollback()
+    with tenancy.bound(tenant_id):
+        try:
+            yield
+            db.session.commit()
+        except BaseException:
+            db.session.rollback()
+            raise
+
+
+def refusal_of(error: IntegrityError) -> Refusal | None:
+    """The refusal a violated constraint stands for, or None where nobody named the constraint."""
+    named = _constraint_refusals.get(error.orig.diag.constraint_name or "")  # type: ignore[union-attr]
+    return named() if named else None
+
+
+def _permitted(actor: Actor, permission: Permission, work: Callable[[], R]) -> R:
+    """Run `work` one level deeper; the outermost level asks for the permission."""
+    unit = current_unit()
+    if unit.depth == 0 and not actor.may(permission):
+        raise Forbidden()
+    unit.depth += 1
+    try:
+        return work()
+    finally:
+        unit.depth -= 1
+
+
+def run_outermost(actor: Actor, name: str, work: Callable[[], R]) -> R:
+    """Run a command in its own transaction, again where the database chose it as the victim of a clash."""
+    with _refusals_audited(actor, name):
+        for attempts_left in range(RETRIES, -1, -1):
+            try:
+                with _transaction(actor, writes=True):
+                    return work()
+            except DBAPIError as error:
+                if _sqlstate(error) not in (DEADLOCK, SERIALIZATION):
+                    raise
+                if not attempts_left:
+                    raise Busy() from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+@contextmanager
+def _refusals_audited(actor: Actor, name: str) -> Iterator[None]:
+    """Turn a named constraint or a lock timeout into its refusal, and keep the audit row of any refusal."""
+    try:
+        try:
+            yield
+        except IntegrityError as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            raise refusal from None  # the database's text would show another row's values
+        except DBAPIError as error:
+            if _sqlstate(error) != LOCK_TIMEOUT:
+                raise
+            raise Busy() from None
+    except Refusal as refusal:
+        _audit_refusal(actor, name, refusal)
+        raise
+
+
+@contextmanager
+def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
+    """Open the transaction, bind its tenant, and commit it with its audit rows and events."""
+    db.session.rollback()  # a read before this one, such as a test's own, may have left a transaction open
+    unit = Unit(actor, writes)
+    token = _unit.set(unit)
+    try:
+        with tenancy.bound(actor.tenant_id):
+            yield unit
+            if writes and not unit.audits:
+                raise RuntimeError("a command ended without an audit row")
+            audit.write(actor.tenant_id, actor.name, unit.audits, on_behalf_of=actor.on_behalf_of)
+            outbox.write(actor.tenant_id, actor.tenant_key, unit.events)
+            db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        _unit.reset(token)
+
+
+def _audit_refusal(actor: Actor, name: str, refusal: Refusal) -> None:
+    """Keep that something was refused, in a short transaction of its own, as the first one was rolled back."""
+    row = AuditRow(name, "refused", detail={"code": refusal.code, "status": refusal.status})
+    with tenancy.bound(actor.tenant_id):
+        audit.write(actor.tenant_id, actor.name, [row], on_behalf_of=actor.on_behalf_of)
+        db.session.commit()
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    """The five-character SQLSTATE of a database error."""
+    return getattr(error.orig, "sqlstate", None)

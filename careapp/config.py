@@ -1,0 +1,100 @@
+"""Settings: everything that differs between installations, read from the environment (and `.env`), checked at start."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
+
+
+class Settings(BaseSettings):
+    """One field a setting; its name in capitals is the environment variable."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    env: Literal["production", "development"] = Field("production", validation_alias="CAREAPP_ENV")
+    var_dir: Path = Field(Path("var"), validation_alias="CAREAPP_VAR")
+    port: int = 8000
+
+    database_url: str | None = None
+    database_owner_url: str | None = None
+    database_relay_url: str | None = None
+    database_pool_size: int = 4
+
+    secret_key: SecretStr | None = None
+    jwt_secret: SecretStr | None = None
+    jwt_public_key: str | None = None
+    jwt_jwks_url: str | None = None
+    jwt_issuer: str = "careapp"
+    jwt_audience: str = "careapp"
+    jwt_max_life_seconds: int = 12 * 3600
+    internal_tokens: SecretStr = SecretStr("")
+
+    session_idle_seconds: int = 15 * 60
+    session_life_seconds: int = 12 * 3600
+    trusted_hosts: str = ""
+    trusted_proxies: int = 0
+
+    kafka_bootstrap_servers: str | None = None
+    kafka_replication_factor: int = 1
+    kafka_partitions: int = 6
+
+    @property
+    def development(self) -> bool:
+        """Whether this is a developer's machine or a test, where secrets may be made up and HTTP is plain."""
+        return self.env == "development"
+
+    @model_validator(mode="after")
+    def _refuse_weak_production(self) -> "Settings":
+        if self.env == "production":
+            missing = [name for name in ("secret_key", "database_url", "trusted_hosts") if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"production needs {', '.join(name.upper() for name in missing)}")
+            if self.jwt_secret:
+                raise ValueError("JWT_SECRET is for development; production uses JWT_JWKS_URL or JWT_PUBLIC_KEY")
+        for name in ("secret_key", "jwt_secret"):
+            secret: SecretStr | None = getattr(self, name)
+            if secret and len(secret.get_secret_value().encode()) < SHORTEST_SECRET:
+                raise ValueError(f"{name.upper()} is shorter than {SHORTEST_SECRET} bytes")
+        return self
+
+    def internal_credentials(self) -> list[tuple[str, str]]:
+        """The portal's credentials as (tenant key, token); raises ValueError where one is not `tenant:TOKEN`."""
+        pairs = [pair.strip() for pair in self.internal_tokens.get_secret_value().split(",") if pair.strip()]
+        split = [tuple(pair.split(":", 1)) for pair in pairs]
+        if any(len(pair) != 2 or not all(pair) for pair in split):
+            raise ValueError("INTERNAL_TOKENS is a list such as demo:TOKEN,demo:TOKEN2")
+        return [(pair[0], pair[1]) for pair in split]
+
+
+def load(**overrides: object) -> Settings:
+    """The settings of this process; in development, secrets that are not set are made once and kept in `var/`."""
+    settings = Settings(**overrides)  # type: ignore[arg-type]
+    if not settings.development:
+        return settings
+    made = {
+        name: _kept_secret(settings.var_dir / f"{name}.secret")
+        for name in ("secret_key", "jwt_secret")
+        if not getattr(settings, name) and not (name == "jwt_secret" and (settings.jwt_public_key or settings.jwt_jwks_url))
+    }
+    return settings.model_copy(update={name: SecretStr(value) for name, value in made.items()})
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret in a file only its owner reads, made at first use; two processes that make it at once agree on one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = path.with_suffix(f".{os.getpid()}")
+        own.touch(mode=0o600)
+        own.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(own, path)
+        except FileExistsError:
+            pass  # the other process was first: its secret is the one
+        finally:
+            own.unlink()
+    return path.read_text()

@@ -1,0 +1,110 @@
+"""The database: the one SQLAlchemy object, the columns every table shares, and the helpers all writes go through."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    UpdateBase,
+    func,
+)
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
+from sqlalchemy.sql import ColumnElement
+
+
+class Base(DeclarativeBase):
+    """Base of all mapped tables, with names for constraints that error handling and migrations can rely on."""
+
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "pk": "%(table_name)s_pk",
+                "uq": "%(table_name)s_%(column_0_N_name)s_key",
+                "ck": "%(table_name)s_%(constraint_name)s_check",
+                "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+                "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            }
+        ),
+        type_annotation_map={datetime: DateTime(timezone=True)},
+    )
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"autoflush": False})
+
+
+class TenantRow:
+    """Columns of a table whose rows belong to a tenant: the tenant leads the primary key."""
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, sort_order=-9)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True, sort_order=-8)
+
+
+class Aggregate(TenantRow):
+    """A row people change: when it was created, and a version that each change raises by one."""
+
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), sort_order=90)
+    version: Mapped[int] = mapped_column(Integer, server_default="1", sort_order=91)
+
+
+def tenant_key(column: str, table: str) -> ForeignKeyConstraint:
+    """A foreign key to (tenant_id, id) of `table`: a reference across tenants cannot be stored (postgres guide §2)."""
+    return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"])
+
+
+def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    """A CHECK that a text column holds one of `values`; enums are not used, see postgres guide §3."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def table_of(model: type[Base]) -> Table:
+    """The Core table behind a mapped class; writes use it, so the ORM's unit of work never runs."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def insert(model: type[Base], *returning: ColumnElement[Any] | Any, **values: Any) -> Row[Any]:
+    """Insert one row and return the named columns of it."""
+    return db.session.execute(table_of(model).insert().values(**values).returning(*returning)).one()
+
+
+def insert_many(model: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Insert rows of equal shape in one round trip; nothing happens for an empty list."""
+    if rows:
+        db.session.execute(table_of(model).insert().values(rows))
+
+
+def insert_unless_clash(model: type[Base], *returning: ColumnElement[Any] | Any, **values: Any) -> Row[Any] | None:
+    """Insert one row, or return None where a unique or exclusion constraint forbids it.
+
+    Two plain inserts that clash on an exclusion constraint wait for each other until the deadlock check; this form
+    does not (postgres guide §4: 8,792 bookings and no deadlock, against 42 and 26).
+    """
+    statement = postgres_insert(table_of(model)).values(**values).on_conflict_do_nothing().returning(*returning)
+    return db.session.execute(statement).one_or_none()
+
+
+def guarded_update(
+    model: type[Base], *conditions: ColumnElement[bool], returning: Iterable[Any] = (), **values: Any
+) -> Row[Any] | None:
+    """Change the one row that meets all `conditions`, raising its version, or return None where none does.
+
+    The conditions must name the tenant and the row; what else they say is the guard (status, capacity, version).
+    """
+    table = table_of(model)
+    if "version" in table.c and "version" not in values:
+        values["version"] = table.c.version + 1
+    statement: UpdateBase = table.update().where(*conditions).values(**values).returning(*(returning or (table.c.id,)))
+    return db.session.execute(statement).one_or_none()

@@ -1,0 +1,1 @@
+"""Episodes: the root of care; appointments, prescriptions and referrals stand inside one."""

@@ -1,0 +1,133 @@
+"""Commands on episodes: open, close, cancel; and the lock every change inside an episode begins with."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Row, Select, literal, select
+
+from careapp import clock, commands
+from careapp.access import Actor, Permission
+from careapp.commands import command
+from careapp.db import db, guarded_update, insert, table_of
+from careapp.episodes.events import EpisodeOpened
+from careapp.episodes.models import Episode
+from careapp.episodes.states import EPISODE, OPEN
+from careapp.episodes.views import EpisodeView
+from careapp.errors import Conflict, Invalid, NotFound
+from careapp.lifecycle import check_version, move, remember
+from careapp.patients.models import Patient
+
+E, T = table_of(Episode).c, table_of(Patient).c
+
+OpenItem = dict[str, str]
+_open_work: list[Callable[[Actor, int], list[OpenItem]]] = []
+
+
+def register_open_work(sources: tuple[Callable[[Actor, int], list[OpenItem]], ...]) -> None:
+    """Set who is asked what still stands open in an episode; create_app calls it with reactions.OPEN_WORK."""
+    _open_work[:] = sources
+
+
+def open_work(actor: Actor, episode_id: int) -> list[OpenItem]:
+    """Everything that refuses a close: items with `kind`, `locator`, `status` and a `label` for people."""
+    return [item for source in _open_work for item in source(actor, episode_id)]
+
+
+def episode_rows(actor: Actor) -> Select[Any]:
+    """The actor's episodes, with the patient's locator: the one place that joins and scopes them."""
+    return (
+        select(*E, T.locator.label("party_locator"))
+        .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))
+        .where(E.tenant_id == actor.tenant_id)
+    )
+
+
+def lock_episode(actor: Actor, locator: str) -> Row[Any]:
+    """The episode, locked until the transaction ends; the first lock of every change inside it. Raises NotFound."""
+    statement = episode_rows(actor).where(E.locator == locator).with_for_update(of=table_of(Episode))
+    return found(db.session.execute(statement).one_or_none())
+
+
+def lock_episode_by_id(actor: Actor, episode_id: int) -> Row[Any]:
+    """The same lock where the id is known, as from a row inside the episode."""
+    statement = episode_rows(actor).where(E.id == episode_id).with_for_update(of=table_of(Episode))
+    return found(db.session.execute(statement).one_or_none())
+
+
+def episode_id_of(actor: Actor, locator: str) -> int:
+    """The id behind an episode's locator; raises NotFound."""
+    statement = select(E.id).where(E.tenant_id == actor.tenant_id, E.locator == locator)
+    return int(found(db.session.execute(statement).one_or_none()).id)
+
+
+def found(row: Row[Any] | None) -> Row[Any]:
+    """The row, or NotFound where there is none."""
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def require_open(episode: Row[Any]) -> None:
+    """Raise Conflict EPISODE_NOT_OPEN unless the episode is OPEN: nothing new happens in a finished one."""
+    if episode.status != OPEN:
+        raise Conflict(
+            f"{episode.locator} is {episode.status}. Open a new episode for new care.",
+            code="EPISODE_NOT_OPEN",
+            current=episode.status,
+        )
+
+
+def count(actor: Actor, episode_id: int, *, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0) -> None:
+    """Change the counters of a locked episode by these differences; its version stays."""
+    changes = {"seen": seen, "open_appointments": open_appointments, "open_referrals": open_referrals}
+    moved = {name: E[name] + change for name, change in changes.items() if change}
+    if moved:
+        guarded_update(Episode, E.tenant_id == actor.tenant_id, E.id == episode_id, version=E.version, **moved)
+
+
+@command(Permission.EPISODE_OPEN)
+def open_episode(
+    actor: Actor, *, party_locator: str, care_type: str, triage_session_locator: str | None = None,
+    reason: str | None = None,
+) -> EpisodeView:  # fmt: skip
+    """Begin a course of care for a patient. Raises Invalid naming partyLocator when there is no such patient."""
+    patient_id = db.session.execute(
+        select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == party_locator)
+    ).scalar_one_or_none()
+    if patient_id is None:
+        raise Invalid({"partyLocator": "There is no patient with this locator."})
+    row = insert(
+        Episode, *E, literal(party_locator).label("party_locator"), tenant_id=actor.tenant_id, patient_id=patient_id,
+        care_type=care_type, reason=reason, triage_session_locator=triage_session_locator, opened_at=clock.now(),
+    )  # fmt: skip
+    remember(actor, EPISODE, row, "open", None, row.status)
+    commands.publish(EpisodeOpened.of(row, key=row.locator))
+    return EpisodeView.of(row)
+
+
+@command(Permission.EPISODE_VIEW)  # move() asks for the permission to close
+def close(actor: Actor, locator: str, *, summary: str, version: int | None = None) -> EpisodeView:
+    """End an episode with its summary. Raises Conflict EPISODE_HAS_OPEN_WORK naming every open item."""
+    episode = lock_episode(actor, locator)
+    check_version(episode, version)
+    if episode.status == OPEN and actor.may(Permission.EPISODE_CLOSE) and _has_open_work(episode):
+        items = open_work(actor, episode.id)
+        named = ", ".join(f"{item['kind']} {item['locator']} ({item['status']})" for item in items)
+        raise Conflict(
+            f"{locator} cannot be closed yet. Still open: {named}.", code="EPISODE_HAS_OPEN_WORK", openWork=items
+        )
+    changed = move(actor, EPISODE, Episode, episode, "close", summary=summary, closed_at=clock.now())
+    return EpisodeView.of(changed, party_locator=episode.party_locator)
+
+
+@command(Permission.EPISODE_VIEW)  # move() asks for the permission to cancel
+def cancel(actor: Actor, locator: str, *, reason: str | None = None, version: int | None = None) -> EpisodeView:
+    """Call an episode off; the reactions to its event cancel what is open in it, in the same transaction."""
+    episode = lock_episode(actor, locator)
+    check_version(episode, version)
+    move(actor, EPISODE, Episode, episode, "cancel", reason=reason, closed_at=clock.now())
+    return EpisodeView.of(found(db.session.execute(episode_rows(actor).where(E.id == episode.id)).one_or_none()))
+
+
+def _has_open_work(episode: Row[Any]) -> bool:
+    return bool(episode.open_appointments or episode.open_referrals)

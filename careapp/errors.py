@@ -1,0 +1,96 @@
+"""Refusals: every way a command or query says no, each with the status and code the surfaces answer with."""
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """A clear no to a request. It rolls the transaction back; one handler per surface turns it into an answer.
+
+    `code` is for programs, `detail` for people: it says what to do next and never holds a name or a clinical value.
+    """
+
+    status: int = 400
+    code: str = "BAD_REQUEST"
+
+    def __init__(self, detail: str, *, code: str | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.code
+        self.extra = extra
+
+
+class Unauthenticated(Refusal):
+    """Nobody we know: no session, no token, or one that is no longer good."""
+
+    status, code = 401, "UNAUTHENTICATED"
+
+    def __init__(self, detail: str = "Sign in, or send a valid token.") -> None:
+        super().__init__(detail)
+
+
+class NotFound(Refusal):
+    """No such thing for this actor; a thing of another tenant or out of scope answers just the same."""
+
+    status, code = 404, "NOT_FOUND"
+
+    def __init__(self, detail: str = "There is nothing here under that address.") -> None:
+        super().__init__(detail)
+
+
+class Forbidden(Refusal):
+    """The actor may see this, but may not do it."""
+
+    status, code = 403, "FORBIDDEN"
+
+    def __init__(self, detail: str = "Your role does not allow this.", *, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
+
+
+class Conflict(Refusal):
+    """The present state of things refuses it: an illegal move, a taken slot, a stale version."""
+
+    status, code = 409, "CONFLICT"
+
+
+class Invalid(Refusal):
+    """What was sent breaks a rule of a field. `errors` maps a field's name (as sent) to one sentence each."""
+
+    status, code = 422, "VALIDATION_FAILED"
+
+    def __init__(self, errors: dict[str, str], *, code: str | None = None, detail: str | None = None) -> None:
+        super().__init__(detail or "Some fields need another look.", code=code)
+        self.errors = errors
+
+
+class VersionRequired(Refusal):
+    """A change came without the version it was based on (RFC 6585, 428)."""
+
+    status, code = 428, "VERSION_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__('Send the version you saw, as If-Match: "3" or as "version" in the body.')
+
+
+class Busy(Refusal):
+    """Somebody else holds what this needs right now; trying again in a moment is right."""
+
+    status, code = 409, "BUSY"
+
+    def __init__(self, detail: str = "Somebody else is changing this right now. Try again in a moment.") -> None:
+        super().__init__(detail)
+
+
+class TooMany(Refusal):
+    """Too many tries; `retry_after` says in how many seconds the next one is welcome."""
+
+    status, code = 429, "RATE_LIMITED"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many tries. Wait {retry_after} seconds, then try again.")
+        self.retry_after = retry_after
+
+
+class Upstream(Refusal):
+    """A system we depend on does not answer; nothing was changed."""
+
+    status, code = 503, "UPSTREAM_UNAVAILABLE"

@@ -1,0 +1,1 @@
+"""Identity: staff users, their passwords and sessions, and the tokens of other systems."""

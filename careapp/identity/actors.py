@@ -1,0 +1,100 @@
+"""Actors of people: the one place that turns a user's row into who he is and what he may do."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, Row, Select, Text, column, func, select, table
+
+from careapp import commands
+from careapp.access import Actor, Permission, Role, permissions_of
+from careapp.db import db, table_of
+from careapp.identity import directory
+from careapp.identity.models import User, UserClinic
+
+# Tenants belong to operations, a sibling: identity knows of the table only these two columns.
+TENANTS = table("tenants", column("id", Integer), column("key", Text))
+LARGEST_ID = 2**63 - 1
+
+
+def known_roles(names: Iterable[str]) -> frozenset[Role]:
+    """The roles among `names` that this application has; others, such as an identity provider's own, are dropped."""
+    return frozenset(role for role in Role if role.value in set(names))
+
+
+def actor_for_user(row: Row[Any], *, roles: Iterable[str] | None = None) -> Actor:
+    """The actor of a row of `users_joined`. `roles` (a token's) narrows what he may do, but never widens it."""
+    held = known_roles(row.roles)
+    if roles is not None:
+        held &= known_roles(roles)
+    return Actor(
+        tenant_id=row.tenant_id,
+        tenant_key=row.tenant_key,
+        name=f"user:{row.user_id}",
+        permissions=permissions_of(held),
+        roles=held,
+        clinic_ids=frozenset(row.clinic_ids) if row.clinic_ids else None,
+        provider_id=row.provider_id,
+        user_id=row.user_id,
+        label=row.name,
+    )
+
+
+def users_joined(*more: ColumnElement[Any]) -> Select[Any]:
+    """A select of users with their tenant's key and clinic scope, and `more` columns of what the caller joins."""
+    users, scope = table_of(User).c, table_of(UserClinic).c
+    clinic_ids = (
+        select(func.array_agg(scope.clinic_id))
+        .where(scope.tenant_id == users.tenant_id, scope.user_id == users.id)
+        .scalar_subquery()
+    )
+    return select(
+        users.id.label("user_id"), users.name, users.roles, users.provider_id, users.disabled_at,
+        TENANTS.c.id.label("tenant_id"), TENANTS.c.key.label("tenant_key"), clinic_ids.label("clinic_ids"), *more,
+    )  # fmt: skip
+
+
+def tenant_id_of(key: str) -> int | None:
+    """The id of the tenant with this key, or None."""
+    with commands.system_transaction(None):
+        return db.session.execute(select(TENANTS.c.id).where(TENANTS.c.key == key)).scalar_one_or_none()
+
+
+def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Iterable[str]) -> Actor | None:
+    """The actor a token speaks for: a user (`user:7`, or an e-mail address), or somebody the identity provider knows.
+
+    None when the tenant is gone, the user is disabled, or a `user:` of ours does not exist. A user's clinics and roles
+    come from his row, so a token that is older than a change of rights cannot bring them back.
+    """
+    users = table_of(User).c
+    number = subject.removeprefix("user:")
+    ours = number != subject
+    if ours and not (number.isascii() and number.isdecimal() and int(number) <= LARGEST_ID):
+        return None
+    who = users.id == int(number) if ours else users.email == directory.normalised(subject)
+    people = TENANTS.outerjoin(table_of(User), (users.tenant_id == TENANTS.c.id) & who)
+    rows = users_joined().select_from(people).where(TENANTS.c.id == tenant_id, TENANTS.c.key == tenant_key)
+    with commands.system_transaction(tenant_id):
+        row = db.session.execute(rows).one_or_none()
+    if row is None or row.disabled_at or (ours and row.user_id is None):
+        return None
+    if row.user_id:
+        return actor_for_user(row, roles=roles)
+    held = known_roles(roles)
+    return Actor(tenant_id, tenant_key, f"token:{subject}", permissions_of(held), held, label=subject)
+
+
+def actor_of_email(email: str) -> Actor | None:
+    """The actor of the enabled user who signs in with this address, or None."""
+    with commands.system_transaction(None):
+        tenant_id, user_id = directory.find(directory.normalised(email))
+    users = table_of(User)
+    mine = (users.c.tenant_id == tenant_id) & (users.c.id == user_id) & users.c.disabled_at.is_(None)
+    rows = users_joined().join(TENANTS, TENANTS.c.id == users.c.tenant_id).where(mine)
+    with commands.system_transaction(tenant_id):
+        row = db.session.execute(rows).one_or_none()
+    return actor_for_user(row) if row else None
+
+
+def portal_actor(tenant_id: int, tenant_key: str) -> Actor:
+    """The actor of the member portal: a service that reads what its members may see, in one tenant."""
+    return Actor(tenant_id, tenant_key, "portal", frozenset({Permission.PORTAL_READ}))

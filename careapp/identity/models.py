@@ -1,0 +1,76 @@
+"""Identity tables: users, their clinic scope, sessions, the sign-in directory and failed attempts."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from careapp.db import Aggregate, Base, TenantRow, tenant_key
+
+
+class User(Aggregate, Base):
+    """A member of staff. `roles` are names of careapp.access.Role; `provider_id` links a clinician to his own slots."""
+
+    __tablename__ = "users"
+
+    email: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str] = mapped_column(Text)
+    roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    provider_id: Mapped[int | None] = mapped_column(BigInteger)
+    disabled_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("tenant_id", "email"), tenant_key("provider_id", "providers"))
+
+
+class UserClinic(Base):
+    """A clinic in a user's scope; a user without any sees every clinic of the tenant."""
+
+    __tablename__ = "user_clinics"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    clinic_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+    __table_args__ = (tenant_key("user_id", "users"), tenant_key("clinic_id", "clinics"))
+
+
+class UserSession(TenantRow, Base):
+    """One sign-in of one user: the browser holds a random value, its SHA-256 stands here, so ending the row ends it."""
+
+    __tablename__ = "user_session"
+
+    sid_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "sid_hash"),
+        tenant_key("user_id", "users"),
+        Index("user_session_user", "tenant_id", "user_id"),
+    )
+
+
+class SignInDirectory(Base):
+    """Which tenant and user an e-mail address signs in to; asked before any tenant is known. Keyed by its SHA-256."""
+
+    __tablename__ = "sign_in_directory"
+
+    email_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(Integer)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class SignInAttempts(Base):
+    """Recent failures of one e-mail address or one network address (both hashed): the wait they cost ends by itself."""
+
+    __tablename__ = "sign_in_attempts"
+
+    subject: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    first_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    blocked_until: Mapped[datetime | None]

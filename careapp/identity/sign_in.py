@@ -1,0 +1,83 @@
+"""Signing in: from an e-mail address and a password to a session, at the same cost for users and strangers.
+
+It stands outside commands: there is no actor yet, and its count of failures must outlive the refusal. The slow part,
+hashing, happens between two short transactions, so that no connection is held while it runs.
+"""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, select
+
+from careapp import commands
+from careapp.audit import writer as audit
+from careapp.audit.writer import AuditRow
+from careapp.db import db, guarded_update, table_of
+from careapp.errors import Unauthenticated
+from careapp.identity import attempts, directory, passwords, sessions
+from careapp.identity.models import User
+
+# One text for a stranger, a wrong password and a disabled user.
+REFUSED = "The e-mail address or the password is not right."
+
+
+class SignedIn(NamedTuple):
+    """What the browser has to keep: the tenant's id, and the session's random value."""
+
+    tenant_id: int
+    sid: str
+
+
+def sign_in(email: str, password: str, *, address: str) -> SignedIn:
+    """Start a session for whoever knows this password. `address` is the network address, for limits and the audit.
+
+    Raises TooMany while the e-mail or network address has to wait, Unauthenticated with one text for every other no.
+    """
+    email = directory.normalised(email)
+    with commands.system_transaction(None):
+        attempts.admit(email, address)
+        tenant_id, user_id = directory.find(email)
+    with commands.system_transaction(tenant_id):
+        user = _user(tenant_id, user_id)
+    right = passwords.verify(user.password_hash if user else None, password)
+    if user is None or not right or user.disabled_at:
+        _keep_failure(tenant_id, user_id, address)
+        raise Unauthenticated(REFUSED)
+    return SignedIn(user.tenant_id, _start(user, email, password, address))
+
+
+def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
+    """The user's row; a stranger costs the same query and finds nothing."""
+    users = table_of(User).c
+    return db.session.execute(
+        select(users.tenant_id, users.id, users.password_hash, users.disabled_at)
+        .where(users.tenant_id == tenant_id, users.id == user_id)
+    ).one_or_none()  # fmt: skip
+
+
+def _start(user: Row[*tuple[Any, ...]], email: str, password: str, address: str) -> str:
+    """Write the session. The user's row is read again: it may have changed while the password was hashed."""
+    users, who = table_of(User).c, f"user:{user.id}"
+    unchanged = (
+        users.tenant_id == user.tenant_id, users.id == user.id,
+        users.password_hash == user.password_hash, users.disabled_at.is_(None),
+    )  # fmt: skip
+    newer = passwords.hashed(password) if passwords.needs_rehash(user.password_hash) else None
+    with commands.system_transaction(user.tenant_id):
+        still = select(users.id).where(*unchanged).with_for_update(key_share=True)
+        if db.session.execute(still).one_or_none() is None:
+            raise Unauthenticated(REFUSED)
+        if newer:
+            guarded_update(User, *unchanged, password_hash=newer)
+        sid = sessions.start(user.tenant_id, user.id)
+        attempts.clear(email)
+        audit.write(user.tenant_id, who, [AuditRow("sign_in", "done", who, detail={"address": address})])
+    return sid
+
+
+def _keep_failure(tenant_id: int | None, user_id: int, address: str) -> None:
+    """Count the failure, and where the address is somebody's, leave an audit row: `nobody` tried to be this user."""
+    with commands.system_transaction(tenant_id):
+        attempts.count_address_failure(address)
+        if tenant_id is not None:
+            row = AuditRow("sign_in", "refused", f"user:{user_id}", detail={"address": address})
+            audit.write(tenant_id, "nobody", [row])

@@ -1,0 +1,48 @@
+"""Upkeep jobs: figures to the log, retention, and checks that report and change nothing."""
+
+import structlog
+
+from careapp import tenancy
+from careapp.operations import maintenance
+from careapp.outbox import upkeep
+from careapp.outbox.relay import Relay
+from careapp.scheduling.counts import wrong_counts
+
+LATE_SECONDS = 60.0  # an event older than this, or any parked one, wants a person
+
+_log = structlog.get_logger()
+
+
+def report_outbox(relay_url: str, relay: Relay) -> None:
+    """Log how the outbox stands; a warning when events are late or parked."""
+    figures = upkeep.figures(relay_url)
+    tell = _log.warning if figures.parked or figures.oldest_seconds > LATE_SECONDS else _log.info
+    tell(
+        "outbox",
+        outbox_pending=figures.pending,
+        outbox_parked=figures.parked,
+        outbox_oldest_seconds=round(figures.oldest_seconds, 1),
+        outbox_published_total=relay.published,
+        outbox_send_errors_total=relay.failures,
+        outbox_last_pass_seconds=round(relay.last_pass_seconds, 3),
+    )
+
+
+def delete_published_events(relay_url: str) -> None:
+    """Delete events that were published more than a week ago."""
+    if deleted := upkeep.delete_published(relay_url):
+        _log.info("published events deleted", count=deleted)
+
+
+def delete_old_answers() -> None:
+    """Delete answers kept for idempotency keys of more than a day ago."""
+    if deleted := maintenance.delete_old_answers():
+        _log.info("old answers deleted", count=deleted)
+
+
+def check_booked_counts() -> None:
+    """Warn of each slot whose count of taken places differs from its appointments; mending it is for a person."""
+    for tenant in maintenance.tenants():
+        with tenancy.bound(tenant.id):
+            for locator, booked, counted in wrong_counts(tenant.id):
+                _log.warning("slot count is wrong", tenant=tenant.key, slot=locator, booked=booked, counted=counted)

@@ -1,0 +1,198 @@
+"""Lifecycles: the states of a thing as a table, and the one function that moves it from state to state.
+
+The same table draws the buttons, makes the routes, the database CHECK, docs/states.md and a test over every
+state, action and role.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Row, Text, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from careapp import commands
+from careapp.access import Actor, Permission
+from careapp.db import Base, TenantRow, guarded_update, insert, table_of, tenant_key
+from careapp.errors import Conflict, Forbidden
+from careapp.outbox.events import Event
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One move: its name in routes, its label on buttons, from which states it leads where, and who may make it.
+
+    `dangerous` moves are drawn as such; `needs_reason` moves ask for a reason on pages (the API takes an optional one,
+    as care-service's clients send none). `event` is published with the move.
+    """
+
+    name: str
+    label: str
+    sources: tuple[str, ...]
+    target: str
+    permission: Permission
+    event: type[Event] | None = None
+    needs_reason: bool = False
+    dangerous: bool = False
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """All states and moves of one kind of thing. `tones` colours a state on pages (Bootstrap's contextual names)."""
+
+    entity: str
+    prefix: str
+    states: tuple[str, ...]
+    transitions: tuple[Transition, ...]
+    tones: dict[str, str] = field(default_factory=dict)
+
+    def transition(self, name: str) -> Transition:
+        """The move of that name; raises KeyError for one that does not exist."""
+        return {transition.name: transition for transition in self.transitions}[name]
+
+    def available(self, status: str, actor: Actor) -> list[Transition]:
+        """The moves this actor may make from this state: the buttons a page draws."""
+        return [t for t in self.transitions if status in t.sources and actor.may(t.permission)]
+
+
+class StatusChange(TenantRow, Base):
+    """One move that happened: append-only. With the episode named, an episode's timeline is one query."""
+
+    __tablename__ = "status_changes"
+
+    episode_id: Mapped[int | None] = mapped_column(BigInteger)
+    entity: Mapped[str] = mapped_column(Text)
+    entity_id: Mapped[int] = mapped_column(BigInteger)
+    locator: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    from_status: Mapped[str | None] = mapped_column(Text)
+    to_status: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    cause: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    category: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+    __table_args__ = (
+        tenant_key("episode_id", "episodes"),
+        Index("status_changes_timeline", "tenant_id", "episode_id", "id"),
+        Index("status_changes_entity", "tenant_id", "entity", "entity_id", "id"),
+    )
+
+
+def require(lifecycle: Lifecycle, row: Row[Any], transition: Transition, actor: Actor) -> None:
+    """Raise Forbidden or Conflict ILLEGAL_TRANSITION unless this actor may make this move from the row's state.
+
+    Inside a reaction only the state is asked: what a move causes is permitted by the move itself (design §3).
+    """
+    if commands.reacting_to() is None and not actor.may(transition.permission):
+        raise Forbidden(f"Your role may not {transition.label.lower()} this.")
+    if row.status not in transition.sources:
+        allowed = " or ".join(transition.sources)
+        raise Conflict(
+            f"{row.locator} is {row.status}; {transition.name} is possible only from {allowed}.",
+            code="ILLEGAL_TRANSITION",
+            current=row.status,
+        )
+
+
+def move(
+    actor: Actor,
+    lifecycle: Lifecycle,
+    model: type[Base],
+    row: Row[Any],
+    action: str,
+    *,
+    reason: str | None = None,
+    category: str | None = None,
+    facts: dict[str, Any] | None = None,
+    **values: Any,
+) -> Row[Any]:
+    """Make one move of a locked row: check, set the status with `values`, keep the history, audit it, publish.
+
+    `row` has the model's columns and what its events need besides (`episode_locator`, `party_locator`, …); `facts`
+    adds to or overrides those. Returns the model's columns as they are now. Raises Forbidden, and Conflict
+    ILLEGAL_TRANSITION where the state does not allow it.
+    """
+    transition = lifecycle.transition(action)
+    require(lifecycle, row, transition, actor)
+    target = str(values.pop("status", transition.target))
+    changed = set_status(actor, lifecycle, model, row, action, target, reason=reason, category=category, **values)
+    if transition.event:
+        facts = {**changed._mapping, **(facts or {})}
+        commands.publish(transition.event.of(row, key=ordering_key(row), **facts))
+    return changed
+
+
+def set_status(
+    actor: Actor,
+    lifecycle: Lifecycle,
+    model: type[Base],
+    row: Row[Any],
+    action: str,
+    target: str,
+    *,
+    reason: str | None = None,
+    category: str | None = None,
+    **values: Any,
+) -> Row[Any]:
+    """Set the status of a locked row and keep history and audit of it, unchecked and unpublished: move() and undo use it."""
+    columns = table_of(model).c
+    unchanged = (columns.tenant_id == actor.tenant_id, columns.id == row.id, columns.status == row.status)
+    changed = guarded_update(model, *unchanged, returning=columns, status=target, **values)
+    if changed is None:
+        raise Conflict(f"{row.locator} was changed by somebody else just now.", code="STALE_VERSION", current=row.status)
+    remember(actor, lifecycle, row, action, row.status, target, reason=reason, category=category)
+    return changed
+
+
+def remember(
+    actor: Actor,
+    lifecycle: Lifecycle,
+    row: Row[Any],
+    action: str,
+    from_status: str | None,
+    to_status: str,
+    *,
+    reason: str | None = None,
+    category: str | None = None,
+) -> None:
+    """Append a status change to the history and collect its audit row; creation counts as a change from nothing."""
+    cause = commands.reacting_to()
+    found = row._mapping
+    insert(
+        StatusChange,
+        StatusChange.id,
+        tenant_id=actor.tenant_id,
+        episode_id=row.id if lifecycle.entity == "episode" else found.get("episode_id"),
+        entity=lifecycle.entity,
+        entity_id=row.id,
+        locator=row.locator,
+        action=action,
+        from_status=from_status,
+        to_status=to_status,
+        actor=actor.name,
+        cause=cause.topic if cause else None,
+        reason=reason,
+        category=category,
+    )
+    party = found.get("party_locator")
+    commands.record(f"{lifecycle.entity}.{action}", row.locator, patients=(party,) if party else ())
+
+
+def ordering_key(row: Row[Any]) -> str:
+    """The key an event about this row is ordered by: its episode's locator, or its own (design §7)."""
+    return str(row._mapping.get("episode_locator") or row.locator)
+
+
+def check_version(row: Row[Any], version: int | None) -> None:
+    """Raise Conflict STALE_VERSION when the caller saw another version than the present one; None asks nothing."""
+    if version is not None and row.version != version:
+        raise Conflict(
+            f"{row.locator} has changed since you saw it: it is now version {row.version}. Look again, then decide.",
+            code="STALE_VERSION",
+            current=row.status,
+        )
+
+

@@ -1,0 +1,1 @@
+"""Operations: tenants and their settings, the desk for parked events, what was imported from elsewhere."""

@@ -1,0 +1,41 @@
+"""Maintenance: what is done for every tenant in turn, each in a transaction of its own."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, text
+
+from careapp import tenancy
+from careapp.db import db, table_of
+from careapp.idempotency import IdempotencyKey
+from careapp.operations.models import Tenant
+
+ANSWERS_KEPT_HOURS = 24
+
+
+@dataclass(frozen=True)
+class TenantName:
+    """A tenant, as commands and jobs that go over all of them need it."""
+
+    id: int
+    key: str
+
+
+def tenants() -> list[TenantName]:
+    """All tenants, in the order they were made."""
+    table = table_of(Tenant).c
+    rows = db.session.execute(select(table.id, table.key).order_by(table.id)).all()
+    db.session.rollback()  # a read: the next transaction may belong to a tenant
+    return [TenantName(row.id, row.key) for row in rows]
+
+
+def delete_old_answers() -> int:
+    """Delete answers kept under an idempotency key for more than 24 hours, and return how many; a maintenance loop."""
+    table = table_of(IdempotencyKey)
+    age = text(f"interval '{ANSWERS_KEPT_HOURS} hours'")
+    deleted = 0
+    for tenant in tenants():
+        with tenancy.bound(tenant.id):
+            old = (table.c.tenant_id == tenant.id, table.c.created_at < func.now() - age)
+            deleted += len(db.session.execute(delete(table).where(*old).returning(table.c.tenant_id)).all())
+            db.session.commit()
+    return deleted

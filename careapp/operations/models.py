@@ -1,0 +1,44 @@
+"""Operations tables: tenants, their settings, and which foreign record became which of ours."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Integer, Text, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from careapp.db import Base
+
+
+class Tenant(Base):
+    """An organisation that uses the application. It has no tenant itself, so it stands on the allow-list."""
+
+    __tablename__ = "tenants"
+
+    id: Mapped[int] = mapped_column(Integer, Identity(always=True), primary_key=True)
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    time_zone: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TenantSettings(Base):
+    """What a tenant may set. `buffer_minutes`: free time a provider keeps after each appointment."""
+
+    __tablename__ = "tenant_settings"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    buffer_minutes: Mapped[int] = mapped_column(Integer, server_default="0")
+
+    __table_args__ = (CheckConstraint("buffer_minutes BETWEEN 0 AND 240", name="buffer_minutes"),)
+
+
+class ImportedRecord(Base):
+    """A record of another system that was taken in: the same one comes in once, however often it is sent."""
+
+    __tablename__ = "imported_records"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    resource_type: Mapped[str] = mapped_column(Text, primary_key=True)
+    source_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    entity_id: Mapped[int | None] = mapped_column(BigInteger)
+    locator: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,126 @@
+"""Sending to Kafka by kafka-python, pinned: its traps and the settings that avoid them are in the decision record on it."""
+
+from collections.abc import Sequence
+
+import structlog
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import InvalidTopicError, KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
+from kafka.producer.future import FutureRecordMetadata
+
+from careapp.config import Settings
+from careapp.outbox import topics
+from careapp.outbox.senders import Envelope, LogSender, Pending, Sender, SendFailed, Unsendable, encoded
+
+CONNECT_MS = 3000
+CLOSE_SECONDS = 5  # all sends have answered before; this is for the goodbye, and `close` without it waits for ever
+
+# acks and idempotence: a broker's crash loses nothing and its retries repeat nothing. The times end a send after 6 s, well
+# before the database ends the relay's transaction. Topics are made on purpose, never by a spelling mistake.
+_PRODUCER = {
+    "acks": "all",
+    "enable_idempotence": True,
+    "linger_ms": 0,
+    "max_block_ms": 3000,
+    "request_timeout_ms": 3000,
+    "delivery_timeout_ms": 6000,
+    "allow_auto_create_topics": False,
+    "bootstrap_timeout_ms": CONNECT_MS,
+}
+
+_OWN_FAULT = (MessageSizeTooLargeError, InvalidTopicError)
+
+_log = structlog.get_logger()
+
+
+def sender_for(settings: Settings) -> Sender:
+    """The sender these settings ask for: Kafka where a broker is named, otherwise the log."""
+    if not settings.kafka_bootstrap_servers:
+        return LogSender()
+    return KafkaSender(
+        settings.kafka_bootstrap_servers,
+        partitions=settings.kafka_partitions,
+        replication_factor=settings.kafka_replication_factor,
+    )
+
+
+class KafkaSender:
+    """One producer, built on first use: after any fork, never at import. Each new connection makes missing topics.
+
+    `partitions` and `replication_factor` are those of topics made here; existing ones stay as they are.
+    """
+
+    def __init__(
+        self, servers: str, *, partitions: int, replication_factor: int, wanted: Sequence[str] = topics.ALL
+    ) -> None:
+        self._servers = servers
+        self._new_topic = {"num_partitions": partitions, "replication_factor": replication_factor}
+        self._wanted = wanted
+        self._producer: KafkaProducer | None = None
+
+    def connect(self) -> None:
+        """Connect and make missing topics, once; raises SendFailed when no broker answers within seconds."""
+        if self._producer is not None:
+            return
+        try:
+            # The producer comes first: its constructor, failing, leaves nothing behind; the admin client's leaves a thread.
+            self._producer = KafkaProducer(bootstrap_servers=self._servers, **_PRODUCER)
+            self._make_missing_topics()
+        except KafkaError as error:
+            self.reset()
+            raise SendFailed(type(error).__name__) from error
+
+    def send(self, topic: str, key: str, envelope: Envelope) -> Pending:
+        """Hand one event to the producer; blocks up to 3 s while the topic is not known."""
+        value = encoded(topic, envelope)
+        if self._producer is None:
+            raise SendFailed("not connected")
+        try:
+            return _OnItsWay(self._producer.send(topic, key=key.encode(), value=value))
+        except _OWN_FAULT as error:
+            raise Unsendable(type(error).__name__) from error
+        except (KafkaError, ValueError) as error:  # ValueError: the topic vanished from the metadata in between
+            raise SendFailed(type(error).__name__) from error
+
+    def reset(self) -> None:
+        """Close the producer. What it had under way may still arrive: that is a repeat, which consumers drop by its id."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            producer.close(timeout=CLOSE_SECONDS)
+        except KafkaError as error:
+            _log.warning("kafka producer did not close", error=type(error).__name__)
+
+    def close(self) -> None:
+        """The same as reset; the next send would need a connect."""
+        self.reset()
+
+    def _make_missing_topics(self) -> None:
+        with KafkaAdminClient(bootstrap_servers=self._servers, bootstrap_timeout_ms=CONNECT_MS) as admin:
+            missing = sorted(set(self._wanted) - set(admin.list_topics()))
+            if not missing:
+                return
+            made = admin.create_topics({topic: self._new_topic for topic in missing}, raise_errors=False)
+        for answer in made["topics"]:
+            error = for_code(answer["error_code"])
+            if answer["error_code"] == 0:
+                _log.info("topic created", topic=answer["name"])
+            elif error is not TopicAlreadyExistsError:  # another relay was quicker
+                # Not fatal: where only operators may make topics, the events of this one wait until they have.
+                _log.error("topic could not be created", topic=answer["name"], error=error.__name__)
+
+
+class _OnItsWay:
+    """A send that the producer has taken."""
+
+    def __init__(self, future: FutureRecordMetadata) -> None:
+        self._future = future
+
+    def result(self, timeout: float) -> None:
+        """Wait for the broker's answer."""
+        try:
+            self._future.get(timeout=timeout)
+        except _OWN_FAULT as error:
+            raise Unsendable(type(error).__name__) from error
+        except KafkaError as error:
+            raise SendFailed(type(error).__name__) from error

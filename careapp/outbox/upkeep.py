@@ -1,0 +1,51 @@
+"""Upkeep of the outbox, as the relay role: old published events go, and the figures people watch are read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from careapp.localdb.addresses import libpq_url
+
+KEPT_DAYS = 7
+ROWS_AT_A_TIME = 5000  # a short transaction each, so that nobody waits and vacuum keeps up
+
+_DELETE = """
+DELETE FROM outbox WHERE (tenant_id, id) IN (
+  SELECT tenant_id, id FROM outbox WHERE published_at < now() - make_interval(days => %s) LIMIT %s)"""
+_FIGURES = """
+SELECT count(*) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float AS oldest_seconds
+FROM outbox WHERE published_at IS NULL"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Events not yet published, how many of them are parked, and the age in seconds of the oldest that is not."""
+
+    pending: int
+    parked: int
+    oldest_seconds: float
+
+
+def figures(database_url: str) -> Figures:
+    """How the outbox stands, over all tenants."""
+    with _connected(database_url) as connection:
+        row = connection.cursor(row_factory=class_row(Figures)).execute(_FIGURES).fetchone()
+    assert row is not None  # an aggregate without GROUP BY always gives a row
+    return row
+
+
+def delete_published(database_url: str) -> int:
+    """Delete events published more than seven days ago and return how many; the heads of the sequences stay for ever."""
+    deleted = 0
+    with _connected(database_url) as connection:
+        while count := connection.execute(_DELETE, [KEPT_DAYS, ROWS_AT_A_TIME]).rowcount:
+            deleted += count
+    return deleted
+
+
+def _connected(database_url: str) -> psycopg.Connection[Any]:
+    """A connection on which each statement is its own transaction."""
+    return psycopg.connect(libpq_url(database_url), autocommit=True, application_name="careapp outbox upkeep")

@@ -1,0 +1,1 @@
+"""Overviews: reads that join domains for one screen or answer; they never write."""

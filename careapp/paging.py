@@ -1,0 +1,53 @@
+"""Keyset paging: opaque cursors over (sort key, id), so that a page costs the same at the end of a long list."""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Row
+
+from careapp.errors import Invalid
+from careapp.views import Page
+
+T = TypeVar("T")
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
+
+
+def encode_cursor(*keys: datetime | int | str) -> str:
+    """The keys of the last row shown, as text that means nothing to the client."""
+    plain = [key.isoformat() if isinstance(key, datetime) else key for key in keys]
+    return base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
+    """The keys in a cursor; raises Invalid when it is not one of ours."""
+    try:
+        plain = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if len(plain) != len(types):
+            raise ValueError("wrong number of keys")
+        keys = tuple(
+            datetime.fromisoformat(key) if kind is datetime else _exactly(kind, key)
+            for key, kind in zip(plain, types, strict=True)
+        )
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Invalid({"cursor": "Send the nextCursor of the page before, unchanged."}) from error
+    return keys
+
+
+def _exactly(kind: type, key: Any) -> Any:
+    """`key` if it is of this kind and fits a bigint; true and false are no integers."""
+    if type(key) is not kind or (kind is int and not -(2**63) <= key < 2**63):
+        raise ValueError("wrong kind of key")
+    return key
+
+
+def page_of(
+    rows: Sequence[Row[Any]], limit: int, view: Callable[[Row[Any]], T], keys: Callable[[Row[Any]], tuple[Any, ...]]
+) -> Page[T]:
+    """A page from up to `limit` + 1 rows: one row more than the limit means that there is a next page."""
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return Page(items=[view(row) for row in shown], next_cursor=encode_cursor(*keys(shown[-1])) if more else None)

@@ -1,0 +1,73 @@
+"""Patient tables: the person, one row per word of the name to search by, and clinical facts."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from careapp.db import Aggregate, Base, TenantRow, one_of, tenant_key
+from careapp.locators import column_rule
+
+GENDERS = ("male", "female", "other", "unknown")  # FHIR R4 administrative-gender
+FACT_KINDS = ("CONDITION", "ALLERGY")
+
+
+class Patient(Aggregate, Base):
+    """A person under care. `family` and `given` are FHIR's name parts; `telecom` and `identifiers` FHIR's lists."""
+
+    __tablename__ = "patients"
+
+    locator: Mapped[str] = mapped_column(Text, column_rule("PTY"))
+    family: Mapped[str] = mapped_column(Text)
+    given: Mapped[str] = mapped_column(Text)
+    birth_date: Mapped[date | None]
+    gender: Mapped[str] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    deceased_at: Mapped[datetime | None]
+    telecom: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    identifiers: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "locator"),
+        one_of("gender", GENDERS),
+        Index("patients_birth_date", "tenant_id", "birth_date", "id"),
+        Index("patients_newest", "tenant_id", "created_at", "id"),
+    )
+
+
+class PatientNameWord(Base):
+    """One folded word of a patient's name: under row-level security only a plain prefix on such a key uses an index."""
+
+    __tablename__ = "patient_name_words"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    word: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    patient_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+    __table_args__ = (
+        tenant_key("patient_id", "patients"),
+        Index("patient_name_words_patient", "tenant_id", "patient_id"),
+    )
+
+
+class PatientFact(TenantRow, Base):
+    """A condition or allergy known of a patient, as coded where it came from."""
+
+    __tablename__ = "patient_facts"
+
+    patient_id: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    code: Mapped[str | None] = mapped_column(Text)
+    system: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str | None] = mapped_column(Text)
+    onset_at: Mapped[datetime | None]
+    abated_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        tenant_key("patient_id", "patients"),
+        one_of("kind", FACT_KINDS),
+        Index("patient_facts_patient", "tenant_id", "patient_id", "kind", "id"),
+    )

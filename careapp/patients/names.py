@@ -1,0 +1,18 @@
+"""Names: how a name is folded into the words it is searched by; a pure rule."""
+
+import re
+import unicodedata
+
+# Only the combining marks of Latin, Greek and Cyrillic go: removing every mark would destroy Burmese vowels.
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_BETWEEN_WORDS = re.compile(r"[\s,.;'’`\-–/()]+")
+
+
+def fold(text: str) -> str:
+    """A text as it is compared: lower case, accents removed, compatibility forms unified (NFKD)."""
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold())
+
+
+def words(text: str) -> list[str]:
+    """The folded words of a name, each once, in order."""
+    return list(dict.fromkeys(word for word in _BETWEEN_WORDS.split(fold(text)) if word))

@@ -1,0 +1,88 @@
+"""Reads of patients: one, all, and by name prefix, birth date or locator."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import exists, select, tuple_
+
+from careapp.access import Actor, Permission
+from careapp.commands import query, record_read
+from careapp.db import db, table_of
+from careapp.errors import Invalid, NotFound
+from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.patients.models import Patient, PatientFact, PatientNameWord
+from careapp.patients.names import words
+from careapp.patients.views import FactView, PatientView
+from careapp.views import Page
+
+T, W, F = table_of(Patient).c, table_of(PatientNameWord).c, table_of(PatientFact).c
+MOST_WORDS = 6
+
+
+@query(Permission.PATIENT_VIEW)
+def get_patient(actor: Actor, locator: str) -> PatientView:
+    """One patient; raises NotFound."""
+    row = db.session.execute(select(*T).where(T.tenant_id == actor.tenant_id, T.locator == locator)).one_or_none()
+    if row is None:
+        raise NotFound()
+    record_read("patient.read", locator, patients=(locator,))
+    return PatientView.from_row(row)
+
+
+@query(Permission.PATIENT_VIEW)
+def list_patients(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[PatientView]:
+    """All patients, newest first."""
+    return _page(actor, [], "patient.list", {}, limit, cursor)
+
+
+@query(Permission.PATIENT_VIEW)
+def search_patients(
+    actor: Actor, *, name: str | None = None, birth_date: date | None = None, locator: str | None = None,
+    limit: int = DEFAULT_LIMIT, cursor: str | None = None,
+) -> Page[PatientView]:  # fmt: skip
+    """Patients whose name has a word beginning with each word given, born on that day, or with that locator.
+
+    Raises Invalid when nothing is given to search by. The audit keeps what was searched for.
+    """
+    conditions = []
+    prefixes = words(name or "")[:MOST_WORDS]
+    for prefix in prefixes:
+        starts_so = W.word.op("^@")(prefix)  # leakproof, so an index condition under row-level security; LIKE is not
+        conditions.append(
+            exists().where(W.tenant_id == actor.tenant_id, W.patient_id == T.id, starts_so).correlate(table_of(Patient))
+        )
+    if birth_date is not None:
+        conditions.append(T.birth_date == birth_date)
+    if locator is not None:
+        conditions.append(T.locator == locator.strip().upper())
+    if not conditions:
+        raise Invalid({"name": "Give a name, a birth date or a locator to search by."})
+    searched = {"name": " ".join(prefixes), "birthDate": birth_date and birth_date.isoformat(), "locator": locator}
+    return _page(actor, conditions, "patient.search", {k: v for k, v in searched.items() if v}, limit, cursor)
+
+
+@query(Permission.PATIENT_VIEW)
+def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[FactView]:
+    """What is known of a patient: conditions and allergies, those that still hold first."""
+    statement = (
+        select(*F)
+        .join(table_of(Patient), (T.tenant_id == F.tenant_id) & (T.id == F.patient_id))
+        .where(F.tenant_id == actor.tenant_id, T.locator == locator)
+    )
+    if kind is not None:
+        statement = statement.where(F.kind == kind)
+    rows = db.session.execute(statement.order_by(F.abated_at.is_not(None), F.onset_at.desc(), F.id)).all()
+    record_read("patient.facts", locator, patients=(locator,))
+    return [FactView.of(row) for row in rows]
+
+
+def _page(
+    actor: Actor, conditions: list[Any], action: str, detail: dict[str, str], limit: int, cursor: str | None
+) -> Page[PatientView]:
+    """One page of the patients that meet all conditions, newest first, audited with everybody it shows."""
+    statement = select(*T).where(T.tenant_id == actor.tenant_id, *conditions)
+    if cursor is not None:
+        statement = statement.where(tuple_(T.created_at, T.id) < tuple_(*decode_cursor(cursor, datetime, int)))
+    rows = db.session.execute(statement.order_by(T.created_at.desc(), T.id.desc()).limit(limit + 1)).all()
+    record_read(action, patients=tuple(row.locator for row in rows[:limit]), **detail)
+    return page_of(rows, limit, PatientView.from_row, lambda row: (row.created_at, row.id))

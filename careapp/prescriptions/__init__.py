@@ -1,0 +1,1 @@
+"""Prescriptions: medicines ordered inside an episode."""

@@ -1,0 +1,42 @@
+"""Prescriptions table."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from careapp.db import Aggregate, Base, one_of, tenant_key
+from careapp.locators import column_rule
+from careapp.prescriptions.states import PRESCRIPTION
+
+
+class Prescription(Aggregate, Base):
+    """One medicine ordered for the episode's patient by a provider. `void_reason` says why it was voided."""
+
+    __tablename__ = "prescriptions"
+
+    locator: Mapped[str] = mapped_column(Text, column_rule("RXP"))
+    episode_id: Mapped[int] = mapped_column(BigInteger)
+    patient_id: Mapped[int] = mapped_column(BigInteger)
+    provider_id: Mapped[int] = mapped_column(BigInteger)
+    medication_text: Mapped[str] = mapped_column(Text)
+    medication_code: Mapped[str | None] = mapped_column(Text)
+    medication_system: Mapped[str | None] = mapped_column(Text)
+    dosage: Mapped[str] = mapped_column(Text)
+    quantity: Mapped[int | None] = mapped_column(Integer)
+    refills: Mapped[int | None] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(Text, server_default="ISSUED")
+    void_reason: Mapped[str | None] = mapped_column(Text)
+    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "locator"),
+        tenant_key("episode_id", "episodes"),
+        tenant_key("patient_id", "patients"),
+        tenant_key("provider_id", "providers"),
+        one_of("status", PRESCRIPTION.states),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("refills >= 0", name="refills"),
+        Index("prescriptions_of_episode", "tenant_id", "episode_id", "issued_at", "id"),
+        Index("prescriptions_of_patient", "tenant_id", "patient_id", "issued_at", "id"),
+    )

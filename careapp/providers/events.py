@@ -1,0 +1,16 @@
+"""Events of providers."""
+
+from pydantic import Field
+
+from careapp.outbox import topics
+from careapp.outbox.events import Event
+
+
+class ProviderUpdated(Event):
+    """A provider was entered, or his network status changed."""
+
+    topic = topics.PROVIDER_UPDATED
+
+    npi: str | None
+    specialty: str
+    status: str = Field(alias="networkStatus")

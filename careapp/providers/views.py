@@ -1,0 +1,17 @@
+"""What providers look like from outside."""
+
+from pydantic import Field
+
+from careapp.views import View
+
+
+class ProviderView(View):
+    """One provider (design §6); `clinics` are the locators of the clinics he works at."""
+
+    locator: str
+    npi: str | None
+    name: str
+    specialty: str
+    status: str = Field(alias="networkStatus")
+    clinics: list[str]
+    version: int

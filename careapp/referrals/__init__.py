@@ -1,0 +1,1 @@
+"""Referrals: orders for a laboratory, imaging or a specialist inside an episode."""

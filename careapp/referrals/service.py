@@ -1,0 +1,106 @@
+"""Commands on referrals: refer, book, complete, cancel."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, literal, select
+
+from careapp import commands
+from careapp.access import Actor, Permission
+from careapp.commands import command
+from careapp.db import db, insert, table_of
+from careapp.episodes import service as episodes
+from careapp.episodes.models import Episode
+from careapp.episodes.service import E, T
+from careapp.errors import NotFound
+from careapp.lifecycle import check_version, move, remember
+from careapp.outbox.events import Event
+from careapp.patients.models import Patient
+from careapp.referrals.events import ReferralReferred
+from careapp.referrals.models import Referral
+from careapp.referrals.states import OPEN, REFERRAL
+from careapp.referrals.views import ReferralView
+
+RF = table_of(Referral).c
+
+
+def referral_rows(actor: Actor) -> Select[Any]:
+    """The tenant's referrals, with the locators of all they belong to and `urgency`, the priority as events name it."""
+    return (
+        select(
+            *RF, RF.priority.label("urgency"), E.locator.label("episode_locator"), T.locator.label("party_locator")
+        )
+        .join(table_of(Episode), (E.tenant_id == RF.tenant_id) & (E.id == RF.episode_id))
+        .join(table_of(Patient), (T.tenant_id == RF.tenant_id) & (T.id == RF.patient_id))
+        .where(RF.tenant_id == actor.tenant_id)
+    )
+
+
+@command(Permission.REFERRAL_WRITE)
+def refer(
+    actor: Actor, episode_locator: str, *, type: str, reason: str, priority: str = "ROUTINE", facility: str | None = None
+) -> ReferralView:
+    """Order something from a laboratory, imaging or a specialist. Raises NotFound and Conflict EPISODE_NOT_OPEN."""
+    episode = episodes.lock_episode(actor, episode_locator)
+    episodes.require_open(episode)
+    known = {"episode_locator": episode.locator, "party_locator": episode.party_locator, "urgency": priority}
+    row = insert(
+        Referral, *RF, *(literal(value).label(name) for name, value in known.items()),
+        tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, type=type, reason=reason,
+        priority=priority, facility=facility,
+    )  # fmt: skip
+    episodes.count(actor, episode.id, open_referrals=1)
+    remember(actor, REFERRAL, row, "refer", None, row.status)
+    commands.publish(ReferralReferred.of(row, key=row.episode_locator))
+    return ReferralView.seen_by(actor, row)
+
+
+@command(Permission.REFERRAL_VIEW)  # move() asks for the permission of the move itself
+def act(
+    actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None,
+    scheduled_for: datetime | None = None, facility: str | None = None, outcome: str | None = None,
+) -> ReferralView:  # fmt: skip
+    """Book a referral (when, where), complete it (outcome) or cancel it (reason).
+
+    Raises NotFound, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
+    """
+    row = _lock(actor, locator)
+    check_version(row, version)
+    given = {"scheduled_for": scheduled_for, "facility": facility, "outcome": outcome}
+    changed = _move(actor, row, action, reason, **{name: value for name, value in given.items() if value is not None})
+    return ReferralView.seen_by(actor, row, **changed._mapping)
+
+
+def cancel_open_referrals(actor: Actor, event: Event) -> None:
+    """Reaction to a cancelled episode: cancel its referrals that are not completed."""
+    statement = referral_rows(actor).where(E.locator == event.subject, RF.status.in_(OPEN)).order_by(RF.id)
+    for row in db.session.execute(statement.with_for_update(of=table_of(Referral))).all():
+        _move(actor, row, "cancel", None)
+
+
+def open_referrals(actor: Actor, episode_id: int) -> list[dict[str, str]]:
+    """The open referrals of an episode, as items that refuse its close."""
+    rows = db.session.execute(
+        select(RF.locator, RF.status)
+        .where(RF.tenant_id == actor.tenant_id, RF.episode_id == episode_id, RF.status.in_(OPEN))
+        .order_by(RF.id)
+    ).all()
+    return [{"kind": "referral", "locator": row.locator, "status": row.status} for row in rows]
+
+
+def _move(actor: Actor, row: Row[Any], action: str, reason: str | None, **given: Any) -> Row[Any]:
+    """One move of a referral whose episode is locked, with the episode's counter brought in line."""
+    changed = move(actor, REFERRAL, Referral, row, action, reason=reason, **given)
+    episodes.count(actor, row.episode_id, open_referrals=int(changed.status in OPEN) - int(row.status in OPEN))
+    return changed
+
+
+def _lock(actor: Actor, locator: str) -> Row[Any]:
+    """The referral of an OPEN episode, episode and referral locked in that order; raises NotFound and Conflict."""
+    episode_id = db.session.execute(
+        select(RF.episode_id).where(RF.tenant_id == actor.tenant_id, RF.locator == locator)
+    ).scalar_one_or_none()
+    if episode_id is None:
+        raise NotFound()
+    episodes.require_open(episodes.lock_episode_by_id(actor, episode_id))
+    return db.session.execute(referral_rows(actor).where(RF.locator == locator)).one()

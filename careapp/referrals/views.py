@@ -1,0 +1,31 @@
+"""What referrals look like from outside."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from sqlalchemy import Row
+
+from careapp.access import Actor, Permission
+from careapp.views import View
+
+
+class ReferralView(View):
+    """One referral (design §6). Why it was made and what came of it are None for who may only know that it exists."""
+
+    locator: str
+    episode_locator: str
+    party_locator: str
+    type: str
+    priority: str
+    reason: str | None
+    facility: str | None
+    scheduled_for: datetime | None
+    outcome: str | None
+    status: str
+    version: int
+
+    @classmethod
+    def seen_by(cls, actor: Actor, row: Row[Any], **changes: Any) -> Self:
+        """The view of a row for this actor."""
+        hidden = {} if actor.may(Permission.REFERRAL_READ) else dict.fromkeys(("reason", "outcome"))
+        return cls.of(row, **{**changes, **hidden})

@@ -1,0 +1,1 @@
+"""Scheduling: slots providers offer, appointments booked into them, and the rules that keep both true."""

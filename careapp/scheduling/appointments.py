@@ -1,0 +1,154 @@
+"""Appointments: booking them, and the moves of their lifecycle, each with what it does to slot and episode."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, literal, select
+
+from careapp import commands
+from careapp.access import Actor, Permission
+from careapp.commands import command
+from careapp.db import db, insert_unless_clash, table_of
+from careapp.episodes import service as episodes
+from careapp.episodes.models import Episode
+from careapp.episodes.service import E, T
+from careapp.errors import Conflict, NotFound
+from careapp.lifecycle import check_version, move, remember
+from careapp.outbox.events import Event
+from careapp.patients.models import Patient
+from careapp.providers.models import Provider
+from careapp.scheduling.events import AppointmentBooked, AppointmentStatusChanged
+from careapp.scheduling.models import Appointment, Slot
+from careapp.scheduling.refusing import AP, find_clash, refuse_slot
+from careapp.scheduling.slots import PR, S, clinic_locator_of, give_place_back, in_scope, lock_slots, take_place
+from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, PENDING, counts, holds_place
+from careapp.scheduling.views import AppointmentView
+
+
+def appointment_rows(actor: Actor) -> Select[Any]:
+    """The appointments in the actor's scope, with the locators of all they belong to."""
+    return (
+        select(
+            *AP, E.locator.label("episode_locator"), T.locator.label("party_locator"),
+            PR.locator.label("provider_locator"), S.locator.label("slot_locator"),
+            clinic_locator_of(AP.clinic_id, AP.tenant_id),
+        )
+        .join(table_of(Episode), (E.tenant_id == AP.tenant_id) & (E.id == AP.episode_id))
+        .join(table_of(Patient), (T.tenant_id == AP.tenant_id) & (T.id == AP.patient_id))
+        .join(table_of(Provider), (PR.tenant_id == AP.tenant_id) & (PR.id == AP.provider_id))
+        .join(table_of(Slot), (S.tenant_id == AP.tenant_id) & (S.id == AP.slot_id))
+        .where(AP.tenant_id == actor.tenant_id, in_scope(actor, AP.clinic_id))
+    )  # fmt: skip
+
+
+@command(Permission.APPOINTMENT_BOOK)
+def book(
+    actor: Actor, episode_locator: str, *, slot_locator: str, type: str | None = None, reason: str | None = None,
+    notes: str | None = None, accepted: bool = False,
+) -> AppointmentView:  # fmt: skip
+    """Book the episode's patient into a slot: PENDING, or BOOKED where the front desk accepts it at once.
+
+    Raises NotFound for the episode, Invalid for an unknown slot, and Conflict naming the rule that refuses:
+    EPISODE_NOT_OPEN, PROVIDER_NOT_PARTICIPATING, SLOT_UNAVAILABLE, PATIENT_BUSY or BUFFER_VIOLATION.
+    """
+    episode = episodes.lock_episode(actor, episode_locator)
+    episodes.require_open(episode)
+    slot = take_place(actor, slot_locator)
+    if slot is None:
+        raise refuse_slot(actor, slot_locator, episode.patient_id)
+    known = {
+        "episode_locator": episode.locator, "party_locator": episode.party_locator, "slot_locator": slot.locator,
+        "provider_locator": slot.provider_locator, "clinic_locator": slot.clinic_locator,
+    }  # fmt: skip
+    row = insert_unless_clash(
+        Appointment, *AP, *(literal(value).label(name) for name, value in known.items()),
+        tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, provider_id=slot.provider_id,
+        clinic_id=slot.clinic_id, slot_id=slot.id, starts_at=slot.starts_at, ends_at=slot.ends_at,
+        busy_until=slot.ends_at + timedelta(minutes=slot.buffer_minutes), type=type, reason=reason, notes=notes,
+        status=BOOKED if accepted else PENDING,
+    )  # fmt: skip
+    if row is None:
+        raise find_clash(actor, slot, episode.patient_id) or Conflict("Just taken.", code="SLOT_UNAVAILABLE")
+    count_change(actor, row, None, row.status)
+    remember(actor, APPOINTMENT, row, "book", None, row.status)
+    commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
+    return AppointmentView.of(row)
+
+
+@command(Permission.APPOINTMENT_VIEW)  # move() asks for the permission of the move itself
+def act(
+    actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None,
+    category: str | None = None,
+) -> AppointmentView:  # fmt: skip
+    """Make one move of the table: accept, confirm, arrive, start, attend, no-show or cancel (`category`: who called off).
+
+    Raises NotFound, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
+    """
+    row = lock_appointment(actor, locator)
+    check_version(row, version)
+    return AppointmentView.of(row, **make_move(actor, row, action, reason=reason, category=category)._mapping)
+
+
+def lock_appointment(actor: Actor, locator: str) -> Row[Any]:
+    """The appointment of an OPEN episode, episode and appointment locked in that order (design §3).
+
+    Raises NotFound and Conflict EPISODE_NOT_OPEN.
+    """
+    found = db.session.execute(
+        select(AP.episode_id).where(AP.tenant_id == actor.tenant_id, AP.locator == locator, in_scope(actor, AP.clinic_id))
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound()
+    episodes.require_open(episodes.lock_episode_by_id(actor, found))
+    return db.session.execute(appointment_rows(actor).where(AP.locator == locator)).one()
+
+
+def make_move(
+    actor: Actor, row: Row[Any], action: str, *, reason: str | None = None, category: str | None = None
+) -> Row[Any]:
+    """One move of an appointment whose episode is locked: frees the slot where it cancels, counts, and tells."""
+    target = APPOINTMENT.transition(action).target
+    cancelled = {} if holds_place(target) else {"category": category or "OTHER"}
+    if cancelled and row.status in ACTIVE:
+        give_place_back(actor, row.slot_id)
+    changed = move(
+        actor, APPOINTMENT, Appointment, row, action, reason=reason, facts=cancelled, **cancelled,
+    )  # fmt: skip
+    count_change(actor, row, row.status, changed.status)
+    tell_status(row, changed.status, category=changed.category)
+    return changed
+
+
+def count_change(actor: Actor, row: Row[Any], before: str | None, after: str) -> None:
+    """Bring the episode's counters in line with an appointment's new status."""
+    seen, active = (new - old for new, old in zip(counts(after), counts(before), strict=True))
+    episodes.count(actor, row.episode_id, seen=seen, open_appointments=active)
+
+
+def tell_status(row: Row[Any], status: str, *, category: str | None = None, correction: bool = False) -> None:
+    """Publish that an appointment's status changed from the row's to this one."""
+    commands.publish(
+        AppointmentStatusChanged.of(
+            row, key=row.episode_locator, old_status=row.status, new_status=status, category=category,
+            correction=correction,
+        )
+    )  # fmt: skip
+
+
+def cancel_open_appointments(actor: Actor, event: Event) -> None:
+    """Reaction to a cancelled episode: cancel its active appointments and free their slots."""
+    statement = appointment_rows(actor).where(E.locator == event.subject, AP.status.in_(ACTIVE)).order_by(AP.id)
+    rows = db.session.execute(statement).all()
+    lock_slots(actor, sorted({row.slot_id for row in rows}))
+    for row in rows:
+        make_move(actor, row, "cancel")
+
+
+def open_appointments(actor: Actor, episode_id: int) -> list[dict[str, str]]:
+    """The active appointments of an episode, as items that refuse its close."""
+    rows = db.session.execute(
+        select(AP.locator, AP.status, AP.starts_at)
+        .where(AP.tenant_id == actor.tenant_id, AP.episode_id == episode_id, AP.status.in_(ACTIVE))
+        .order_by(AP.starts_at, AP.id)
+    ).all()
+    return [{"kind": "appointment", "locator": row.locator, "status": row.status} for row in rows]

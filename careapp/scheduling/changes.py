@@ -1,0 +1,164 @@
+"""Taking an appointment to another slot, and taking the last move back: the changes that update into a time."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, select, text
+
+from careapp import clock
+from careapp.access import Actor, Permission
+from careapp.commands import command, publish
+from careapp.db import db, table_of
+from careapp.errors import Conflict, Forbidden, Invalid
+from careapp.lifecycle import StatusChange, check_version, remember, set_status
+from careapp.scheduling.appointments import count_change, lock_appointment, tell_status
+from careapp.scheduling.events import AppointmentRescheduled
+from careapp.scheduling.models import Appointment
+from careapp.scheduling.refusing import find_clash, refuse_slot
+from careapp.scheduling.slots import (
+    SETTINGS,
+    S,
+    clinic_locator_of,
+    give_place_back,
+    in_scope,
+    lock_slots,
+    slot_rows,
+    take_place,
+)
+from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CONFIRMED, PENDING, holds_place
+from careapp.scheduling.views import AppointmentView
+
+UNDO_WINDOW = timedelta(minutes=10)
+MOVABLE = (PENDING, BOOKED, CONFIRMED)
+H = table_of(StatusChange).c
+
+
+@command(Permission.APPOINTMENT_MOVE)
+def reschedule(
+    actor: Actor, locator: str, *, slot_locator: str, version: int | None = None, reason: str | None = None
+) -> AppointmentView:
+    """Move an appointment to another slot, under the same locator, both slots in one transaction.
+
+    A CONFIRMED one becomes BOOKED: the patient has not confirmed the new time. Raises what book() raises, and Conflict
+    ILLEGAL_TRANSITION once the patient has arrived.
+    """
+    row = lock_appointment(actor, locator)
+    check_version(row, version)
+    if row.status not in MOVABLE:
+        raise Conflict(f"{locator} is {row.status} and stays where it is.", code="ILLEGAL_TRANSITION", current=row.status)
+    goal = db.session.execute(
+        select(S.id, S.provider_id).where(
+            S.tenant_id == actor.tenant_id, S.locator == slot_locator, in_scope(actor, S.clinic_id)
+        )
+    ).one_or_none()
+    if goal is None or goal.id == row.slot_id:
+        raise Invalid({"slotLocator": "Choose another slot." if goal else "There is no slot with this locator."})
+    take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id), ("provider", goal.provider_id))
+    lock_slots(actor, [row.slot_id, goal.id])
+    slot = take_place(actor, slot_locator)
+    if slot is None:
+        raise refuse_slot(actor, slot_locator, row.patient_id)
+    clash = find_clash(actor, slot, row.patient_id, moving=row.id)
+    if clash:
+        raise clash
+    give_place_back(actor, row.slot_id)
+    return _put_into(actor, row, slot, reason)
+
+
+def _put_into(actor: Actor, row: Row[Any], slot: Row[Any], reason: str | None) -> AppointmentView:
+    """Write the appointment's new slot and time, and tell of it."""
+    status = BOOKED if row.status == CONFIRMED else row.status
+    changed = set_status(
+        actor, APPOINTMENT, Appointment, row, "reschedule", status, reason=reason, slot_id=slot.id,
+        provider_id=slot.provider_id, clinic_id=slot.clinic_id, starts_at=slot.starts_at, ends_at=slot.ends_at,
+        busy_until=slot.ends_at + timedelta(minutes=slot.buffer_minutes),
+    )  # fmt: skip
+    facts = {
+        **changed._mapping, "provider_locator": slot.provider_locator, "clinic_locator": slot.clinic_locator,
+        "slot_locator": slot.locator,
+    }  # fmt: skip
+    publish(
+        AppointmentRescheduled.of(
+            row, key=row.episode_locator, **facts,
+            previous_slot_locator=row.slot_locator, previous_starts_at=row.starts_at,
+        )
+    )  # fmt: skip
+    if status != row.status:
+        tell_status(row, status)
+    return AppointmentView.of(row, **facts)
+
+
+@command(Permission.APPOINTMENT_VIEW)  # asks for the permission of the move that is taken back
+def undo(actor: Actor, locator: str, *, version: int | None = None, reason: str | None = None) -> AppointmentView:
+    """Take the last move back within ten minutes, while the episode is OPEN (design §5).
+
+    A booking, a reschedule, what another move caused, and an undo are not taken back. A cancelled appointment needs its
+    place again under booking's rules. Raises Conflict NOTHING_TO_UNDO, Forbidden, and what book() raises.
+    """
+    row = lock_appointment(actor, locator)
+    check_version(row, version)
+    last = _last_move(actor, row)
+    take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id))
+    back_into_time = row.status not in ACTIVE and last.from_status in ACTIVE
+    slot = _slot_again(actor, row) if not holds_place(row.status) else _slot_as_it_is(actor, row)
+    clash = find_clash(actor, slot, row.patient_id, moving=row.id) if back_into_time else None
+    if clash:
+        raise clash
+    changed = set_status(actor, APPOINTMENT, Appointment, row, "undo", last.from_status, reason=reason, category=None)
+    count_change(actor, row, row.status, last.from_status)
+    tell_status(row, last.from_status, correction=True)
+    return AppointmentView.of(row, **changed._mapping)
+
+
+def undoable(actor: Actor, last: Row[Any] | None) -> bool:
+    """Whether this status change, the last of an appointment, can be taken back by this actor now."""
+    names = {transition.name for transition in APPOINTMENT.transitions}
+    if last is None or last.action not in names or last.cause is not None or last.at < clock.now() - UNDO_WINDOW:
+        return False
+    return actor.may(APPOINTMENT.transition(last.action).permission)
+
+
+def _last_move(actor: Actor, row: Row[Any]) -> Row[Any]:
+    """The status change to take back; raises Forbidden or Conflict where there is none."""
+    last = db.session.execute(
+        select(*H)
+        .where(H.tenant_id == actor.tenant_id, H.entity == APPOINTMENT.entity, H.entity_id == row.id)
+        .order_by(H.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if not actor.may(Permission.APPOINTMENT_MOVE):
+        raise Forbidden("Only who may make a move may take it back.")
+    if last is None or not undoable(actor, last):
+        raise Conflict(
+            "The last change cannot be taken back: only a move of the last ten minutes can.",
+            code="NOTHING_TO_UNDO",
+            current=row.status,
+        )
+    return last
+
+
+def _slot_again(actor: Actor, row: Row[Any]) -> Row[Any]:
+    """The place a cancelled appointment had, taken again; raises what refuses a booking."""
+    slot = take_place(actor, row.slot_locator)
+    if slot is None:
+        raise refuse_slot(actor, row.slot_locator, row.patient_id)
+    return slot
+
+
+def _slot_as_it_is(actor: Actor, row: Row[Any]) -> Row[Any]:
+    """The slot of an appointment that still holds its place, with the tenant's buffer."""
+    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
+    statement = slot_rows(actor).with_only_columns(
+        *S, buffer.label("buffer_minutes"), clinic_locator_of(S.clinic_id, S.tenant_id), maintain_column_froms=True
+    )
+    return db.session.execute(statement.where(S.id == row.slot_id)).one()
+
+
+def take_turns(actor: Actor, *keys: tuple[str, int]) -> None:
+    """Let changes into a time of these patients and providers wait for each other, always in the same order.
+
+    An UPDATE has no ON CONFLICT, so two that clash on an exclusion constraint would deadlock without this.
+    """
+    names = sorted({f"{actor.tenant_id}/{kind}/{key}" for kind, key in keys})
+    for name in names:
+        db.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})

@@ -1,0 +1,72 @@
+"""Reads of slots and appointments."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, tuple_
+
+from careapp.access import Actor, Permission
+from careapp.commands import query, record_read
+from careapp.db import db
+from careapp.episodes.service import episode_id_of, found
+from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.scheduling.appointments import appointment_rows
+from careapp.scheduling.refusing import AP
+from careapp.scheduling.slots import PR, S, slot_rows
+from careapp.scheduling.views import AppointmentView, SlotView
+from careapp.views import Page
+
+# A slot is never longer than this, so a search for what overlaps a time need not begin at the beginning of time.
+LONGEST_SLOT = timedelta(hours=24)
+
+
+@query(Permission.SLOT_VIEW)
+def get_slot(actor: Actor, locator: str) -> SlotView:
+    """One slot in the actor's scope; raises NotFound."""
+    return SlotView.of(found(db.session.execute(slot_rows(actor).where(S.locator == locator)).one_or_none()))
+
+
+@query(Permission.SLOT_VIEW)
+def list_slots(
+    actor: Actor, provider_locator: str, *, start: datetime | None = None, end: datetime | None = None,
+    status: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None,
+) -> Page[SlotView]:  # fmt: skip
+    """A provider's slots that touch the span, by start; raises NotFound for an unknown provider."""
+    provider_id = found(
+        db.session.execute(
+            select(PR.id).where(PR.tenant_id == actor.tenant_id, PR.locator == provider_locator)
+        ).one_or_none()
+    ).id
+    statement = slot_rows(actor).where(S.provider_id == provider_id)
+    if start is not None:
+        statement = statement.where(S.ends_at > start, S.starts_at > start - LONGEST_SLOT)
+    if end is not None:
+        statement = statement.where(S.starts_at < end)
+    if status is not None:
+        statement = statement.where(S.status == status)
+    if cursor is not None:
+        statement = statement.where(tuple_(S.starts_at, S.id) > tuple_(*decode_cursor(cursor, datetime, int)))
+    rows = db.session.execute(statement.order_by(S.starts_at, S.id).limit(limit + 1)).all()
+    return page_of(rows, limit, SlotView.of, lambda row: (row.starts_at, row.id))
+
+
+@query(Permission.APPOINTMENT_VIEW)
+def get_appointment(actor: Actor, locator: str) -> AppointmentView:
+    """One appointment in the actor's scope; raises NotFound."""
+    row = found(db.session.execute(appointment_rows(actor).where(AP.locator == locator)).one_or_none())
+    record_read("appointment.read", locator, patients=(row.party_locator,))
+    return AppointmentView.of(row)
+
+
+@query(Permission.APPOINTMENT_VIEW)
+def list_appointments(
+    actor: Actor, episode_locator: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[AppointmentView]:
+    """The appointments of an episode by start; raises NotFound for an unknown episode."""
+    episode_id = episode_id_of(actor, episode_locator)
+    statement = appointment_rows(actor).where(AP.episode_id == episode_id)
+    if cursor is not None:
+        statement = statement.where(tuple_(AP.starts_at, AP.id) > tuple_(*decode_cursor(cursor, datetime, int)))
+    rows = db.session.execute(statement.order_by(AP.starts_at, AP.id).limit(limit + 1)).all()
+    record_read("appointment.list", episode_locator, patients=tuple({row.party_locator for row in rows}))
+    return page_of(rows, limit, AppointmentView.of, lambda row: (row.starts_at, row.id))
+

@@ -1,0 +1,104 @@
+"""Why not: which rule refuses a booking, what blocks it, and the next slots that would do."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, and_, exists, or_, select
+
+from careapp import clock
+from careapp.access import Actor
+from careapp.commands import refuse_on
+from careapp.db import db, table_of
+from careapp.errors import Conflict, Invalid
+from careapp.providers.states import ACTIVE as PARTICIPATES
+from careapp.scheduling.models import Appointment
+from careapp.scheduling.slots import PR, SETTINGS, S, bookable, slot_rows
+from careapp.scheduling.states import ACTIVE, BLOCKED
+from careapp.scheduling.views import SlotView
+
+AP = table_of(Appointment).c
+HOW_MANY_ALTERNATIVES = 3
+
+
+def why_not_bookable(status: str, booked: int, capacity: int, ends_at: datetime, moment: datetime) -> str | None:
+    """The sentence that says why a slot takes no booking at `moment`, or None where it does: a pure rule."""
+    if ends_at <= moment:
+        return "This slot is already over."
+    if status == BLOCKED:
+        return "This slot is blocked."
+    if booked >= capacity:
+        return f"This slot is full: {booked} of {capacity} places are taken."
+    return None
+
+
+def refuse_slot(actor: Actor, slot_locator: str, patient_id: int) -> Conflict | Invalid:
+    """Which rule kept take_place() from taking a place in this slot."""
+    columns = (*S, PR.status.label("network_status"))
+    row = db.session.execute(
+        slot_rows(actor).where(S.locator == slot_locator).with_only_columns(*columns, maintain_column_froms=True)
+    ).one_or_none()
+    if row is None:
+        return Invalid({"slotLocator": "There is no slot with this locator."})
+    others = alternatives(actor, row, patient_id)
+    if row.network_status != PARTICIPATES:
+        return Conflict(
+            "The provider does not take part in the network at present.",
+            code="PROVIDER_NOT_PARTICIPATING",
+            alternatives=others,
+        )
+    why = why_not_bookable(row.status, row.booked, row.capacity, row.ends_at, clock.now())
+    taken_meanwhile = "This slot was just taken."
+    return Conflict(why or taken_meanwhile, code="SLOT_UNAVAILABLE", alternatives=others)
+
+
+def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | None = None) -> Conflict | None:
+    """The refusal where this patient, or this provider with buffer, is elsewhere at the slot's time; None where not.
+
+    `slot` has buffer_minutes; `moving` is the id of the appointment that is being moved and does not count.
+    """
+    until = slot.ends_at + timedelta(minutes=slot.buffer_minutes)
+    patient_there = and_(AP.patient_id == patient_id, AP.starts_at < slot.ends_at, AP.ends_at > slot.starts_at)
+    provider_there = and_(
+        AP.provider_id == slot.provider_id, AP.slot_id != slot.id, AP.starts_at < until, AP.busy_until > slot.starts_at
+    )
+    statement = select(AP.locator, AP.patient_id, AP.starts_at, AP.ends_at).where(
+        AP.tenant_id == actor.tenant_id, AP.status.in_(ACTIVE), or_(patient_there, provider_there), AP.id != (moving or 0)
+    )
+    row = db.session.execute(statement.order_by(AP.patient_id != patient_id, AP.id).limit(1)).one_or_none()
+    if row is None:
+        return None
+    others = alternatives(actor, slot, patient_id)
+    if row.patient_id == patient_id and row.starts_at < slot.ends_at and row.ends_at > slot.starts_at:
+        return Conflict(
+            f"The patient has {row.locator} at that time.",
+            code="PATIENT_BUSY", blocking=row.locator, alternatives=others,
+        )  # fmt: skip
+    return Conflict(
+        f"The provider is busy with {row.locator}, its buffer of {slot.buffer_minutes} minutes included.",
+        code="BUFFER_VIOLATION", blocking=row.locator, alternatives=others,
+    )  # fmt: skip
+
+
+def alternatives(actor: Actor, slot: Row[Any], patient_id: int) -> list[dict[str, Any]]:
+    """The next three slots of the same provider that this patient could be booked into, from the slot's time on."""
+    moment = clock.now()
+    patient_elsewhere = exists().where(
+        AP.tenant_id == S.tenant_id, AP.patient_id == patient_id, AP.status.in_(ACTIVE),
+        AP.starts_at < S.ends_at, AP.ends_at > S.starts_at,
+    )  # fmt: skip
+    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
+    provider_elsewhere = exists().where(
+        AP.tenant_id == S.tenant_id, AP.provider_id == S.provider_id, AP.slot_id != S.id, AP.status.in_(ACTIVE),
+        AP.starts_at < S.ends_at + buffer * timedelta(minutes=1), AP.busy_until > S.starts_at,
+    )  # fmt: skip
+    statement = slot_rows(actor).where(
+        S.provider_id == slot.provider_id, S.id != slot.id, S.starts_at >= max(slot.starts_at, moment),
+        bookable(moment), PR.status == PARTICIPATES, ~patient_elsewhere, ~provider_elsewhere,
+    )  # fmt: skip
+    rows = db.session.execute(statement.order_by(S.starts_at, S.id).limit(HOW_MANY_ALTERNATIVES)).all()
+    return [SlotView.of(row).model_dump(mode="json", by_alias=True) for row in rows]
+
+
+refuse_on("appointment_patient_busy", lambda: Conflict("The patient has an appointment then.", code="PATIENT_BUSY"))
+refuse_on("appointment_once_per_slot", lambda: Conflict("The patient is in this slot already.", code="PATIENT_BUSY"))
+refuse_on("appointment_provider_busy", lambda: Conflict("The provider is busy then.", code="BUFFER_VIOLATION"))

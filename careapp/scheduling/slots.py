@@ -1,0 +1,152 @@
+"""Slots: adding, blocking and unblocking them, and taking and giving back the places in them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, case, literal, or_, select, true
+
+from careapp import clock, commands
+from careapp.access import Actor, Permission
+from careapp.clinics.models import Clinic
+from careapp.commands import command
+from careapp.db import db, guarded_update, insert_unless_clash, table_of
+from careapp.errors import Conflict, Forbidden, Invalid, NotFound
+from careapp.lifecycle import check_version, move, remember
+from careapp.operations.models import TenantSettings
+from careapp.providers.models import Provider
+from careapp.providers.states import ACTIVE as PARTICIPATES
+from careapp.scheduling.events import SlotAdded
+from careapp.scheduling.models import Slot
+from careapp.scheduling.states import AVAILABLE, BLOCKED, BOOKED, SLOT
+from careapp.scheduling.views import SlotView
+
+S, PR, CL = table_of(Slot).c, table_of(Provider).c, table_of(Clinic).c
+SETTINGS = table_of(TenantSettings).c
+
+
+def in_scope(actor: Actor, clinic_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition that a clinic is in the actor's scope; what stands at no clinic is in every scope (design §6)."""
+    return true() if actor.clinic_ids is None else or_(clinic_id.is_(None), clinic_id.in_(actor.clinic_ids))
+
+
+def clinic_locator_of(clinic_id: ColumnElement[Any], tenant_id: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The clinic's locator as a column, None where there is no clinic."""
+    named = select(CL.locator).where(CL.tenant_id == tenant_id, CL.id == clinic_id)
+    return named.scalar_subquery().label("clinic_locator")
+
+
+def slot_rows(actor: Actor) -> Select[Any]:
+    """The slots in the actor's scope, with the locators of provider and clinic."""
+    return (
+        select(*S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id))
+        .join(table_of(Provider), (PR.tenant_id == S.tenant_id) & (PR.id == S.provider_id))
+        .where(S.tenant_id == actor.tenant_id, in_scope(actor, S.clinic_id))
+    )
+
+
+@command(Permission.SLOT_MANAGE_OWN)
+def add_slot(
+    actor: Actor, provider_locator: str, *, start: datetime, end: datetime, capacity: int = 1,
+    clinic_locator: str | None = None,
+) -> SlotView:  # fmt: skip
+    """Offer a time of a provider for booking.
+
+    Raises NotFound for an unknown provider, Invalid for times or a clinic that do not fit, Conflict SLOT_OVERLAP where
+    the provider offers another slot at that time.
+    """
+    provider = _provider(actor, provider_locator)
+    require_own_or_any(actor, provider.id)
+    if end <= start:
+        raise Invalid({"end": "The end must be later than the start."})
+    if end <= clock.now():
+        raise Invalid({"end": "A slot must not be over before it is added."})
+    row = insert_unless_clash(
+        Slot, *S, literal(provider_locator).label("provider_locator"), literal(clinic_locator).label("clinic_locator"),
+        tenant_id=actor.tenant_id, provider_id=provider.id, clinic_id=_clinic_id(actor, clinic_locator),
+        starts_at=start, ends_at=end, capacity=capacity,
+    )  # fmt: skip
+    if row is None:
+        raise Conflict("The provider has another slot at that time.", code="SLOT_OVERLAP")
+    remember(actor, SLOT, row, "add", None, row.status)
+    commands.publish(SlotAdded.of(row, key=row.locator))
+    return SlotView.of(row)
+
+
+@command(Permission.SLOT_VIEW)  # move() asks for the permission to block
+def act(actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None) -> SlotView:
+    """Block a slot or unblock it. Bookings made before a block stay; an unblocked full slot is BOOKED again."""
+    statement = slot_rows(actor).where(S.locator == locator).with_for_update(of=table_of(Slot))
+    row = db.session.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound()
+    require_own_or_any(actor, row.provider_id)
+    check_version(row, version)
+    target = BOOKED if action == "unblock" and row.booked >= row.capacity else SLOT.transition(action).target
+    changed = move(actor, SLOT, Slot, row, action, reason=reason, status=target)
+    return SlotView.of(row, **changed._mapping)
+
+
+def require_own_or_any(actor: Actor, provider_id: int) -> None:
+    """Raise Forbidden unless the actor manages all slots, or is the provider whose slot it is."""
+    if not actor.may(Permission.SLOT_MANAGE) and actor.provider_id != provider_id:
+        raise Forbidden("You may change only your own slots.")
+
+
+def bookable(moment: datetime) -> ColumnElement[bool]:
+    """The condition that a slot can take one more booking: available, room left, not over (walk-ins: until it ends)."""
+    return (S.status == AVAILABLE) & (S.booked < S.capacity) & (S.ends_at > moment)
+
+
+def take_place(actor: Actor, slot_locator: str) -> Row[Any] | None:
+    """Take one place of a bookable slot of a participating provider, or return None where that cannot be done.
+
+    One guarded statement, so of many at once exactly as many succeed as there are places. The row returned has the
+    slot's columns, both locators and the tenant's `buffer_minutes`.
+    """
+    return guarded_update(
+        Slot,
+        S.tenant_id == actor.tenant_id, S.locator == slot_locator, in_scope(actor, S.clinic_id), bookable(clock.now()),
+        PR.tenant_id == S.tenant_id, PR.id == S.provider_id, PR.status == PARTICIPATES,
+        SETTINGS.tenant_id == S.tenant_id,
+        returning=(
+            *S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id),
+            SETTINGS.buffer_minutes,
+        ),
+        booked=S.booked + 1,
+        status=case((S.booked + 1 >= S.capacity, BOOKED), else_=AVAILABLE),
+    )  # fmt: skip
+
+
+def give_place_back(actor: Actor, slot_id: int) -> None:
+    """Free one place of a slot at once; a full slot is AVAILABLE again, a blocked one stays BLOCKED."""
+    guarded_update(
+        Slot, S.tenant_id == actor.tenant_id, S.id == slot_id,
+        booked=S.booked - 1, status=case((S.status == BLOCKED, BLOCKED), else_=AVAILABLE),
+    )  # fmt: skip
+
+
+def lock_slots(actor: Actor, slot_ids: list[int]) -> None:
+    """Lock several slots in the order of their ids, so that two commands never wait for each other."""
+    statement = select(S.id).where(S.tenant_id == actor.tenant_id, S.id.in_(slot_ids)).order_by(S.id)
+    db.session.execute(statement.with_for_update())
+
+
+def _provider(actor: Actor, locator: str) -> Row[Any]:
+    row = db.session.execute(
+        select(PR.id, PR.status).where(PR.tenant_id == actor.tenant_id, PR.locator == locator)
+    ).one_or_none()
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _clinic_id(actor: Actor, locator: str | None) -> int | None:
+    """The id behind a clinic's locator; raises Invalid for one that is unknown or out of the actor's scope."""
+    if locator is None:
+        return None
+    clinic_id: int | None = db.session.execute(
+        select(CL.id).where(CL.tenant_id == actor.tenant_id, CL.locator == locator, in_scope(actor, CL.id))
+    ).scalar_one_or_none()
+    if clinic_id is None:
+        raise Invalid({"clinicLocator": "There is no clinic with this locator."})
+    return clinic_id

@@ -1,0 +1,39 @@
+"""What slots and appointments look like from outside."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from careapp.views import View
+
+
+class SlotView(View):
+    """One slot (design §6). `booked` of `capacity` places are taken; times are in UTC."""
+
+    locator: str
+    provider_locator: str
+    clinic_locator: str | None
+    starts_at: datetime = Field(alias="start")
+    ends_at: datetime = Field(alias="end")
+    capacity: int
+    booked: int
+    status: str
+    version: int
+
+
+class AppointmentView(View):
+    """One appointment (design §6). `reason` is why the patient comes, `notes` what staff wrote about it."""
+
+    locator: str
+    episode_locator: str
+    party_locator: str
+    provider_locator: str
+    clinic_locator: str | None
+    slot_locator: str
+    starts_at: datetime = Field(alias="start")
+    ends_at: datetime = Field(alias="end")
+    type: str | None
+    status: str
+    reason: str | None
+    notes: str | None
+    version: int

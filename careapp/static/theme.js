@@ -1,0 +1,9 @@
+// Follows the system's light or dark setting. Runs before the first paint (loaded without "defer"), because Bootstrap
+// reads the theme from an attribute and the policy forbids inline script. Without JavaScript pages are light.
+(() => {
+  "use strict";
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => { document.documentElement.dataset.bsTheme = dark.matches ? "dark" : "light"; };
+  dark.addEventListener("change", follow);
+  follow();
+})();

@@ -1,0 +1,1 @@
+"""Surface: the Flask glue that pages, JSON API, portal routes and FHIR share."""

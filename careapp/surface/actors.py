@@ -1,0 +1,97 @@
+"""Who a request is from, in the way its blueprint asks, and what each view declares about access.
+
+Pages know people by session, the API and FHIR by bearer token, the portal routes by service credential. The permission
+a view declares is asked for by the command or query it calls, not here, so that a refusal is audited, and once.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+from flask import Blueprint, Flask, current_app, g, request
+
+from careapp.access import Actor, Permission
+from careapp.config import Settings
+from careapp.errors import Unauthenticated
+from careapp.surface.internal_credentials import init_internal_credentials, internal_actor
+from careapp.surface.sessions import init_sessions, signed_in_actor
+from careapp.surface.tokens import bearer_actor, init_tokens
+
+A = ParamSpec("A")
+R = TypeVar("R")
+
+WAYS = "careapp.ways"
+ANYBODY_SIGNED_IN = "signed in"
+
+Way = Callable[[], Actor]
+
+
+class SignedOut(Unauthenticated):
+    """A page was asked for without a live session; the pages' handler leads to sign-in."""
+
+
+def init_actors(app: Flask, settings: Settings, *, bearer: Iterable[Blueprint], internal: Iterable[Blueprint]) -> None:
+    """Say which blueprints (with all nested in them) know people by bearer token and by service credential.
+
+    All others are pages: session cookie and CSRF protection. Call it before `init_csrf`.
+    """
+    init_sessions(app, settings)
+    init_tokens(app, settings)
+    init_internal_credentials(app, settings)
+    ways: dict[object, Way] = {blueprint: bearer_actor for blueprint in bearer}
+    ways |= {blueprint: internal_actor for blueprint in internal}
+    app.extensions[WAYS] = ways
+
+
+def current_actor() -> Actor:
+    """Who this request is from. Raises SignedOut on pages, else what the blueprint's way raises."""
+    if "actor" not in g:
+        g.actor = way_of_request()()
+    actor: Actor = g.actor
+    return actor
+
+
+def way_of_request() -> Way:
+    """How this request's blueprint finds out who is asking."""
+    ways: dict[object, Way] = current_app.extensions[WAYS]
+    for name in request.blueprints:
+        if current_app.blueprints[name] in ways:
+            return ways[current_app.blueprints[name]]
+    return page_actor
+
+
+def page_actor() -> Actor:
+    """Who is signed in. Raises SignedOut where nobody is."""
+    actor = signed_in_actor()
+    if actor is None:
+        raise SignedOut()
+    return actor
+
+
+def requires(permission: Permission) -> Callable[[Callable[A, R]], Callable[A, R]]:
+    """Declare the permission a view's command or query asks for, and refuse everybody unknown before the view runs."""
+    return _guard(permission)
+
+
+def signed_in(view: Callable[A, R]) -> Callable[A, R]:
+    """Declare a view for anybody signed in, whatever his role."""
+    return _guard(ANYBODY_SIGNED_IN)(view)
+
+
+def public(view: Callable[A, R]) -> Callable[A, R]:
+    """Declare a view for everybody. The list of these is short, and a test holds it."""
+    view.public = True  # type: ignore[attr-defined]
+    return view
+
+
+def _guard(permission: str) -> Callable[[Callable[A, R]], Callable[A, R]]:
+    def decorate(view: Callable[A, R]) -> Callable[A, R]:
+        @functools.wraps(view)
+        def guarded(*args: A.args, **kwargs: A.kwargs) -> R:
+            current_actor()
+            return view(*args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate

@@ -1,0 +1,50 @@
+"""Requests that come from our own pages: CSRF tokens, the browser's own word for it, and addresses to go back to."""
+
+from urllib.parse import unquote, urlsplit
+
+from flask import Flask, current_app, request
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import HTTPException
+
+from careapp.errors import Forbidden
+from careapp.surface.actors import page_actor, way_of_request
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN = ("same-origin", "none")  # "none": the person typed the address or used a bookmark
+FIRST_PRINTABLE = "!"  # the first character that is neither a control character nor a blank
+HOME = "/"
+
+
+def init_csrf(app: Flask) -> None:
+    """Protect every page. What is known by a header instead of a cookie needs no token, and is never asked for one.
+
+    The token lives as long as the session: an hour's limit would throw away what is typed into a long form.
+    A failed check raises flask_wtf.csrf.CSRFError; the pages' handler shows what was typed again.
+    """
+    app.config.update(WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_CHECK_DEFAULT=False)
+    protection = CSRFProtect(app)
+
+    @app.before_request
+    def refuse_foreign_requests() -> None:
+        if request.endpoint is None or request.method in SAFE_METHODS or way_of_request() is not page_actor:
+            return
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in OWN:
+            raise Forbidden("This came from another site, so nothing was done.", code="FOREIGN_SITE")
+        protection.protect()
+
+
+def safe_next(target: str | None) -> str:
+    """`target` if it is the address of a page of ours, else the home page: nobody is sent to another site.
+
+    It starts with one slash, holds no backslash and nothing below `!` (browsers drop or turn those), and the URL map
+    knows it for GET.
+    """
+    if not target or target[0] != "/" or target[1:2] in ("/", "\\"):
+        return HOME
+    if "\\" in target or any(sign < FIRST_PRINTABLE for sign in target):
+        return HOME
+    try:
+        current_app.create_url_adapter(request).match(unquote(urlsplit(target).path), method="GET")  # type: ignore[union-attr]
+    except (HTTPException, ValueError):
+        return HOME
+    return target

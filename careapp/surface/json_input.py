@@ -1,0 +1,59 @@
+"""JSON as it comes in: what the standard parser lets through and a database or a reader cannot take is refused."""
+
+import json
+import math
+from typing import Any
+
+from flask.json.provider import DefaultJSONProvider
+
+DEEPEST = 32
+
+
+class StrictJSON(DefaultJSONProvider):
+    """Refuses, with ValueError: repeated keys, NaN and infinities, absurd depth, NUL, lone surrogates, bad UTF-8."""
+
+    sort_keys = False
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """The value in a JSON text; an empty body counts as an empty object."""
+        if not s.strip():
+            return {}
+        try:
+            text = s.decode("utf-8") if isinstance(s, bytes) else s
+            value = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_refuse_constant)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        _check(value, 0)
+        return value
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL and UTF-8 can hold a text: no NUL, no lone surrogate."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check(value: Any, depth: int) -> None:
+    if depth > DEEPEST:
+        raise ValueError("nested too deeply")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check(key, depth)
+            _check(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, depth + 1)
+    elif isinstance(value, str) and not is_storable(value):
+        raise ValueError("a text holds NUL or half a character")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is too large")

@@ -1,0 +1,93 @@
+"""The identity provider's public keys: fetched by address, kept through its outages, refreshed beside the requests.
+
+PyJWKClient alone forgets its keys when the endpoint is down and then refuses every good token, one slow fetch each.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+
+from careapp.errors import Unauthenticated, Upstream
+
+log = logging.getLogger(__name__)
+
+FRESH = 300  # seconds after which keys are fetched again, beside the request
+KEPT = 24 * 3600  # seconds that keys are trusted while the endpoint is down
+PAUSE = 30  # seconds between two fetches, after a failure too
+TIMEOUT = 3  # seconds
+ALGORITHMS = ("RS256", "ES256")
+
+Fetch = Callable[[], dict[str, Any]]
+
+
+class KeySet:
+    """Keys by `kid`. Tests pass their own `fetch`, `clock` (seconds) and `background`."""
+
+    def __init__(
+        self, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic,
+        background: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._fetch, self._clock = fetch, clock
+        self._background = background or _in_thread
+        self._fetching = threading.Lock()
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = self._tried_at = float("-inf")
+
+    @classmethod
+    def at(cls, url: str) -> "KeySet":
+        """The keys at this address; redirects are not followed. Raises PyJWKClientError unless it is http or https."""
+        return cls(jwt.PyJWKClient(url, cache_jwk_set=False, timeout=TIMEOUT).fetch_data)
+
+    def key(self, kid: str) -> jwt.PyJWK:
+        """The key with this id. Raises Unauthenticated for an unknown one, Upstream while there are no keys at all."""
+        held = self._usable()
+        if kid in held:
+            if self._clock() - self._fetched_at > FRESH and self._may_try():
+                self._background(self._refresh)
+            return held[kid]
+        self._refresh()  # none yet, or a key published since
+        held = self._usable()
+        if not held:
+            raise Upstream("The identity provider's keys cannot be read at the moment. Try again in a minute.")
+        if kid not in held:
+            raise Unauthenticated()
+        return held[kid]
+
+    def _usable(self) -> dict[str, jwt.PyJWK]:
+        return self._keys if self._clock() - self._fetched_at <= KEPT else {}
+
+    def _may_try(self) -> bool:
+        return self._clock() - self._tried_at >= PAUSE
+
+    def _refresh(self) -> None:
+        """Fetch once; whoever waited for another's fetch finds the pause begun and uses what that one brought."""
+        with self._fetching:
+            if not self._may_try():
+                return
+            self._tried_at = self._clock()
+            try:
+                keys = _signing_keys(self._fetch())
+            except (jwt.PyJWTError, ValueError, OSError) as error:
+                log.warning("the identity provider's keys could not be fetched: %s", type(error).__name__)
+                return
+            self._keys, self._fetched_at = keys, self._clock()
+
+
+def _signing_keys(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+    """The keys of a JWKS document that may sign tokens here. Raises ValueError where there is none."""
+    keys = {
+        key.key_id: key
+        for key in jwt.PyJWKSet.from_dict(document).keys
+        if key.key_id and key.public_key_use in ("sig", None) and key.algorithm_name in ALGORITHMS
+    }
+    if not keys:
+        raise ValueError("no usable key")
+    return keys
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="jwks", daemon=True).start()

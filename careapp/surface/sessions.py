@@ -1,0 +1,83 @@
+"""Browser sessions: the signed cookie holds a tenant and a random value; who that is stands in the database.
+
+The cookie is signed, not secret, so it never holds a name. Flask-Login is used with a request loader only:
+`login_user()` would write keys of its own into the cookie beside ours.
+"""
+
+from flask import Flask, Request, current_app, request, session
+from flask_login import LoginManager, current_user
+
+from careapp.access import Actor
+from careapp.config import Settings
+from careapp.identity import sessions as rows
+
+
+class Person:
+    """Flask-Login's view of somebody signed in: the actor, and nothing kept in the cookie."""
+
+    is_authenticated = is_active = True
+    is_anonymous = False
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+
+    def get_id(self) -> str:
+        """The actor's name."""
+        return self.actor.name
+
+
+def init_sessions(app: Flask, settings: Settings) -> None:
+    """Set the cookie's rules and find out who holds it, at most once a request and only when somebody asks.
+
+    Plain HTTP is for development: there the `__Host-` name and Secure would make clients drop the cookie.
+    """
+    app.config.update(
+        SESSION_COOKIE_NAME="session" if settings.development else "__Host-session",
+        SESSION_COOKIE_SECURE=not settings.development,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_PATH="/",
+    )
+    manager = LoginManager()
+    manager.session_protection = None  # it hashes an address the client can choose
+    manager.request_loader(_load)
+    manager.init_app(app, add_context_processor=False)
+
+
+def signed_in_actor() -> Actor | None:
+    """Who is signed in by this request's cookie, or None."""
+    return current_user.actor if current_user.is_authenticated else None
+
+
+def begin(tenant_id: int, sid: str) -> None:
+    """Start a new cookie for a session just made; nothing of the old one stays, its CSRF token included."""
+    session.clear()
+    session["tenant"], session["sid"] = tenant_id, sid
+
+
+def end(reason: str) -> None:
+    """End the session this request's cookie holds, if any, and empty the cookie."""
+    held = _held()
+    session.clear()
+    if held:
+        rows.end_session(*held, reason, address=peer())
+
+
+def peer() -> str:
+    """The network address the request came from, for limits and the audit."""
+    return request.remote_addr or "unknown"
+
+
+def _held() -> tuple[int, str] | None:
+    tenant, sid = session.get("tenant"), session.get("sid")
+    return (tenant, sid) if isinstance(tenant, int) and isinstance(sid, str) else None
+
+
+def _load(request: Request) -> Person | None:
+    """Flask-Login's request loader. A poll (X-Poll: 1) never extends the session."""
+    held = _held()
+    if held is None:
+        return None
+    poll = request.headers.get("X-Poll") == "1"
+    actor = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
+    return Person(actor) if actor else None

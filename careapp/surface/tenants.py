@@ -1,0 +1,18 @@
+"""Tenants by key, for credentials that name one: found once in a process, as a tenant's key never changes."""
+
+from flask import current_app
+
+from careapp.identity import actors
+
+KNOWN = "careapp.tenant_ids"
+
+
+def tenant_id(key: str) -> int | None:
+    """The id of the tenant with this key, or None; only those that exist are remembered."""
+    known: dict[str, int] = current_app.extensions.setdefault(KNOWN, {})
+    if key not in known:
+        found = actors.tenant_id_of(key)
+        if found is None:
+            return None
+        known[key] = found
+    return known[key]

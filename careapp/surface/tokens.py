@@ -1,0 +1,155 @@
+"""Bearer tokens: every check a JWT has to pass, and the actor it speaks for.
+
+PyJWT accepts no `exp`, `exp` as text and any `typ`; the checks here do not. Whatever is wrong, the answer is the same.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from flask import Flask, current_app, request
+
+from careapp.access import Actor
+from careapp.config import Settings
+from careapp.errors import Unauthenticated, Upstream
+from careapp.identity.actors import actor_of_subject
+from careapp.surface.jwks import ALGORITHMS, KeySet
+from careapp.surface.tenants import tenant_id
+
+RULES = "careapp.tokens"
+LONGEST_TOKEN = 8192  # characters
+LONGEST_NAME = 255  # characters of a subject, a tenant's key or a key's id
+LEEWAY = 30  # seconds two clocks may differ
+OWN_LIFE = 3600  # seconds a token of ours lives
+SMALLEST_RSA = 2048  # bits
+TYPES = ("jwt", "at+jwt")
+CLAIMS = ("iss", "aud", "exp", "iat", "sub", "jti", "tenant", "roles")
+
+
+@dataclass(frozen=True)
+class TokenRules:
+    """What a good token looks like here. `algorithms` is fixed by where keys come from, never by the token."""
+
+    issuer: str
+    audience: str
+    max_life: int
+    algorithms: tuple[str, ...]
+    key_for: Callable[[dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a checked token says."""
+
+    subject: str
+    tenant: str
+    roles: tuple[str, ...]
+
+
+def init_tokens(app: Flask, settings: Settings) -> None:
+    """Choose the source of keys once, at start: JWKS, else a public key, else the development secret, else none.
+
+    Raises ValueError for a public key that is no RSA key of 2048 bits or more and no P-256 key.
+    """
+    app.extensions[RULES] = token_rules(settings)
+
+
+def token_rules(settings: Settings) -> TokenRules | None:
+    """The rules these settings ask for; None, which accepts nothing, where no source of keys is set."""
+    if settings.jwt_jwks_url:
+        keys = KeySet.at(settings.jwt_jwks_url)
+        return _rules(settings, ALGORITHMS, lambda header: keys.key(_short_text(header["kid"])))
+    if settings.jwt_public_key:
+        key, algorithm = _public_key(settings.jwt_public_key)
+        return _rules(settings, (algorithm,), lambda header: key)
+    if settings.jwt_secret:
+        secret = settings.jwt_secret.get_secret_value()
+        return _rules(settings, ("HS256",), lambda header: secret)
+    return None
+
+
+def bearer_actor() -> Actor:
+    """Who the request's bearer token speaks for; cookies are never looked at. Raises Unauthenticated, or Upstream."""
+    kind, _, raw = request.headers.get("Authorization", "").partition(" ")
+    rules: TokenRules | None = current_app.extensions[RULES]
+    if kind.lower() != "bearer" or rules is None:
+        raise Unauthenticated()
+    claims = read_token(raw.strip(), rules)
+    tenant = tenant_id(claims.tenant)
+    actor = actor_of_subject(tenant, claims.tenant, claims.subject, claims.roles) if tenant is not None else None
+    if actor is None:
+        raise Unauthenticated()
+    return actor
+
+
+def read_token(raw: str, rules: TokenRules) -> Claims:
+    """The claims of a good token. Raises Unauthenticated for any other, Upstream while there are no keys."""
+    try:
+        return _checked(raw, rules)
+    except (Unauthenticated, Upstream):
+        raise
+    except Exception as error:  # a forged token may break any parser below; whatever it breaks, the answer is no
+        raise Unauthenticated() from error
+
+
+def own_token(actor: Actor, settings: Settings) -> str:
+    """A token for a local user that lives an hour. Raises ValueError where tokens are not signed by our own secret."""
+    rules = token_rules(settings)
+    if rules is None or rules.algorithms != ("HS256",):
+        raise ValueError("tokens come from the identity provider here; only JWT_SECRET lets careapp make its own")
+    now = int(time.time())
+    claims = {
+        "iss": rules.issuer, "aud": rules.audience, "iat": now, "exp": now + OWN_LIFE, "sub": actor.name,
+        "jti": str(uuid.uuid4()), "tenant": actor.tenant_key, "roles": sorted(role.value for role in actor.roles),
+    }  # fmt: skip
+    return jwt.encode(claims, rules.key_for({}), algorithm="HS256")
+
+
+def _checked(raw: str, rules: TokenRules) -> Claims:
+    if len(raw) > LONGEST_TOKEN:
+        raise Unauthenticated()
+    header = jwt.get_unverified_header(raw)
+    if str(header.get("typ", "JWT")).lower() not in TYPES or "crit" in header or header["alg"] not in rules.algorithms:
+        raise Unauthenticated()  # before the key is asked for: a junk token must not cause a fetch of keys
+    claims = jwt.decode(
+        raw, rules.key_for(header), algorithms=list(rules.algorithms), audience=rules.audience, issuer=rules.issuer,
+        leeway=LEEWAY, options={"require": list(CLAIMS)},
+    )  # fmt: skip
+    if any(type(claims[name]) not in (int, float) for name in ("exp", "iat")):
+        raise Unauthenticated()
+    if not 0 < claims["exp"] - claims["iat"] <= rules.max_life:
+        raise Unauthenticated()
+    _short_text(claims["jti"])
+    roles = claims["roles"]
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise Unauthenticated()
+    return Claims(_short_text(claims["sub"]), _short_text(claims["tenant"]), tuple(roles))
+
+
+def _short_text(value: object) -> str:
+    """The value, a text that can be stored and compared. Raises Unauthenticated for anything else."""
+    if not isinstance(value, str) or not value or len(value) > LONGEST_NAME or not value.isprintable():
+        raise Unauthenticated()
+    return value
+
+
+def _rules(settings: Settings, algorithms: tuple[str, ...], key_for: Callable[[dict[str, Any]], Any]) -> TokenRules:
+    return TokenRules(
+        settings.jwt_issuer, settings.jwt_audience, settings.jwt_max_life_seconds, algorithms, key_for
+    )  # fmt: skip
+
+
+def _public_key(pem: str) -> tuple[RSAPublicKey | EllipticCurvePublicKey, str]:
+    """A key from PEM text, which in an environment variable may be one line, and the algorithm that goes with it."""
+    key = load_pem_public_key(pem.replace("\\n", "\n").encode())
+    if isinstance(key, RSAPublicKey) and key.key_size >= SMALLEST_RSA:
+        return key, "RS256"
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return key, "ES256"
+    raise ValueError("JWT_PUBLIC_KEY is neither an RSA key of 2048 bits or more nor a P-256 key")

@@ -1,0 +1,55 @@
+"""Tenancy: which tenant the present transaction belongs to, and the row-level security every table carries."""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+
+_tenant: ContextVar[int | None] = ContextVar("careapp_tenant", default=None)
+
+TENANT_OF_TRANSACTION = "nullif(current_setting('app.tenant_id', true), '')::int"
+
+# Tables that hold no tenant's data, or are asked before a tenant is known. Nothing else is excused.
+TABLES_WITHOUT_TENANT = frozenset(
+    {"tenants", "alembic_version", "outbox_shard", "sign_in_directory", "sign_in_attempts"}
+)
+
+
+def current() -> int | None:
+    """The tenant that transactions of this context are bound to; None reads no rows at all."""
+    return _tenant.get()
+
+
+@contextmanager
+def bound(tenant_id: int | None) -> Iterator[None]:
+    """Bind every transaction begun inside to `tenant_id`."""
+    token = _tenant.set(tenant_id)
+    try:
+        yield
+    finally:
+        _tenant.reset(token)
+
+
+@event.listens_for(Session, "after_begin")
+def bind_tenant(session: Session, transaction: Any, connection: Any) -> None:
+    """Set `app.tenant_id` for the transaction that begins; a savepoint must keep the tenant it stands in."""
+    tenant = "" if _tenant.get() is None else str(_tenant.get())
+    if transaction.nested:
+        if session.info.get("tenant") != tenant:
+            raise RuntimeError("the tenant changed inside a transaction")
+        return
+    session.info["tenant"] = tenant
+    connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": tenant})
+
+
+def protect(table: str) -> list[str]:
+    """The statements that put `table` under forced row-level security; migrations run them for each new table."""
+    rule = f"tenant_id = {TENANT_OF_TRANSACTION}"
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY tenant ON {table} USING ({rule}) WITH CHECK ({rule})",
+    ]

@@ -1,0 +1,1 @@
+"""Web: the pages; one file a domain, each view converts types and calls one function."""

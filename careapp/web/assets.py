@@ -1,0 +1,40 @@
+"""Addresses of static files that change with their content, so that browsers may keep a file for a year."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Flask, Response, current_app, request, url_for
+
+YEAR = 365 * 24 * 3600  # seconds
+
+
+@lru_cache(maxsize=64)
+def _fingerprint(path: Path, modified: int) -> str:
+    """First 12 hex digits of the file's sha256; `modified` makes a changed file a new entry while developing."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def asset(name: str) -> str:
+    """Return the address of static file `name` with its content's fingerprint.
+
+    Raises FileNotFoundError for a name that does not exist: a page must not be sent with a dead link in its head.
+    """
+    path = Path(current_app.static_folder or "") / name
+    return url_for("static", filename=name, v=_fingerprint(path, path.stat().st_mtime_ns))
+
+
+def _keep_fingerprinted(response: Response) -> Response:
+    """Let browsers keep a static file that was asked for by fingerprint."""
+    if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
+        response.cache_control.no_cache = None
+        response.cache_control.public = True
+        response.cache_control.max_age = YEAR
+        response.cache_control.immutable = True
+    return response
+
+
+def init_assets(app: Flask) -> None:
+    """Give templates `asset(name)` and set the caching of what it points at."""
+    app.add_template_global(asset)
+    app.after_request(_keep_fingerprinted)

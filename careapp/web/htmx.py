@@ -1,0 +1,156 @@
+"""Answers of pages: the whole page for a plain request, a fragment with notices for htmx.
+
+Every answer made here says `Cache-Control: no-store` (a shared desk's Back button must not show a patient) and
+`Vary: HX-Request` (one address has two forms). Of htmx-flask only the truth of `request.htmx` is used; headers are
+set by hand.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, flash, get_template_attribute, make_response, redirect, render_template
+from htmx_flask import request
+from markupsafe import escape
+
+NOTICES = "_macros/notices.html"
+PAGES_OF_THEIR_OWN = frozenset({400, 403, 404, 409})
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What the Undo button of a notice needs: where to post, the version now, the id of the element that comes back."""
+
+    url: str
+    version: int
+    target: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What was done. `text` names nobody, because after a plain request it travels in the readable session cookie;
+    `whom` (a name or locator) is printed in htmx answers only.
+    """
+
+    text: str
+    whom: str | None = None
+    undo: Undo | None = None
+
+
+def is_htmx() -> bool:
+    """Say whether a fragment is wanted. Plain and boosted links and the Back button get the whole page."""
+    htmx = request.htmx
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def is_poll() -> bool:
+    """Say whether a live region asks by itself: such a request never extends the session and never redirects."""
+    return request.headers.get("X-Poll") == "1"
+
+
+def seen_version() -> str:
+    """Return the version a live region shows now, as the server wrote it into `data-version`; empty if unknown."""
+    return request.headers.get("X-Seen", "")
+
+
+def _private(response: Response) -> Response:
+    response.vary.add("HX-Request")
+    response.cache_control.no_store = True
+    return response
+
+
+def _out_of_band(notice: Notice | None = None, alert: str | None = None) -> str:
+    return str(get_template_attribute(NOTICES, "out_of_band")(notice, alert))
+
+
+def page_or_fragment(
+    page: str, fragment: str, status: int = 200, *, title: str | None = None, alert: str | None = None, **context: Any
+) -> Response:
+    """Render `page`, or for htmx only `fragment`, which the page includes.
+
+    `status` is the answer's, so a template's own status needs another name. 422 is a form shown again: with `title`
+    the browser's title then begins "Error: " for htmx as well. `alert` says why the whole was refused (409) and stands
+    in the corner. A normal answer leaves the corner alone.
+    """
+    context |= {"errors": status == 422, "alert": alert, "title": title}
+    if not is_htmx():
+        return _private(make_response(render_template(page, **context), status))
+    body = render_template(fragment, **context)
+    if status == 422 and title:
+        body = f"<title>Error: {escape(title)} - careapp</title>{body}"
+    if status >= 400:
+        body += _out_of_band(alert=alert)
+    return _private(make_response(body, status))
+
+
+def changed(fragment: str, *, to: str, notice: Notice, **context: Any) -> Response:
+    """Answer a change that leaves the user on the page: htmx gets the fresh fragment and the notice, a plain request
+    a 303 to `to`, where the notice's text is shown.
+    """
+    if not is_htmx():
+        return see_other(to, notice)
+    return _private(make_response(render_template(fragment, **context) + _out_of_band(notice)))
+
+
+def see_other(to: str, notice: Notice | None = None) -> Response:
+    """Answer a form that ends on another page: 303 to `to`, our own address, where the notice's text is shown."""
+    if notice:
+        flash(notice.text)
+    return _private(make_response(redirect(to, 303)))
+
+
+def unchanged() -> Response:
+    """Answer a poll whose region is up to date: 204, nothing is swapped."""
+    return _private(make_response("", 204))
+
+
+def _alert(body: str, status: int) -> Response:
+    """An answer htmx puts into the alerts corner instead of its target, so the form that was sent stays as it is."""
+    response = make_response(body, status)
+    response.headers["HX-Retarget"] = "#alerts"
+    response.headers["HX-Reswap"] = "innerHTML"
+    return _private(response)
+
+
+def refused(status: int, message: str, **context: Any) -> Response:
+    """Answer a refusal that has no page of its own: an error page, for htmx the message alone as an alert."""
+    if is_htmx():
+        return _alert(str(escape(message)), status)
+    name = f"errors/{status}.html" if status in PAGES_OF_THEIR_OWN else "errors/other.html"
+    return _private(make_response(render_template(name, message=message, **context), status))
+
+
+def signed_out(sign_in: str) -> Response:
+    """Answer a request without a session. `sign_in` is the sign-in page's address, `next` included.
+
+    A plain request goes there by 303, an htmx GET by HX-Redirect (else the page would land inside a fragment); an
+    htmx POST or a poll gets an alert with a link, so that what was typed stays.
+    """
+    if is_poll() or (is_htmx() and request.method != "GET"):
+        return _alert(str(get_template_attribute(NOTICES, "signed_out_alert")(sign_in)), 401)
+    if not is_htmx():
+        return see_other(sign_in)
+    response = _private(make_response("", 401))
+    response.headers["HX-Redirect"] = sign_in
+    return response
+
+
+def stale_token(token: str) -> Response:
+    """Answer a form whose CSRF token is old (the user signed in again elsewhere) without losing what was typed.
+
+    htmx: the page script takes the new `token`, and the next press works. Plain: a page with the posted fields and one
+    button, only when the browser vouches that our own page sent the form (Sec-Fetch-Site), so that a foreign site
+    cannot have its form confirmed here; never with a password in it.
+    """
+    if is_htmx():
+        message = "Not saved yet: you signed in again in another tab. Press the button once more."
+        response = _alert(message, 400)
+        response.headers["HX-Trigger"] = json.dumps({"token": {"value": token}})
+        return response
+    posted = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    own = request.headers.get("Sec-Fetch-Site") == "same-origin" and not request.files
+    if not own or any("password" in name for name, _ in posted):
+        return refused(400, "This page was open for too long. Go back, reload it and try again.")
+    query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
+    page = render_template("errors/not_saved.html", posted=posted, action=request.path + query)
+    return _private(make_response(page, 400))

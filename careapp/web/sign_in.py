@@ -1,0 +1,84 @@
+"""Pages of signing in and out, and where somebody who is signed out is led."""
+
+from urllib.parse import quote, urlsplit
+
+from flask import Blueprint, Response, request
+
+from careapp.errors import Invalid, Refusal, TooMany, Unauthenticated
+from careapp.identity.sign_in import sign_in as start_session
+from careapp.surface import sessions
+from careapp.surface.actors import SignedOut, public, signed_in
+from careapp.surface.csrf import safe_next
+from careapp.web.forms.sign_in import SignInForm
+from careapp.web.htmx import is_htmx, page_or_fragment, see_other, signed_out, unchanged
+
+bp = Blueprint("sign_in", __name__)
+
+PAGE = "identity/sign_in.html"
+
+
+@bp.get("/sign-in")
+@public
+def sign_in() -> Response:
+    """The form; somebody signed in already goes straight on."""
+    if sessions.signed_in_actor():
+        return see_other(safe_next(request.args.get("next")))
+    return page_or_fragment(PAGE, PAGE, form=SignInForm(request.args.to_dict()))
+
+
+@bp.post("/sign-in")
+@public
+def sign_in_post() -> Response:
+    """Sign in and go on to `next`. The password is never sent back."""
+    form = SignInForm()
+    try:
+        sent = form.checked()
+        signed = start_session(sent.email, sent.password, address=sessions.peer())
+    except Invalid:
+        return page_or_fragment(PAGE, PAGE, 422, form=form)
+    except (Unauthenticated, TooMany) as refusal:
+        return _refused(form, refusal)
+    sessions.end("signed in again")
+    sessions.begin(*signed)
+    return see_other(safe_next(sent.next))
+
+
+@bp.post("/sign-out")
+@public
+def sign_out() -> Response:
+    """End the session; the browser also drops what it kept of our pages. Works when the session is over already."""
+    sessions.end("signed out")
+    response = see_other("/sign-in")
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+@bp.post("/session")
+@signed_in
+def stay_signed_in() -> Response:
+    """The answer to "Stay signed in": being asked for is what extends the session."""
+    return unchanged() if is_htmx() else see_other("/")
+
+
+@bp.app_errorhandler(SignedOut)
+def lead_to_sign_in(refusal: SignedOut) -> Response:
+    """Lead somebody without a session to the form, and back to the page afterwards."""
+    return signed_out(f"/sign-in?next={quote(_page_asked_for(), safe='/')}")
+
+
+def _page_asked_for() -> str:
+    """The page to come back to: the one htmx stands on, or the one asked for; a plain POST has none."""
+    if is_htmx():
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        return safe_next(page._replace(scheme="", netloc="", fragment="").geturl())
+    return safe_next(request.full_path.rstrip("?")) if request.method == "GET" else "/"
+
+
+def _refused(form: SignInForm, refusal: Refusal) -> Response:
+    """The form again, with one sentence on top: 422 for a wrong password, 429 with Retry-After for a wait."""
+    form.form_errors.append(refusal.detail)
+    if not isinstance(refusal, TooMany):
+        return page_or_fragment(PAGE, PAGE, 422, form=form)
+    response = page_or_fragment(PAGE, PAGE, refusal.status, form=form)
+    response.headers["Retry-After"] = str(refusal.retry_after)
+    return response

@@ -1,0 +1,27 @@
+"""Alembic's environment: migrations run as the owner role, never as the role the application runs as."""
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import create_engine, pool
+from sqlalchemy.dialects.postgresql.base import ischema_names
+
+from careapp.audit.models import TransactionId
+from careapp.db import db
+
+ischema_names["xid8"] = TransactionId  # so that `flask db check` can read it back
+
+
+def run() -> None:
+    """Run the migrations over one connection of the owner, in one transaction each.
+
+    The tests give the owner's address themselves; `flask db` takes the application's.
+    """
+    address = context.config.attributes.get("owner_url") or current_app.config["DATABASE_OWNER_URL"]
+    engine = create_engine(address, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=db.metadata, transaction_per_migration=True)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

@@ -1,0 +1,123 @@
+"""Shared fixtures: one database a worker, made from a template; one tenant a test; actors, clients and tokens."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+
+from careapp import create_app
+from careapp.access import Actor, Permission, Role, permissions_of
+from careapp.db import db
+from careapp.operations.tenants import create_tenant
+from tests.database import TestDatabase
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ["CAREAPP_ENV"] = "development"
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[TestDatabase]:
+    """This worker's own database, migrated, on the embedded PostgreSQL or the one CAREAPP_TEST_SUPERUSER_URL names."""
+    made = TestDatabase.make(ROOT / "var" / "tests")
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
+    """The application on this worker's database, as the app role."""
+    made = make_app(database, tmp_path_factory.mktemp("var"))
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
+def make_app(database: TestDatabase, var: Path, **settings: object) -> APIFlask:
+    """An application on the given database; keyword arguments override settings."""
+    made = create_app(
+        CAREAPP_VAR=var,
+        database_url=database.app,
+        database_owner_url=database.owner,
+        database_relay_url=database.relay,
+        internal_tokens="",
+        **{"database_pool_size": 16, **settings},
+    )
+    made.testing = True
+    return made
+
+
+@pytest.fixture(autouse=True)
+def app_context(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An application context around each test that uses the application, so that it can call services directly."""
+    if "app" not in request.fixturenames:
+        yield
+        return
+    with request.getfixturevalue("app").app_context():
+        yield
+        db.session.remove()
+
+
+@dataclass(frozen=True)
+class TestTenant:
+    """A tenant of one test: its id and key."""
+
+    __test__ = False
+
+    id: int
+    key: str
+
+
+@pytest.fixture
+def new_tenant(app: APIFlask) -> Callable[..., TestTenant]:
+    """new_tenant(buffer_minutes=0, time_zone="Asia/Yangon") makes a tenant nobody else uses."""
+
+    def make(**settings: object) -> TestTenant:
+        key = f"t{uuid.uuid4().hex[:12]}"
+        options = {"time_zone": "Asia/Yangon", **settings}
+        return TestTenant(create_tenant(app.config["DATABASE_OWNER_URL"], key=key, name=f"Tenant {key}", **options), key)
+
+    return make
+
+
+@pytest.fixture
+def tenant(new_tenant: Callable[..., TestTenant]) -> TestTenant:
+    """The tenant of this test."""
+    return new_tenant()
+
+
+@pytest.fixture
+def actor_of(tenant: TestTenant) -> Callable[..., Actor]:
+    """actor_of(Role.CLINICIAN, tenant=…, **fields) is an actor with that role, in this test's tenant."""
+
+    def make(role: Role | str, *, tenant: TestTenant = tenant, **fields: object) -> Actor:
+        roles = frozenset({Role(role)})
+        return Actor(tenant.id, tenant.key, f"test:{Role(role).value}", permissions_of(roles), roles, **fields)
+
+    return make
+
+
+@pytest.fixture
+def front_desk(actor_of: Callable[..., Actor]) -> Actor:
+    """Somebody at the front desk."""
+    return actor_of(Role.FRONT_DESK)
+
+
+@pytest.fixture
+def clinician(actor_of: Callable[..., Actor]) -> Actor:
+    """Somebody who treats patients."""
+    return actor_of(Role.CLINICIAN)
+
+
+@pytest.fixture
+def admin(actor_of: Callable[..., Actor]) -> Actor:
+    """Somebody who runs the clinic."""
+    return actor_of(Role.ADMIN)
+
+
+def everything(tenant: TestTenant) -> Actor:
+    """An actor who may do everything in a tenant; factories use it to set a scene."""
+    return Actor(tenant.id, tenant.key, "test:everything", frozenset(Permission), frozenset(Role))

@@ -1,0 +1,114 @@
+"""Factories: what a test needs to begin with, made through the same commands that people use."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from careapp import clock
+from careapp.access import Actor
+from careapp.clinics import service as clinics
+from careapp.clinics.views import ClinicView
+from careapp.episodes import service as episodes
+from careapp.episodes.views import EpisodeView
+from careapp.patients import service as patients
+from careapp.patients.views import HumanName, PatientView
+from careapp.prescriptions import service as prescriptions
+from careapp.prescriptions.views import Medication, PrescriptionView
+from careapp.providers import service as providers
+from careapp.providers.views import ProviderView
+from careapp.referrals import service as referrals
+from careapp.referrals.views import ReferralView
+from careapp.scheduling import appointments, slots
+from careapp.scheduling.views import AppointmentView, SlotView
+
+_numbers = count(1)
+
+
+def soon(hours: float = 1) -> datetime:
+    """A full hour in the near future, in UTC."""
+    return clock.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1 + hours)
+
+
+def a_patient(actor: Actor, **fields: Any) -> PatientView:
+    """An invented person."""
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "name": HumanName(family=f"Testowa{number}", given=["Daw", "Hla"]), "birth_date": date(1980, 5, 17),
+        "gender": "female",
+    }  # fmt: skip
+    return patients.register(actor, **{**values, **fields})
+
+
+def a_clinic(actor: Actor, *, name: str = "Riverside Clinic", time_zone: str = "Asia/Yangon") -> ClinicView:
+    """A clinic."""
+    return clinics.create_clinic(actor, name=name, time_zone=time_zone)
+
+
+def a_provider(actor: Actor, *, active: bool = True, **fields: Any) -> ProviderView:
+    """A provider who takes part in the network, unless told otherwise."""
+    values = {"name": f"Dr Provider {next(_numbers)}", "specialty": "GENERAL_PRACTICE", **fields}
+    made = providers.create_provider(actor, **values)
+    return providers.act(actor, made.locator, action="activate") if active else made
+
+
+def a_slot(
+    actor: Actor, provider: ProviderView | None = None, *, hours: float = 1, minutes: int = 30, capacity: int = 1,
+    clinic: ClinicView | None = None,
+) -> SlotView:  # fmt: skip
+    """A slot that begins `hours` from the next full hour on."""
+    provider = provider or a_provider(actor)
+    start = soon(hours)
+    return slots.add_slot(
+        actor, provider.locator, start=start, end=start + timedelta(minutes=minutes), capacity=capacity,
+        clinic_locator=clinic.locator if clinic else None,
+    )  # fmt: skip
+
+
+def an_episode(actor: Actor, patient: PatientView | None = None, **fields: Any) -> EpisodeView:
+    """An open episode."""
+    patient = patient or a_patient(actor)
+    return episodes.open_episode(actor, party_locator=patient.locator, **{"care_type": "GP", **fields})
+
+
+def an_appointment(
+    actor: Actor, episode: EpisodeView | None = None, slot: SlotView | None = None, *, status: str = "PENDING", **fields: Any
+) -> AppointmentView:
+    """An appointment, taken through the moves that lead to `status`."""
+    episode, slot = episode or an_episode(actor), slot or a_slot(actor)
+    made = appointments.book(actor, episode.locator, slot_locator=slot.locator, **fields)
+    for action in PATHS[status]:
+        made = appointments.act(actor, made.locator, action=action)
+    return made
+
+
+PATHS: dict[str, tuple[str, ...]] = {
+    "PENDING": (),
+    "BOOKED": ("accept",),
+    "CONFIRMED": ("confirm",),
+    "ARRIVED": ("arrive",),
+    "IN_PROGRESS": ("arrive", "start"),
+    "ATTENDED": ("accept", "attend"),
+    "CANCELLED": ("cancel",),
+    "NO_SHOW": ("no-show",),
+}
+
+
+def a_prescription(actor: Actor, episode: EpisodeView | None = None, *, status: str = "ISSUED") -> PrescriptionView:
+    """A prescription."""
+    episode = episode or an_episode(actor)
+    made = prescriptions.issue(
+        actor, episode.locator, medication=Medication(text="Amoxicillin 500 mg capsule"),
+        dosage="1 capsule three times a day for 7 days", provider_locator=a_provider(actor).locator, quantity=21,
+    )  # fmt: skip
+    action = {"ISSUED": None, "FILLED": "fill", "VOID": "void"}[status]
+    return prescriptions.act(actor, made.locator, action=action) if action else made
+
+
+def a_referral(actor: Actor, episode: EpisodeView | None = None, *, status: str = "REFERRED") -> ReferralView:
+    """A referral, taken through the moves that lead to `status`."""
+    episode = episode or an_episode(actor)
+    made = referrals.refer(actor, episode.locator, type="LAB", reason="Full blood count")
+    paths = {"REFERRED": (), "BOOKED": ("book",), "COMPLETED": ("book", "complete"), "CANCELLED": ("cancel",)}
+    for action in paths[status]:
+        made = referrals.act(actor, made.locator, action=action)
+    return made

@@ -1,0 +1,137 @@
+"""Fixtures for journeys: Playwright drives an installed Chromium, axe-core looks at every page.
+
+Needs two fixtures from tests/conftest.py: `app`, and `sign_in(context, live_url, role)`, which puts a session's cookie
+into the browser context. The server runs in a thread with its own database connections, so what a journey needs must
+be committed: each journey has its own tenant.
+"""
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from werkzeug.serving import make_server
+
+AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
+AXE_OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+POLICY_WATCH = (
+    "window.policyViolations = []; addEventListener('securitypolicyviolation', (e) => policyViolations.push("
+    "e.violatedDirective + ' ' + e.blockedURI + ' ' + (e.sample || '')));"
+)
+
+
+@contextmanager
+def _serving(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[Flask], Any]:
+    """`with serving(app) as url`: the app answers there, in a thread, until the block ends."""
+    return _serving
+
+
+@pytest.fixture(scope="session")
+def live_url(app: Flask) -> Iterator[str]:
+    """The address of the application under test."""
+    with _serving(app) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """An installed Chromium if there is one (CHROMIUM names it), else the one Playwright downloaded."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """new_page(statuses=(409, 422), **context options) -> page. The test fails on a script error, a console error or
+    a breach of the content security policy. Browser and htmx log every 4xx and 5xx; `statuses` names the expected ones.
+    """
+    opened = []
+
+    def make(statuses: tuple[int, ...] = (401, 409, 422), **options: Any) -> Page:
+        settings = {
+            "viewport": {"width": 1366, "height": 768},
+            "locale": "en-GB",
+            "reduced_motion": "reduce",
+            "timezone_id": "America/New_York",  # never the clinic's zone: its times must show all the same
+        }
+        context = browser.new_context(**settings | options)
+        context.add_init_script(POLICY_WATCH)
+        context.set_default_timeout(5000)
+        page = context.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if _unexpected(message, statuses) else None)
+        opened.append((context, page, errors))
+        return page
+
+    yield make
+    for context, page, errors in opened:
+        errors += page.evaluate("window.policyViolations || []")
+        context.close()
+        assert errors == []
+
+
+def _unexpected(message: ConsoleMessage, statuses: tuple[int, ...]) -> bool:
+    status = re.search(r"(?:status of|Error Code) (\d{3})", message.text)
+    return message.type == "error" and not (status and int(status[1]) in statuses)
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """One page at a desk's size."""
+    return new_page()
+
+
+@pytest.fixture
+def no_js_page(new_page: Callable[..., Page]) -> Page:
+    """One page without JavaScript."""
+    return new_page(java_script_enabled=False)
+
+
+@pytest.fixture
+def axe() -> Callable[..., list[Any]]:
+    """axe(page, selector=None) -> list of violations.
+
+    Under a strict policy page.evaluate works; add_script_tag does not, nor does wait_for_function with an expression
+    (it needs eval in the page). Wait with playwright's expect(locator) instead.
+    """
+
+    def run(page: Page, selector: str | None = None) -> list[Any]:
+        page.evaluate(AXE)
+        found = page.evaluate("([where, options]) => axe.run(where || document, options)", [selector, AXE_OPTIONS])
+        return [(v["id"], v["impact"], [n["target"] for n in v["nodes"]][:3]) for v in found["violations"]]
+
+    return run
+
+
+@pytest.fixture(params=[("light", 1366), ("dark", 1366), ("light", 320), ("dark", 320)], ids=lambda p: f"{p[0]}-{p[1]}")
+def themed_page(request: pytest.FixtureRequest, new_page: Callable[..., Page]) -> Page:
+    """One page for each theme and width every screen must pass: axe clean, no sideways scrolling."""
+    scheme, width = request.param
+    return new_page(color_scheme=scheme, viewport={"width": width, "height": 768})

@@ -1,0 +1,1 @@
+"""Tests of the embedded PostgreSQL and of the bootstrap of a database."""

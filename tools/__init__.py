@@ -1,0 +1,1 @@
+"""Programs for developing careapp; nothing here is part of the product."""
