@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
@@ -73,7 +73,11 @@ class Settings(BaseSettings):
 
 def load(**overrides: object) -> Settings:
     """The settings of this process; in development, secrets that are not set are made once and kept in `var/`."""
-    settings = Settings(**overrides)  # type: ignore[arg-type]
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+        raise SystemExit(f"careapp does not start: {wrong}. On a developer's machine set CAREAPP_ENV=development.") from None
     if not settings.development:
         return settings
     made = {

@@ -5,13 +5,29 @@ from typing import Any
 
 from apiflask import APIFlask
 from flask_migrate import Migrate
+from jinja2 import StrictUndefined
 from sqlalchemy import event
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from careapp import config, localdb, reactions
+from careapp import api, config, localdb, reactions, web
+from careapp.cli.database import database, database_url
+from careapp.cli.events import events
+from careapp.cli.jobs import jobs
+from careapp.cli.outbox import outbox
+from careapp.cli.token import token
 from careapp.commands import register_reactions
 from careapp.config import Settings
 from careapp.db import db
 from careapp.episodes.service import register_open_work
+from careapp.internal.routes import internal
+from careapp.surface.actors import init_actors
+from careapp.surface.csrf import init_csrf
+from careapp.surface.headers import init_headers
+from careapp.surface.health import health
+from careapp.surface.json_input import StrictJSON
+
+LARGEST_BODY = 1024 * 1024  # bytes
+COMMANDS = (database, database_url, events, jobs, outbox, token)
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = ("audit", "clinics", "episodes", "identity", "operations", "outbox", "patients", "prescriptions", "providers",
@@ -21,12 +37,31 @@ TABLES = ("audit", "clinics", "episodes", "identity", "operations", "outbox", "p
 def build(**overrides: object) -> APIFlask:
     """Make the application: settings, database, reactions, surfaces and commands."""
     settings = config.load(**overrides)
-    app = APIFlask(__name__.split(".")[0], title="careapp", version="1.0.0", docs_path=None, spec_path=None)
-    app.extensions["careapp_settings"] = settings
+    app = APIFlask("careapp", title="careapp", version="1.0.0", docs_path=None, spec_path=None, json_errors=False)
+    app.json = StrictJSON(app)
+    app.jinja_env.undefined = StrictUndefined
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, TRUSTED_HOSTS=settings.trusted_hosts.split() or None)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     _connect_database(app, settings)
     register_reactions(reactions.REACTIONS)
     register_open_work(reactions.OPEN_WORK)
+    _register_surfaces(app, settings)
+    for command in COMMANDS:
+        app.cli.add_command(command)
     return app
+
+
+def _register_surfaces(app: APIFlask, settings: Settings) -> None:
+    """Put headers, health, API, portal routes and pages into the application, each with its way of knowing people."""
+    init_headers(app)
+    app.register_blueprint(health)
+    api.register(app)
+    app.register_blueprint(internal)
+    web.register(app)
+    init_actors(app, settings, bearer=[api.blueprint.api], internal=[internal])
+    init_csrf(app)
 
 
 def _connect_database(app: APIFlask, settings: Settings) -> None:

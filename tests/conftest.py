@@ -118,6 +118,12 @@ def admin(actor_of: Callable[..., Actor]) -> Actor:
     return actor_of(Role.ADMIN)
 
 
+@pytest.fixture
+def god(tenant: TestTenant) -> Actor:
+    """Somebody who may do everything in this test's tenant."""
+    return everything(tenant)
+
+
 def everything(tenant: TestTenant) -> Actor:
     """An actor who may do everything in a tenant; factories use it to set a scene."""
     return Actor(tenant.id, tenant.key, "test:everything", frozenset(Permission), frozenset(Role))

@@ -12,4 +12,4 @@ from careapp.jobs import process
 def jobs() -> None:
     """Send events to Kafka and do the upkeep, until stopped."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    process.run(app, app.extensions["careapp_settings"])
+    process.run(app, app.config["SETTINGS"])

@@ -1,6 +1,6 @@
 """What clinics look like from outside."""
 
-from careapp.views import View
+from careapp.views import Page, View
 
 
 class ClinicView(View):
@@ -10,3 +10,7 @@ class ClinicView(View):
     name: str
     time_zone: str
     version: int
+
+
+class ClinicPage(Page[ClinicView]):
+    """A page of clinics."""

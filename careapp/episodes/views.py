@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from careapp.views import View
+from careapp.views import Page, View
 
 
 class EpisodeView(View):
@@ -19,3 +19,7 @@ class EpisodeView(View):
     opened_at: datetime
     closed_at: datetime | None
     version: int
+
+
+class EpisodePage(Page[EpisodeView]):
+    """A page of episodes."""

@@ -53,12 +53,6 @@ def users_joined(*more: ColumnElement[Any]) -> Select[Any]:
     )  # fmt: skip
 
 
-def tenant_id_of(key: str) -> int | None:
-    """The id of the tenant with this key, or None."""
-    with commands.system_transaction(None):
-        return db.session.execute(select(TENANTS.c.id).where(TENANTS.c.key == key)).scalar_one_or_none()
-
-
 def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Iterable[str]) -> Actor | None:
     """The actor a token speaks for: a user (`user:7`, or an e-mail address), or somebody the identity provider knows.
 
@@ -97,4 +91,5 @@ def actor_of_email(email: str) -> Actor | None:
 
 def portal_actor(tenant_id: int, tenant_key: str) -> Actor:
     """The actor of the member portal: a service that reads what its members may see, in one tenant."""
-    return Actor(tenant_id, tenant_key, "portal", frozenset({Permission.PORTAL_READ}))
+    may = frozenset({Permission.PORTAL_READ, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ})
+    return Actor(tenant_id, tenant_key, "portal", may)

@@ -74,7 +74,7 @@ def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> None:
         if row:
             who = f"user:{row.user_id}"
             detail = {"reason": reason, "address": address}
-            audit.write(tenant_id, who, [AuditRow("sign_out", "done", who, detail=detail)])
+            audit.write(tenant_id, who, [AuditRow("user.sign_out", "done", who, detail=detail)])
 
 
 def end_all(tenant_id: int, user_id: int, reason: str) -> int:

@@ -70,7 +70,7 @@ def _start(user: Row[*tuple[Any, ...]], email: str, password: str, address: str)
             guarded_update(User, *unchanged, password_hash=newer)
         sid = sessions.start(user.tenant_id, user.id)
         attempts.clear(email)
-        audit.write(user.tenant_id, who, [AuditRow("sign_in", "done", who, detail={"address": address})])
+        audit.write(user.tenant_id, who, [AuditRow("user.sign_in", "done", who, detail={"address": address})])
     return sid
 
 
@@ -79,5 +79,5 @@ def _keep_failure(tenant_id: int | None, user_id: int, address: str) -> None:
     with commands.system_transaction(tenant_id):
         attempts.count_address_failure(address)
         if tenant_id is not None:
-            row = AuditRow("sign_in", "refused", f"user:{user_id}", detail={"address": address})
+            row = AuditRow("user.sign_in", "refused", f"user:{user_id}", detail={"address": address})
             audit.write(tenant_id, "nobody", [row])

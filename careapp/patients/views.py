@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from sqlalchemy import Row
 
-from careapp.views import View
+from careapp.views import Page, View
 
 
 class HumanName(View):
@@ -58,3 +58,7 @@ class FactView(View):
     code: str | None
     system: str | None
     status: str | None
+
+
+class PatientPage(Page[PatientView]):
+    """A page of patients."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqlalchemy import Row
 
 from careapp.access import Actor, Permission
-from careapp.views import View
+from careapp.views import Page, View
 
 
 class Medication(View):
@@ -42,3 +42,7 @@ class PrescriptionView(View):
         medication = Medication(text=row.medication_text, code=row.medication_code, system=row.medication_system)
         reason = changes.get("void_reason", row.void_reason)
         return cls.of(row, **{**changes, "medication": medication, "reason": reason})
+
+
+class PrescriptionPage(Page[PrescriptionView]):
+    """A page of prescriptions."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from careapp.views import View
+from careapp.views import Page, View
 
 
 class ProviderView(View):
@@ -15,3 +15,7 @@ class ProviderView(View):
     status: str = Field(alias="networkStatus")
     clinics: list[str]
     version: int
+
+
+class ProviderPage(Page[ProviderView]):
+    """A page of providers."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 from sqlalchemy import Row
 
 from careapp.access import Actor, Permission
-from careapp.views import View
+from careapp.views import Page, View
 
 
 class ReferralView(View):
@@ -29,3 +29,7 @@ class ReferralView(View):
         """The view of a row for this actor."""
         hidden = {} if actor.may(Permission.REFERRAL_READ) else dict.fromkeys(("reason", "outcome"))
         return cls.of(row, **{**changes, **hidden})
+
+
+class ReferralPage(Page[ReferralView]):
+    """A page of referrals."""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from careapp.views import View
+from careapp.views import Page, View
 
 
 class SlotView(View):
@@ -21,8 +21,8 @@ class SlotView(View):
     version: int
 
 
-class AppointmentView(View):
-    """One appointment (design §6). `reason` is why the patient comes, `notes` what staff wrote about it."""
+class PortalAppointmentView(View):
+    """One appointment as the patient may see it: without what staff wrote about it."""
 
     locator: str
     episode_locator: str
@@ -35,5 +35,18 @@ class AppointmentView(View):
     type: str | None
     status: str
     reason: str | None
-    notes: str | None
     version: int
+
+
+class AppointmentView(PortalAppointmentView):
+    """One appointment (design §6). `reason` is why the patient comes, `notes` what staff wrote about it."""
+
+    notes: str | None
+
+
+class SlotPage(Page[SlotView]):
+    """A page of slots."""
+
+
+class AppointmentPage(Page[AppointmentView]):
+    """A page of appointments."""

@@ -23,6 +23,8 @@ class StrictJSON(DefaultJSONProvider):
             value = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_refuse_constant)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+        if value is None:
+            raise ValueError("null is no body")
         _check(value, 0)
         return value
 

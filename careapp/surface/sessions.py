@@ -31,7 +31,9 @@ def init_sessions(app: Flask, settings: Settings) -> None:
 
     Plain HTTP is for development: there the `__Host-` name and Secure would make clients drop the cookie.
     """
+    assert settings.secret_key, "config.load() makes one or refuses to start"
     app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
         SESSION_COOKIE_NAME="session" if settings.development else "__Host-session",
         SESSION_COOKIE_SECURE=not settings.development,
         SESSION_COOKIE_HTTPONLY=True,

@@ -2,7 +2,7 @@
 
 from flask import current_app
 
-from careapp.identity import actors
+from careapp.operations import tenants
 
 KNOWN = "careapp.tenant_ids"
 
@@ -11,7 +11,7 @@ def tenant_id(key: str) -> int | None:
     """The id of the tenant with this key, or None; only those that exist are remembered."""
     known: dict[str, int] = current_app.extensions.setdefault(KNOWN, {})
     if key not in known:
-        found = actors.tenant_id_of(key)
+        found = tenants.tenant_id_of(key)
         if found is None:
             return None
         known[key] = found

@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, flash, get_template_attribute, make_response, redirect, render_template
-from htmx_flask import request
+from flask import Response, flash, get_template_attribute, make_response, redirect, render_template, request
+from htmx_flask import request as htmx_request
 from markupsafe import escape
 
 NOTICES = "_macros/notices.html"
@@ -39,8 +39,8 @@ class Notice:
 
 def is_htmx() -> bool:
     """Say whether a fragment is wanted. Plain and boosted links and the Back button get the whole page."""
-    htmx = request.htmx
-    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+    htmx = htmx_request.htmx
+    return bool(htmx and not htmx.boosted and not htmx.history_restore_request)
 
 
 def is_poll() -> bool:

@@ -52,6 +52,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "locator", name=op.f("clinics_tenant_id_locator_key")),
     )
     op.create_table(
+        "idempotency_key",
+        sa.Column("tenant_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("request_hash", sa.Text(), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "principal", "route", "key", name=op.f("idempotency_key_pk")),
+    )
+    op.create_table(
         "imported_records",
         sa.Column("tenant_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("resource_type", sa.Text(), nullable=False),
@@ -715,6 +728,7 @@ def downgrade() -> None:
     op.drop_index("outbox_held", table_name="outbox", postgresql_where=sa.text("published_at IS NULL AND attempts > 0"))
     op.drop_table("outbox")
     op.drop_table("imported_records")
+    op.drop_table("idempotency_key")
     op.drop_table("clinics")
     op.drop_index(op.f("audit_event_tenant_id_at_idx"), table_name="audit_event")
     op.drop_table("audit_event")

@@ -15,7 +15,7 @@ from careapp.config import Settings
 from careapp.errors import Unauthenticated
 from careapp.surface.tokens import LONGEST_TOKEN, Claims, TokenRules, read_token, token_rules
 
-SECRET = "a secret of more than sixty-four bytes, so that it is long enough for HS512"  # noqa: S105
+SECRET = "a secret of more than sixty-four bytes, so that it is long enough for HS512"
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -28,7 +28,9 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
-def signed(payload: dict[str, Any], *, header: dict[str, Any] | None = None, key: Any = SECRET, alg: str = "HS256") -> str:
+def signed(
+    payload: dict[str, Any], *, header: dict[str, Any] | None = None, key: Any = SECRET, alg: str = "HS256"
+) -> str:
     return jwt.encode(payload, key, algorithm=alg, headers=header)
 
 
@@ -49,7 +51,9 @@ def rules() -> TokenRules:
     return rules
 
 
-@pytest.mark.parametrize("header", [None, {"typ": "at+jwt"}, {"typ": "AT+JWT"}, {"typ": None}, {"jku": "https://evil.example"}])
+@pytest.mark.parametrize(
+    "header", [None, {"typ": "at+jwt"}, {"typ": "AT+JWT"}, {"typ": None}, {"jku": "https://evil.example"}]
+)
 def test_good_tokens(rules: TokenRules, header: dict[str, Any] | None) -> None:
     assert read_token(signed(claims(), header=header), rules) == Claims("user:7", "demo", ("clinician",))
 
@@ -133,7 +137,8 @@ def test_a_public_key_takes_only_its_own_algorithm() -> None:
     large, curve = rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())
     for key, alg, other in ((large, "RS256", "PS256"), (curve, "ES256", None)):
         rules = token_rules(settings(jwt_public_key=pem(key).replace("\n", "\\n"), jwt_secret=SECRET))
-        assert rules and rules.algorithms == (alg,)
+        assert rules
+        assert rules.algorithms == (alg,)
         assert read_token(signed(claims(), key=key, alg=alg), rules)
         forged = [signed(claims())]  # signed with the secret
         body = raw({"alg": "HS256"}, claims()).rsplit(".", 1)[0]

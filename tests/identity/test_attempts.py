@@ -5,8 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from careapp.identity.attempts import (
-    Count, _network, after_address_failure, after_email_failure, seconds_left,
-)  # fmt: skip
+    Count,
+    _network,
+    after_address_failure,
+    after_email_failure,
+    seconds_left,
+)
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -1,10 +1,20 @@
 """Kafka for the tests of the relay: a real broker, started by the first test of a session that needs one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from apiflask import APIFlask
 
+from careapp.access import Actor
+from careapp.db import db
+from careapp.outbox.kafka_sender import KafkaSender
+from tests.conftest import ROOT, TestTenant, everything, make_app
+from tests.database import TestDatabase
+from tests.jobs.history import Reader
+from tests.jobs.relays import RelayProcess, relay_role
 from tools.kafka.broker import Broker
 
 
@@ -23,3 +33,58 @@ def kafka_address(request: pytest.FixtureRequest) -> str:
     """Where a real Kafka answers (host:port): the one CAREAPP_TEST_KAFKA names, otherwise our own."""
     address: str = os.environ.get("CAREAPP_TEST_KAFKA") or request.getfixturevalue("broker").bootstrap
     return address
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[TestDatabase]:
+    """A database of their own: a relay sends whatever waits, other tests' events too."""
+    made = TestDatabase.make(ROOT / "var" / "tests")
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
+    """The application on that database, as the app role."""
+    made = make_app(database, tmp_path_factory.mktemp("var"))
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def speaker(app: APIFlask, tenant: TestTenant) -> Iterator[Actor]:
+    """Somebody of this test's tenant who may publish and run the desk. What the test leaves unsent goes with it."""
+    yield everything(tenant)
+    with relay_role(app) as connection:
+        connection.execute("DELETE FROM outbox WHERE tenant_id = %s AND published_at IS NULL", [tenant.id])
+
+
+@pytest.fixture(scope="session")
+def topics_made(kafka_address: str) -> None:
+    """All topics exist, made the way a relay makes them."""
+    with closing(KafkaSender(kafka_address, partitions=6, replication_factor=1)) as sender:
+        sender.connect()
+
+
+@pytest.fixture
+def reader(topics_made: None, kafka_address: str) -> Reader:
+    """Reads back what reaches the topics from now on."""
+    return Reader(kafka_address)
+
+
+@pytest.fixture
+def new_relay(
+    app: APIFlask, topics_made: None, kafka_address: str, tmp_path: Path
+) -> Iterator[Callable[..., RelayProcess]]:
+    """new_relay(crash_point="after_send:2") starts a relay process; those left at the end are killed."""
+    started: list[RelayProcess] = []
+
+    def start(crash_point: str = "") -> RelayProcess:
+        log = tmp_path / f"relay-{len(started)}.log"
+        started.append(RelayProcess(app.config["DATABASE_RELAY_URL"], kafka_address, log, crash_point))
+        return started[-1]
+
+    yield start
+    for relay in started:
+        relay.kill()

@@ -13,12 +13,7 @@ from careapp.episodes import queries as episode_queries
 from careapp.errors import Conflict
 from careapp.scheduling import appointments, changes, queries
 from tests import factories as make
-from tests.conftest import TestTenant, everything
-
-
-@pytest.fixture
-def god(tenant: TestTenant) -> Actor:
-    return everything(tenant)
+from tests.conftest import TestTenant
 
 
 def test_a_booking_takes_the_place_and_tells(app: APIFlask, god: Actor, tenant: TestTenant) -> None:

@@ -24,25 +24,33 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 )
 TEMPLATES = {
-    "sample.html": """{% extends "base.html" %}{% block title %}Sample{% endblock %}{% block content %}
-<section class="patient-banner" aria-label="Patient"><strong>Daw Khin Mya</strong><span class="allergy">Penicillin</span></section>
+    "sample.html": """{% extends "base.html" %}
+{% block title %}Sample{% endblock %}
+{% block content %}
+<section class="patient-banner" aria-label="Patient">
+<strong>Daw Khin Mya</strong><span class="allergy">Penicillin</span></section>
 <div class="page-head"><h1>Sample</h1><a class="btn btn-primary" href="/">Book</a></div>
-<section class="panel"><h2>Rows</h2><table class="table table-hover stack"><thead><tr><th scope="col">Patient</th>
-<th scope="col">Status</th><th scope="col">Actions</th></tr></thead><tbody>{% include "_row.html" %}</tbody></table></section>
+<section class="panel"><h2>Rows</h2><table class="table table-hover stack">
+<thead><tr><th scope="col">Patient</th><th scope="col">Status</th><th scope="col">Actions</th></tr></thead>
+<tbody>{% include "_row.html" %}</tbody></table></section>
 {% include "_form.html" %}{% include "_board.html" %}
-<div class="panel week"><ol class="hours slots" aria-hidden="true"><li class="at-1">09:00</li></ol>{% for day in range(7) %}
-<section><h3>Day {{ day }}</h3><ul class="slots"><li class="at-1 for-2"><a class="slot slot-available" href="/">09:00</a></li>
+<div class="panel week"><ol class="hours slots" aria-hidden="true"><li class="at-1">09:00</li></ol>
+{% for day in range(7) %}<section><h3>Day {{ day }}</h3><ul class="slots">
+<li class="at-1 for-2"><a class="slot slot-available" href="/">09:00</a></li>
 <li class="at-3"><span class="slot slot-booked">10:00 <span>Ama Owusu</span></span></li>
-<li class="at-4"><span class="slot slot-blocked">Blocked</span></li></ul></section>{% endfor %}</div>{% endblock %}""",
+<li class="at-4"><span class="slot slot-blocked">Blocked</span></li></ul></section>{% endfor %}</div>
+{% endblock %}""",
     "_row.html": """{% from "_macros/actions.html" import actions %}{% from "_macros/status.html" import badge %}
 <tr id="APT-1"><th scope="row">Ama Owusu</th><td data-label="Status">{{ badge(state, state, tone, focus=True) }}</td>
 <td data-label="Actions">{{ actions(moves, "/rows", 1, "Ama Owusu", "APT-1", target="APT-1") }}</td></tr>""",
     "_form.html": """{% from "_macros/forms.html" import hidden, summary, field, submit %}
 <form id="note" method="post" action="/note" hx-post="/note" hx-swap="outerHTML" novalidate data-guard
-hx-disabled-elt="find button">{{ hidden(form) }}{{ summary(form) }}{{ field(form.text, "Short") }}{{ submit("Save") }}</form>""",
-    "_board.html": """<section id="board" data-live="1" data-version="{{ version }}" hx-get="/board" hx-trigger="live"
-hx-swap="keep" hx-sync="this:drop"><p id="shown">Version {{ version }}</p><details><summary>Filter</summary><p>Care type</p>
-</details><form id="find"><label>Find <input name="find" id="find-text"></label></form></section>""",
+hx-disabled-elt="find button">{{ hidden(form) }}{{ summary(form) }}
+{{ field(form.text, "Short") }}{{ submit("Save") }}</form>""",
+    "_board.html": """<section id="board" data-live="1" data-version="{{ version }}" hx-get="/board"
+hx-trigger="live" hx-swap="keep" hx-sync="this:drop"><p id="shown">Version {{ version }}</p>
+<details><summary>Filter</summary><p>Care type</p></details>
+<form id="find"><label>Find <input name="find" id="find-text"></label></form></section>""",
 }
 MOVES = {
     "BOOKED": [("arrive", "Check in", False), ("confirm", "Confirm", False), ("cancel", "Cancel", True)],
@@ -112,7 +120,7 @@ def sample(serving: Callable[[Flask], Any]) -> Iterator[SimpleNamespace]:
     Htmx(app)
     assets.init_assets(app)
     app.register_error_handler(CSRFError, lambda error: htmx.stale_token(generate_csrf()))
-    actor = SimpleNamespace(name="Thiri Aung", tenant_key="demo")
+    actor = SimpleNamespace(label="Thiri Aung", tenant_key="demo")
     app.context_processor(lambda: {"actor": actor, "nav": [("/", "Board", True)], "session_seconds": 900})
     app.after_request(_with_policy)
     app.add_url_rule("/", "show", state.show)

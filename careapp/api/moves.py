@@ -1,0 +1,64 @@
+"""Routes of a lifecycle: one explicit PATCH for each move, made from the table, so that the document shows each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response
+
+from careapp.access import Permission
+from careapp.api.blueprint import api
+from careapp.surface.fields import ActionIn
+from careapp.lifecycle import Lifecycle
+from careapp.surface.actors import current_actor, requires
+from careapp.surface.answers import expected_version, tagged
+from careapp.views import View
+
+# Care-service's own moves: its clients send no version, so there it is optional (design §6).
+VERSION_OPTIONAL = {
+    "episode": {"close", "cancel"},
+    "appointment": {"confirm", "attend", "cancel", "no-show"},
+    "slot": {"block"},
+    "prescription": {"fill", "void"},
+    "referral": {"book", "complete", "cancel"},
+}
+
+
+def each_move(
+    lifecycle: Lifecycle, path: str, view: type[View], act: Callable[..., View], permission: Permission,
+    bodies: dict[str, type[ActionIn]] | None = None,
+) -> None:  # fmt: skip
+    """Add PATCH `path`/{locator}/{move} for each move of the lifecycle; `act(actor, locator, action=…)` does it.
+
+    `bodies` names the moves that take more than a version and a reason.
+    """
+    for transition in lifecycle.transitions:
+        body = (bodies or {}).get(transition.name, ActionIn)
+        add_move(lifecycle, path, transition.name, transition.label, view, body, permission, _with(act, transition.name))
+
+
+def add_move(
+    lifecycle: Lifecycle, path: str, name: str, label: str, view: type[View], body: type[ActionIn],
+    permission: Permission, act: Callable[..., View],
+) -> None:  # fmt: skip
+    """Add one PATCH `path`/{locator}/{name}."""
+    optional = name in VERSION_OPTIONAL.get(lifecycle.entity, ())
+
+    def change(locator: str, json_data: ActionIn) -> Response:
+        given = json_data.model_dump(exclude={"version"}, exclude_unset=True)
+        version = expected_version(json_data.version, optional=optional)
+        return tagged(act(current_actor(), locator, version=version, **given))
+
+    change.__name__ = f"{lifecycle.entity}_{name}".replace("-", "_")
+    documented = api.doc(
+        summary=f"{label}: {lifecycle.entity}", tags=[path.strip("/").capitalize()],
+        extensions={"x-version-optional": optional},
+    )  # fmt: skip
+    decorated = requires(permission)(api.input(body)(api.output(view)(documented(change))))
+    api.patch(f"{path}/<locator>/{name}", endpoint=change.__name__)(decorated)
+
+
+def _with(act: Callable[..., View], action: str) -> Callable[..., View]:
+    def run(*args: Any, **kwargs: Any) -> View:
+        return act(*args, action=action, **kwargs)
+
+    return run

@@ -1,0 +1,107 @@
+"""Patients over JSON. What they are searched by travels in the body, never in an address."""
+
+from typing import Annotated, Literal
+
+from flask import Response
+from pydantic import Field
+
+from careapp.access import Permission
+from careapp.api.blueprint import PREFIX, api
+from careapp.surface.fields import Cursor, Day, Limit, Line, Locator, Paged, Sent
+from careapp.paging import DEFAULT_LIMIT
+from careapp.patients import queries, service
+from careapp.patients.models import GENDERS
+from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientPage, PatientView
+from careapp.surface.actors import current_actor, requires
+from careapp.surface.answers import answer_of, created, done_once, tagged
+
+
+class NameIn(Sent):
+    """A name (FHIR HumanName): a family name, given names, or both; many people have only given names."""
+
+    family: Line | None = None
+    given: Annotated[list[Line], Field(max_length=10)] = []
+
+
+class IdentifierIn(Sent):
+    """A number another system knows the person by."""
+
+    system: Line | None = None
+    value: Line
+
+
+class ContactIn(Sent):
+    """A way to reach the person."""
+
+    system: Literal["phone", "fax", "email", "pager", "url", "sms", "other"]  # FHIR R4 contact-point-system
+    value: Line
+    use: Literal["home", "work", "temp", "old", "mobile"] | None = None  # FHIR R4 contact-point-use
+
+
+class PatientIn(Sent):
+    """What registers a patient."""
+
+    name: NameIn
+    birth_date: Day | None = None
+    gender: Literal[GENDERS] = "unknown"  # type: ignore[valid-type]
+    identifiers: Annotated[list[IdentifierIn], Field(max_length=20)] = []
+    telecom: Annotated[list[ContactIn], Field(max_length=20)] = []
+
+
+class SearchIn(Sent):
+    """What patients are searched by; at least one."""
+
+    name: Line | None = None
+    birth_date: Day | None = None
+    locator: Locator | None = None
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+@api.post("/patients")
+@requires(Permission.PATIENT_REGISTER)
+@api.input(PatientIn)
+@api.output(PatientView, 201)
+@api.doc(tags=["Patients"])
+def register_patient(json_data: PatientIn) -> Response:
+    """Register a patient."""
+    actor, given = current_actor(), json_data
+    return created(
+        actor,
+        lambda: service.register(
+            actor, name=HumanName(**given.name.model_dump()), birth_date=given.birth_date, gender=given.gender,
+            identifiers=[Identifier(**identifier.model_dump()) for identifier in given.identifiers],
+            telecom=[ContactPoint(**contact.model_dump()) for contact in given.telecom],
+        ),
+        f"{PREFIX}/patients",
+    )  # fmt: skip
+
+
+@api.get("/patients")
+@requires(Permission.PATIENT_VIEW)
+@api.input(Paged, location="query")
+@api.output(PatientPage)
+@api.doc(tags=["Patients"])
+def list_patients(query_data: Paged) -> Response:
+    """List patients, newest first."""
+    return tagged(queries.list_patients(current_actor(), **query_data.model_dump()))
+
+
+@api.post("/patients/search")
+@requires(Permission.PATIENT_VIEW)
+@api.input(SearchIn)
+@api.output(PatientPage)
+@api.doc(tags=["Patients"])
+def search_patients(json_data: SearchIn) -> Response:
+    """Search patients by the beginnings of their names, birth date or locator."""
+    actor = current_actor()
+    return done_once(actor, lambda: answer_of(queries.search_patients(actor, **json_data.model_dump())))
+
+
+@api.get("/patients/<locator>")
+@requires(Permission.PATIENT_VIEW)
+@api.output(PatientView)
+@api.doc(tags=["Patients"])
+def get_patient(locator: str) -> Response:
+    """Get a patient."""
+    return tagged(queries.get_patient(current_actor(), locator))

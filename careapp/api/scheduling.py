@@ -1,0 +1,131 @@
+"""Slots and appointments over JSON."""
+
+from typing import Literal
+
+from flask import Response
+from pydantic import Field
+
+from careapp.access import Permission
+from careapp.api.blueprint import PREFIX, api
+from careapp.surface.fields import ActionIn, Locator, Moment, Paged, Sent, Words, whole
+from careapp.api.moves import add_move, each_move
+from careapp.scheduling import appointments, changes, queries, slots
+from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
+from careapp.scheduling.views import AppointmentPage, AppointmentView, SlotPage, SlotView
+from careapp.surface.actors import current_actor, requires
+from careapp.surface.answers import created, tagged
+
+
+class SlotIn(Sent):
+    """What adds a slot."""
+
+    start: Moment
+    end: Moment
+    capacity: whole(1, 500) = 1  # type: ignore[valid-type]
+    clinic_locator: Locator | None = None
+
+
+class SlotQuery(Paged):
+    """What a provider's slots can be narrowed by: those that touch the span from `from` to `to`."""
+
+    start: Moment | None = Field(None, alias="from")
+    end: Moment | None = Field(None, alias="to")
+    status: Literal[SLOT.states] | None = None  # type: ignore[valid-type]
+
+
+class AppointmentIn(Sent):
+    """What books an appointment."""
+
+    slot_locator: Locator
+    type: Literal[TYPES] | None = None  # type: ignore[valid-type]
+    reason: Words | None = None
+    notes: Words | None = None
+
+
+class CancelIn(ActionIn):
+    """What cancels an appointment: who called it off, and why."""
+
+    category: Literal[CANCEL_CATEGORIES] | None = None  # type: ignore[valid-type]
+
+
+class RescheduleIn(ActionIn):
+    """What moves an appointment to another slot."""
+
+    slot_locator: Locator
+
+
+@api.post("/providers/<locator>/slots")
+@requires(Permission.SLOT_MANAGE_OWN)
+@api.input(SlotIn)
+@api.output(SlotView, 201)
+@api.doc(tags=["Slots"])
+def add_slot(locator: str, json_data: SlotIn) -> Response:
+    """Add a provider availability slot."""
+    actor = current_actor()
+    return created(actor, lambda: slots.add_slot(actor, locator, **json_data.model_dump()), f"{PREFIX}/slots")
+
+
+@api.get("/providers/<locator>/slots")
+@requires(Permission.SLOT_VIEW)
+@api.input(SlotQuery, location="query")
+@api.output(SlotPage)
+@api.doc(tags=["Slots"])
+def list_slots(locator: str, query_data: SlotQuery) -> Response:
+    """List a provider's slots by start."""
+    return tagged(queries.list_slots(current_actor(), locator, **query_data.model_dump()))
+
+
+@api.get("/slots/<locator>")
+@requires(Permission.SLOT_VIEW)
+@api.output(SlotView)
+@api.doc(tags=["Slots"])
+def get_slot(locator: str) -> Response:
+    """Get a slot."""
+    return tagged(queries.get_slot(current_actor(), locator))
+
+
+@api.post("/episodes/<locator>/appointments")
+@requires(Permission.APPOINTMENT_BOOK)
+@api.input(AppointmentIn)
+@api.output(AppointmentView, 201)
+@api.doc(tags=["Appointments"])
+def book(locator: str, json_data: AppointmentIn) -> Response:
+    """Book an appointment within an episode; it is PENDING and holds its slot."""
+    actor = current_actor()
+    return created(
+        actor, lambda: appointments.book(actor, locator, **json_data.model_dump()), f"{PREFIX}/appointments"
+    )
+
+
+@api.get("/episodes/<locator>/appointments")
+@requires(Permission.APPOINTMENT_VIEW)
+@api.input(Paged, location="query")
+@api.output(AppointmentPage)
+@api.doc(tags=["Appointments"])
+def list_appointments(locator: str, query_data: Paged) -> Response:
+    """List an episode's appointments by start."""
+    return tagged(queries.list_appointments(current_actor(), locator, **query_data.model_dump()))
+
+
+@api.get("/appointments/<locator>")
+@requires(Permission.APPOINTMENT_VIEW)
+@api.output(AppointmentView)
+@api.doc(tags=["Appointments"])
+def get_appointment(locator: str) -> Response:
+    """Get an appointment."""
+    return tagged(queries.get_appointment(current_actor(), locator))
+
+
+each_move(SLOT, "/slots", SlotView, slots.act, Permission.SLOT_VIEW)
+each_move(
+    APPOINTMENT, "/appointments", AppointmentView, appointments.act, Permission.APPOINTMENT_VIEW,
+    bodies={"cancel": CancelIn},
+)  # fmt: skip
+add_move(
+    APPOINTMENT, "/appointments", "reschedule", "Move to another slot", AppointmentView, RescheduleIn,
+    Permission.APPOINTMENT_MOVE, changes.reschedule,
+)  # fmt: skip
+add_move(
+    APPOINTMENT, "/appointments", "undo", "Take the last move back", AppointmentView, ActionIn,
+    Permission.APPOINTMENT_VIEW, changes.undo,
+)  # fmt: skip

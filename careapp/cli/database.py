@@ -1,0 +1,32 @@
+"""`flask database bootstrap` and `flask database-url`: roles and schema on any PostgreSQL, and the address in use."""
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from careapp.localdb import libpq_url
+from careapp.localdb.bootstrap import ROLES, bootstrap
+
+
+@click.group("database")
+def database() -> None:
+    """The database itself: roles, schema, extensions."""
+
+
+@database.command("bootstrap")
+@click.option("--superuser", required=True, help="Address of a superuser, such as postgresql://postgres@db/postgres.")
+@click.option("--name", default="care", show_default=True, help="The database to make.")
+@click.option("--passwords", is_flag=True, help="Ask for a password for each of the three roles.")
+def bootstrap_database(superuser: str, name: str, passwords: bool) -> None:
+    """Make roles, database, schema and extensions; running it again changes nothing."""
+    given = {role: click.prompt(f"Password of {role}", hide_input=True) for role in ROLES} if passwords else None
+    bootstrap(superuser, database=name, passwords=given)
+    click.echo(f"Database {name} is ready for `flask --app wsgi db upgrade`.")
+
+
+@click.command("database-url")
+@click.option("--owner", is_flag=True, help="The address of the role that migrates.")
+@with_appcontext
+def database_url(owner: bool) -> None:
+    """Print the database's address in use, as psql reads it."""
+    click.echo(libpq_url(current_app.config["DATABASE_OWNER_URL" if owner else "SQLALCHEMY_DATABASE_URI"]))

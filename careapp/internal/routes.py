@@ -1,0 +1,44 @@
+"""The member portal's routes: GET only, with a service credential, in the tenant the credential is bound to."""
+
+from typing import Literal
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from careapp.access import Permission
+from careapp.surface.fields import Paged
+from careapp.surface.json_blueprint import protect
+from careapp.episodes.states import EPISODE
+from careapp.episodes.views import EpisodePage
+from careapp.overviews import portal
+from careapp.overviews.portal import PortalEpisodeView
+from careapp.surface.actors import current_actor, requires
+from careapp.surface.answers import tagged
+
+internal = APIBlueprint("internal", __name__, url_prefix="/internal")
+protect(internal)
+
+
+class MemberQuery(Paged):
+    """What a member's episodes can be narrowed by."""
+
+    status: Literal[EPISODE.states] | None = None  # type: ignore[valid-type]
+
+
+@internal.get("/episodes/<locator>")
+@requires(Permission.PORTAL_READ)
+@internal.output(PortalEpisodeView)
+@internal.doc(tags=["Internal"], security="internalToken")
+def get_episode(locator: str) -> Response:
+    """Get an episode with its appointments, prescriptions and referrals."""
+    return tagged(portal.portal_episode(current_actor(), locator))
+
+
+@internal.get("/members/<party>/episodes")
+@requires(Permission.PORTAL_READ)
+@internal.input(MemberQuery, location="query")
+@internal.output(EpisodePage)
+@internal.doc(tags=["Internal"], security="internalToken")
+def list_member_episodes(party: str, query_data: MemberQuery) -> Response:
+    """List a member's episodes, newest first."""
+    return tagged(portal.member_episodes(current_actor(), party, **query_data.model_dump()))

@@ -1,0 +1,142 @@
+"""The episode board: open episodes by stage, with what a card shows, in a fixed number of statements."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, lateral, literal_column, null, select, true, tuple_, union_all
+from sqlalchemy.sql import ColumnElement
+
+from careapp.access import Actor, Permission
+from careapp.clinics.models import Clinic
+from careapp.clinics.service import CL
+from careapp.commands import query, record_read
+from careapp.db import db, table_of
+from careapp.episodes.models import Episode
+from careapp.episodes.service import E, T
+from careapp.episodes.states import STAGES
+from careapp.operations.tenants import TN
+from careapp.paging import decode_cursor, page_of
+from careapp.patients.models import Patient
+from careapp.providers.models import Provider
+from careapp.scheduling.refusing import AP
+from careapp.scheduling.slots import PR, in_scope
+from careapp.scheduling.states import ACTIVE
+from careapp.views import Page, View
+
+COUNT_UP_TO = 1000  # a column's count stops here ("999+"), so that it costs the same however many there are
+CARDS_PER_COLUMN = 12
+MORE_CARDS = 50
+
+
+class Card(View):
+    """One open episode on the board. `next_at` is its earliest open appointment, shown in `next_zone`.
+
+    `open_referrals` is None for who may not know of referrals.
+    """
+
+    locator: str
+    party_locator: str
+    patient_name: str
+    birth_date: date | None
+    care_type: str
+    stage: str
+    reason: str | None
+    opened_at: datetime
+    open_appointments: int
+    open_referrals: int | None
+    next_at: datetime | None
+    next_provider: str | None
+    zone: str
+
+
+class Column(View):
+    """One stage: how many there are (at most COUNT_UP_TO), the newest cards, and where the next ones begin."""
+
+    stage: str
+    count: int
+    cards: Sequence[Card]
+    next_cursor: str | None
+
+
+class Board(View):
+    """All columns, in the order care runs."""
+
+    columns: Sequence[Column]
+
+
+@query(Permission.EPISODE_VIEW)
+def get_board(actor: Actor, *, care_type: str | None = None, per_column: int = CARDS_PER_COLUMN) -> Board:
+    """The newest open episodes of each stage, and how many each has."""
+    counts = db.session.execute(_counts(actor, care_type)).one()._mapping
+    parts = [select(_cards(actor, stage, care_type).limit(per_column + 1).subquery()) for stage in STAGES]
+    rows = db.session.execute(union_all(*parts)).all()
+    columns = []
+    for stage in STAGES:
+        found = sorted((row for row in rows if row.stage == stage), key=lambda row: (row.opened_at, row.id), reverse=True)
+        page = _page(actor, found, per_column)
+        columns.append(Column(stage=stage, count=counts[stage], cards=page.items, next_cursor=page.next_cursor))
+    record_read("episode.board", patients=tuple(sorted({card.party_locator for one in columns for card in one.cards})))
+    return Board(columns=columns)
+
+
+@query(Permission.EPISODE_VIEW)
+def list_cards(
+    actor: Actor, stage: str, *, care_type: str | None = None, cursor: str | None = None, limit: int = MORE_CARDS
+) -> Page[Card]:
+    """The cards of one stage, newest first, from the cursor on."""
+    statement = _cards(actor, stage, care_type)
+    if cursor is not None:
+        statement = statement.where(tuple_(E.opened_at, E.id) < tuple_(*decode_cursor(cursor, datetime, int)))
+    page = _page(actor, db.session.execute(statement.limit(limit + 1)).all(), limit)
+    record_read("episode.board", patients=tuple(sorted({card.party_locator for card in page.items})), stage=stage)
+    return page
+
+
+
+
+def _open(actor: Actor, stage: str, care_type: str | None) -> list[ColumnElement[bool]]:
+    """The conditions of one column. The literal 'OPEN' lets the planner use the board's partial index."""
+    wanted = [E.tenant_id == actor.tenant_id, E.status == literal_column("'OPEN'"), E.stage == stage]
+    return [*wanted, E.care_type == care_type] if care_type else wanted
+
+
+def _counts(actor: Actor, care_type: str | None) -> Select[Any]:
+    """One number a stage, each counted up to COUNT_UP_TO."""
+    columns = []
+    for stage in STAGES:
+        some = select(literal_column("1")).where(*_open(actor, stage, care_type)).limit(COUNT_UP_TO).subquery()
+        columns.append(select(func.count()).select_from(some).scalar_subquery().label(stage))
+    return select(*columns)
+
+
+def _cards(actor: Actor, stage: str, care_type: str | None) -> Select[Any]:
+    """The rows of one column, newest first, each with its patient and its earliest open appointment."""
+    tenant_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
+    upcoming = lateral(
+        select(AP.starts_at, PR.name, CL.time_zone)
+        .join(table_of(Provider), (PR.tenant_id == AP.tenant_id) & (PR.id == AP.provider_id))
+        .outerjoin(table_of(Clinic), (CL.tenant_id == AP.tenant_id) & (CL.id == AP.clinic_id))
+        .where(AP.tenant_id == E.tenant_id, AP.episode_id == E.id, AP.status.in_(ACTIVE), in_scope(actor, AP.clinic_id))
+        .order_by(AP.starts_at, AP.id)
+        .limit(1)
+    )
+    referrals = E.open_referrals if actor.may(Permission.REFERRAL_VIEW) else null()
+    return (
+        select(
+            E.id, E.locator, E.care_type, E.stage, E.reason, E.opened_at, E.open_appointments,
+            referrals.label("open_referrals"), T.locator.label("party_locator"),
+            func.trim(func.concat(T.given, " ", T.family)).label("patient_name"), T.birth_date,
+            upcoming.c.starts_at.label("next_at"), upcoming.c.name.label("next_provider"),
+            func.coalesce(upcoming.c.time_zone, tenant_zone).label("zone"),
+        )
+        .select_from(table_of(Episode))
+        .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))
+        .outerjoin(upcoming, true())
+        .where(*_open(actor, stage, care_type))
+        .order_by(E.opened_at.desc(), E.id.desc())
+    )  # fmt: skip
+
+
+def _page(actor: Actor, rows: Sequence[Row[Any]], limit: int) -> Page[Card]:
+    return page_of(rows, limit, Card.of, lambda row: (row.opened_at, row.id))

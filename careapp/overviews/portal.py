@@ -1,0 +1,55 @@
+"""What the member portal reads: one episode with all in it, and all episodes of a member; never staff's notes."""
+
+from sqlalchemy import select
+
+from careapp.access import Actor, Permission
+from careapp.commands import query, record_read
+from careapp.db import db, table_of
+from careapp.episodes.queries import list_episodes
+from careapp.episodes.service import E, episode_rows, found
+from careapp.episodes.views import EpisodeView
+from careapp.patients.models import Patient
+from careapp.prescriptions.service import RX, prescription_rows
+from careapp.prescriptions.views import PrescriptionView
+from careapp.referrals.service import RF, referral_rows
+from careapp.referrals.views import ReferralView
+from careapp.scheduling.appointments import appointment_rows
+from careapp.scheduling.refusing import AP
+from careapp.scheduling.views import PortalAppointmentView
+from careapp.views import Page
+
+T = table_of(Patient).c
+
+
+class PortalEpisodeView(EpisodeView):
+    """An episode with its appointments, prescriptions and referrals."""
+
+    appointments: list[PortalAppointmentView]
+    prescriptions: list[PrescriptionView]
+    referrals: list[ReferralView]
+
+
+@query(Permission.PORTAL_READ)
+def portal_episode(actor: Actor, locator: str) -> PortalEpisodeView:
+    """One episode with everything in it; raises NotFound."""
+    row = found(db.session.execute(episode_rows(actor).where(E.locator == locator)).one_or_none())
+    appointments = db.session.execute(appointment_rows(actor).where(AP.episode_id == row.id).order_by(AP.starts_at)).all()
+    prescriptions = db.session.execute(prescription_rows(actor).where(RX.episode_id == row.id).order_by(RX.id)).all()
+    referrals = db.session.execute(referral_rows(actor).where(RF.episode_id == row.id).order_by(RF.id)).all()
+    record_read("portal.episode", locator, patients=(row.party_locator,))
+    return PortalEpisodeView.of(
+        row,
+        appointments=[PortalAppointmentView.of(appointment) for appointment in appointments],
+        prescriptions=[PrescriptionView.seen_by(actor, prescription) for prescription in prescriptions],
+        referrals=[ReferralView.seen_by(actor, referral) for referral in referrals],
+    )
+
+
+@query(Permission.PORTAL_READ)
+def member_episodes(
+    actor: Actor, party_locator: str, *, status: str | None = None, limit: int, cursor: str | None = None
+) -> Page[EpisodeView]:
+    """A member's episodes, newest first; raises NotFound for an unknown member."""
+    found(db.session.execute(select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == party_locator)).one_or_none())
+    return list_episodes(actor, party=party_locator, status=status, limit=limit, cursor=cursor)
+

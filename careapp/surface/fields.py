@@ -1,0 +1,88 @@
+"""Field types of request bodies and queries: what is refused before any rule of the domain is asked."""
+
+import re
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from careapp.paging import DEFAULT_LIMIT, MAX_LIMIT
+
+_RFC_3339 = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$", re.ASCII)
+_FULL_DATE = re.compile(r"^\d{4}-\d\d-\d\d$", re.ASCII)
+_DIGITS = re.compile(r"^\d{1,9}$", re.ASCII)
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+
+
+def _moment(value: Any) -> Any:
+    """A time is RFC 3339 text with an offset; a number would be taken as seconds since 1970."""
+    if not isinstance(value, str) or not _RFC_3339.match(value):
+        raise ValueError("send a time with offset, such as 2026-03-01T09:00:00+06:30")
+    return _in_range(value)
+
+
+def _day(value: Any) -> Any:
+    if not isinstance(value, str) or not _FULL_DATE.match(value):
+        raise ValueError("send a date such as 1980-05-17")
+    return _in_range(value, first=1800)
+
+
+def _in_range(value: str, *, first: int = _FIRST_YEAR) -> str:
+    if not first <= int(value[:4]) <= _LAST_YEAR:
+        raise ValueError(f"the year must lie between {first} and {_LAST_YEAR}")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """A whole number in JSON; true is none, nor is text."""
+    if type(value) not in (int, float) or value != int(value):
+        raise ValueError("send a whole number")
+    return int(value)
+
+
+def _whole_in_query(value: Any) -> Any:
+    if isinstance(value, str) and not _DIGITS.match(value):
+        raise ValueError("send a whole number")
+    return value
+
+
+def text(most: int) -> Any:
+    """A text type of up to `most` characters, with at least one that is not blank; blanks around it are dropped."""
+    return Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=most, pattern=r"\S")]
+
+
+Line = text(200)
+Words = text(4000)
+Locator = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Version = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=2**31 - 1)]
+Limit = Annotated[int, BeforeValidator(_whole_in_query), Field(ge=1, le=MAX_LIMIT)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+def whole(least: int, most: int) -> Any:
+    """A whole number from `least` to `most`."""
+    return Annotated[int, BeforeValidator(_whole), Field(ge=least, le=most)]
+
+
+class Sent(BaseModel):
+    """Base of bodies and queries: names are camelCase, and a name nobody knows is refused, not dropped."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+class Paged(Sent):
+    """The query of a list."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class ActionIn(Sent):
+    """The body of a move: nothing is required."""
+
+    version: Version | None = None
+    reason: Words | None = None
+

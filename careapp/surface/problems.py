@@ -1,0 +1,86 @@
+"""Refusals as problem documents (RFC 9457), for every surface that speaks JSON."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Response, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from careapp.audit.writer import request_id
+from careapp.errors import Invalid, Refusal, TooMany, Upstream
+
+JSON_PATHS = ("/api/", "/internal/", "/fhir/")
+CONTENT_TYPE = "application/problem+json"
+
+_CODES = {
+    400: "MALFORMED_REQUEST",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+_log = structlog.get_logger()
+
+
+def speaks_json(path: str) -> bool:
+    """Whether an address belongs to a surface that answers refusals as problem documents."""
+    return path.startswith(JSON_PATHS)
+
+
+def problem_of(error: Exception) -> Response:
+    """The answer to any error: what a refusal says, or, for a fault, only an id that the log knows too."""
+    if isinstance(error, HTTPException) and error.response is not None:
+        return error.response  # type: ignore[return-value]
+    if isinstance(error, HTTPException) and (error.code or 500) < 500:
+        return _of_http(error)
+    return problem(error if isinstance(error, Refusal) else fault(error))
+
+
+def fault(error: Exception) -> Refusal:
+    """What to say of an error nobody foresaw; a database that is away or overloaded is worth another try."""
+    away = isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    _log.error("fault", error=type(error).__name__, request_id=request_id.get(), exc_info=not away)
+    if away:
+        return Upstream("The database does not answer right now. Nothing was changed. Try again in a moment.")
+    unforeseen = Refusal(f"Something went wrong here. Tell support the number {request_id.get()}.", code="INTERNAL_ERROR")
+    unforeseen.status = 500
+    return unforeseen
+
+
+def problem(refusal: Refusal) -> Response:
+    """A refusal as a problem document: type, title, status, detail, code, errors, and what else it carries."""
+    errors = [{"field": field, "detail": detail} for field, detail in getattr(refusal, "errors", {}).items()]
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(refusal.status).phrase,
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "code": refusal.code,
+        "errors": errors,
+        **refusal.extra,
+    }
+    response = Response(json.dumps(document), refusal.status, content_type=CONTENT_TYPE)
+    if isinstance(refusal, TooMany):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    elif refusal.status == 503 or refusal.code == "BUSY":
+        response.headers["Retry-After"] = "2"
+    elif refusal.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _of_http(error: HTTPException) -> Response:
+    """One of Werkzeug's own errors, with its headers (Allow) and a code of ours."""
+    status = error.code or 500
+    detail = str(error.description or "").split("\n")[0]
+    refusal = Invalid({}) if status == 422 else Refusal(detail)
+    refusal.status, refusal.code = status, _CODES.get(status, HTTPStatus(status).name)
+    response = problem(refusal)
+    for name, value in error.get_headers(request.environ):
+        if name.lower() != "content-type":
+            response.headers[name] = value
+    return response

@@ -1,0 +1,20 @@
+"""Users for tests: invented people with addresses nobody else has."""
+
+import uuid
+from typing import Any
+
+from careapp.access import Actor, Role
+from careapp.identity import users
+
+PASSWORD = "seven red kites over Bagan"
+
+
+def address() -> str:
+    """A new e-mail address."""
+    return f"{uuid.uuid4().hex[:12]}@clinic.example"
+
+
+def a_user(admin: Actor, *roles: Role, **fields: Any) -> users.UserView:
+    """A member of staff with the password above; a clinician unless told otherwise."""
+    values = {"email": address(), "name": "Ma Thandar Test", "password": PASSWORD, "roles": roles or [Role.CLINICIAN]}
+    return users.create_user(admin, **(values | fields))

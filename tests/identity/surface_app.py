@@ -1,0 +1,72 @@
+"""A small application with the real surface and database, and views that only say who is asking.
+
+So the ways of knowing people are tested alone: by session on pages, by token in the API, by credential for the portal.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, jsonify, request
+from flask_wtf.csrf import CSRFError, generate_csrf
+from htmx_flask import Htmx
+from jinja2 import StrictUndefined
+
+import careapp
+from careapp import config
+from careapp.access import Permission
+from careapp.db import db
+from careapp.errors import Refusal
+from careapp.surface.actors import current_actor, init_actors, public, requires
+from careapp.surface.csrf import init_csrf
+from careapp.web import assets, htmx
+from careapp.web.sign_in import bp as sign_in_pages
+from tests.database import TestDatabase
+
+CAREAPP = Path(careapp.__file__).parent
+
+
+@contextmanager
+def surface_app(database: TestDatabase, var: Path, **settings: Any) -> Iterator[Flask]:
+    """The application, until the block ends; keyword arguments override settings."""
+    loaded = config.load(_env_file=None, CAREAPP_VAR=var, **({"CAREAPP_ENV": "development"} | settings))
+    app = Flask("careapp", root_path=str(CAREAPP))
+    app.config.update(SETTINGS=loaded, SQLALCHEMY_DATABASE_URI=database.app, TESTING=True)
+    app.jinja_env.undefined = StrictUndefined
+    db.init_app(app)
+    Htmx(app)
+    assets.init_assets(app)
+    app.context_processor(lambda: {"actor": None, "nav": [], "session_seconds": 900})
+    api, portal = _blueprint("api", "/api"), _blueprint("portal", "/internal")
+    api.register_blueprint(_blueprint("nested", "/nested"))
+    init_actors(app, loaded, bearer=[api], internal=[portal])
+    init_csrf(app)
+    for blueprint in (_blueprint("pages", ""), api, portal, sign_in_pages):
+        app.register_blueprint(blueprint)
+    app.register_error_handler(Refusal, lambda refusal: (jsonify(code=refusal.code), refusal.status))
+    app.register_error_handler(CSRFError, lambda _: htmx.stale_token(generate_csrf()))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def _blueprint(name: str, prefix: str) -> Blueprint:
+    """Two views: one says who is asking, the other what the form held."""
+    bp = Blueprint(name, __name__, url_prefix=prefix or None)
+
+    @bp.route("/who", methods=["GET", "POST"])
+    @requires(Permission.EPISODE_VIEW)
+    def who() -> Response:
+        actor = current_actor()
+        return jsonify(
+            name=actor.name, tenant=actor.tenant_key, roles=sorted(actor.roles), typed=request.form.get("typed"),
+            permissions=sorted(actor.permissions), clinics=sorted(actor.clinic_ids or ()),
+        )  # fmt: skip
+
+    @bp.get("/")
+    @public
+    def home() -> str:
+        return "home"
+
+    return bp

@@ -1,0 +1,94 @@
+"""Relays as processes of their own, which a test may kill, and a look at the outbox with their rights."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from apiflask import APIFlask
+
+from careapp.localdb import libpq_url
+from careapp.outbox.crash_points import VARIABLE
+from careapp.outbox.kafka_sender import KafkaSender
+from careapp.outbox.relay import Relay
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 60  # for what must happen at some time; nothing is measured with it
+
+
+class RelayProcess:
+    """`python -m tests.jobs.relays`: the application's own relay in an endless loop, and nothing else."""
+
+    def __init__(self, relay_url: str, kafka_address: str, log: Path, crash_point: str = "") -> None:
+        own = {"DATABASE_RELAY_URL": relay_url, "KAFKA_BOOTSTRAP_SERVERS": kafka_address, VARIABLE: crash_point}
+        self.log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.jobs.relays"], cwd=ROOT, env={**os.environ, **own}, stdout=file, stderr=file
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def wait_until_crashed(self) -> None:
+        """Return when its crash point has killed it; AssertionError when it ended in another way."""
+        assert self._process.wait(PATIENCE_SECONDS) == -signal.SIGKILL, self.log.read_text()
+
+    def freeze(self) -> None:
+        """Halt it (SIGSTOP) wherever it is."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.alive:
+            self._process.kill()
+        self._process.wait()
+
+
+def relay_role(app: APIFlask) -> psycopg.Connection[Any]:
+    """A connection with the relay's rights: it sees the outbox of every tenant."""
+    return psycopg.connect(libpq_url(app.config["DATABASE_RELAY_URL"]), autocommit=True)
+
+
+def unsent(app: APIFlask, tenant_id: int) -> int:
+    """How many events of the tenant have not left and are not parked, nor behind one that is."""
+    with relay_role(app) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM outbox o WHERE tenant_id = %s AND published_at IS NULL AND NOT EXISTS (SELECT 1 FROM outbox b"
+            " WHERE b.tenant_id = o.tenant_id AND b.key = o.key AND b.id <= o.id AND b.parked_at IS NOT NULL)",
+            [tenant_id],
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return when the condition holds; AssertionError when it never does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for has not happened"
+        time.sleep(0.05)
+
+
+def main() -> None:
+    """Run passes for ever."""
+    sender = KafkaSender(os.environ["KAFKA_BOOTSTRAP_SERVERS"], partitions=6, replication_factor=1)
+    relay = Relay(os.environ["DATABASE_RELAY_URL"], sender)
+    while True:
+        if not relay.run_pass():
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests of many doing the same at once."""

@@ -1,0 +1,138 @@
+"""The catalogue's faults: everything in schema `care` that could let one tenant see or touch another's rows."""
+
+from typing import Any
+
+import psycopg
+
+from careapp.tenancy import TABLES_WITHOUT_TENANT
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+# Tables on which the relay role has a policy of its own: it moves the events of all tenants.
+RELAY_TABLES = frozenset({"outbox"})
+APPEND_ONLY = ("audit_event", "status_changes")
+
+
+def tenant_tables(connection: Connection) -> list[str]:
+    """Every table of schema care but the excused ones, in order of name."""
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1"
+    ).fetchall()
+    return [name for (name,) in found if name not in TABLES_WITHOUT_TENANT]
+
+
+def faults(connection: Connection) -> list[str]:
+    """One sentence for each thing that breaks a rule of tenancy."""
+    return [
+        *_tables_without_tenant(connection),
+        *_keys_without_tenant(connection),
+        *_unprotected_tables(connection),
+        *_wrong_policies(connection),
+        *_wrong_views(connection),
+        *_wrong_functions(connection),
+        *_wrong_roles(connection),
+    ]
+
+
+def _tables_without_tenant(connection: Connection) -> list[str]:
+    """Tables whose tenant_id is missing, may be NULL, or is no integer."""
+    fine = {
+        name
+        for (name,) in connection.execute(
+            "SELECT attrelid::regclass::text FROM pg_attribute JOIN pg_class c ON c.oid = attrelid"
+            " WHERE relnamespace = 'care'::regnamespace AND attname = 'tenant_id' AND attnotnull"
+            " AND atttypid = 'integer'::regtype"
+        )
+    }
+    return [f"{table} has no tenant_id integer NOT NULL" for table in tenant_tables(connection) if table not in fine]
+
+
+def _keys_without_tenant(connection: Connection) -> list[str]:
+    """Primary, unique and exclusion indexes and foreign keys that do not begin with tenant_id."""
+    indexes = connection.execute(
+        "SELECT t.relname, i.indexrelid::regclass::text, (SELECT attname FROM pg_attribute WHERE attrelid = t.oid"
+        " AND attnum = i.indkey[0]) FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid"
+        " WHERE t.relnamespace = 'care'::regnamespace AND (i.indisunique OR i.indisexclusion) ORDER BY 2"
+    ).fetchall()
+    foreign = connection.execute(
+        "SELECT t.relname, conname, (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]),"
+        " (SELECT attname FROM pg_attribute WHERE attrelid = confrelid AND attnum = confkey[1])"
+        " FROM pg_constraint JOIN pg_class t ON t.oid = conrelid"
+        " WHERE contype = 'f' AND t.relnamespace = 'care'::regnamespace ORDER BY 2"
+    ).fetchall()
+    return [
+        f"{name} of {table} does not begin with tenant_id"
+        for table, name, *first in [*indexes, *foreign]
+        if table not in TABLES_WITHOUT_TENANT and set(first) != {"tenant_id"}
+    ]
+
+
+def _unprotected_tables(connection: Connection) -> list[str]:
+    """Tables where row-level security is off, or spares the owner."""
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p')"
+        " AND NOT (relrowsecurity AND relforcerowsecurity) ORDER BY 1"
+    )
+    return [f"{table} has no forced row-level security" for (table,) in found if table not in TABLES_WITHOUT_TENANT]
+
+
+def _wrong_policies(connection: Connection) -> list[str]:
+    """Tables without the one policy for everybody and everything, and policies that are neither that nor the relay's."""
+    found = connection.execute(
+        "SELECT tablename, policyname, permissive, roles::text[], cmd, coalesce(qual, ''), coalesce(with_check, '')"
+        " FROM pg_policies WHERE schemaname = 'care' ORDER BY 1, 2"
+    ).fetchall()
+    right, wrong = set(), []
+    for table, policy, permissive, roles, verb, seen, stored in found:
+        whole = (permissive, roles, verb) == ("PERMISSIVE", ["public"], "ALL")
+        if whole and all("tenant_id = " in part and "app.tenant_id" in part for part in (seen, stored)):
+            right.add(table)
+        elif not (roles == ["care_relay"] and table in RELAY_TABLES):
+            wrong.append(f"policy {policy} of {table} is not the tenant's")
+    missing = [table for table in tenant_tables(connection) if table not in right]
+    return [*wrong, *(f"{table} has no policy for the tenant" for table in missing)]
+
+
+def _wrong_views(connection: Connection) -> list[str]:
+    """Views that read with their owner's rights, and materialized views, which have no row-level security at all."""
+    found = connection.execute(
+        "SELECT relname, relkind = 'm' FROM pg_class WHERE relnamespace = 'care'::regnamespace AND (relkind = 'm' OR"
+        " relkind = 'v' AND NOT coalesce(reloptions, '{}') && ARRAY['security_invoker=true', 'security_invoker=on'])"
+    ).fetchall()
+    return [f"{name} is a materialized view" if stored else f"view {name} is no security_invoker" for name, stored in found]
+
+
+def _wrong_functions(connection: Connection) -> list[str]:
+    """SECURITY DEFINER functions that take their search_path from the caller."""
+    found = connection.execute(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'care'::regnamespace AND prosecdef"
+        " AND NOT coalesce(array_to_string(proconfig, ' '), '') LIKE '%search_path=%'"
+    )
+    return [f"function {name} sets no search_path" for (name,) in found]
+
+
+def _wrong_roles(connection: Connection) -> list[str]:
+    """What the app and relay roles own, are members of, may empty, or may pass."""
+    owned = connection.execute(
+        "SELECT relowner::regrole::text, relname FROM pg_class WHERE relowner::regrole::text IN ('care_app', 'care_relay')"
+        " UNION SELECT proowner::regrole::text, proname FROM pg_proc WHERE proowner::regrole::text IN ('care_app', 'care_relay')"
+        " UNION SELECT nspowner::regrole::text, nspname FROM pg_namespace WHERE nspowner::regrole::text IN ('care_app', 'care_relay')"
+    ).fetchall()
+    groups = connection.execute(
+        "SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members"
+        " WHERE member::regrole::text IN ('care_owner', 'care_app', 'care_relay')"
+    ).fetchall()
+    emptied = connection.execute(
+        "SELECT role, relname FROM pg_class, unnest(ARRAY['care_app', 'care_relay']) AS role"
+        " WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p') AND has_table_privilege(role, oid, 'TRUNCATE')"
+    ).fetchall()
+    powerful = connection.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('care_owner', 'care_app', 'care_relay')"
+        " AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)"
+    ).fetchall()
+    return [
+        *(f"{role} owns {name}" for role, name in owned),
+        *(f"{role} is a member of {group}" for role, group in groups),
+        *(f"{role} may empty {table}" for role, table in emptied),
+        *(f"{role} has powers beyond its grants" for (role,) in powerful),
+    ]

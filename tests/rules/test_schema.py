@@ -1,0 +1,26 @@
+"""The schema: what the migrations make is what the mapped tables say."""
+
+import pkgutil
+from importlib import import_module
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from apiflask import APIFlask
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+import careapp
+from careapp.db import db
+from tests.database import TestDatabase
+
+
+def test_the_migrations_make_the_mapped_tables(app: APIFlask, database: TestDatabase) -> None:
+    wired = set(db.metadata.tables)
+    for module in pkgutil.walk_packages(careapp.__path__, "careapp."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    assert set(db.metadata.tables) == wired, "wiring.TABLES leaves out a module with tables"
+    engine = create_engine(database.owner, poolclass=NullPool)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), db.metadata)
+    assert [d for d in differences if d[0] != "remove_table" or d[1].name != "alembic_version"] == []

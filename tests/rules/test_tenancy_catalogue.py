@@ -1,0 +1,134 @@
+"""The catalogue: every table, key, policy, view and role keeps tenants apart, and a forgotten table fails by itself."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from careapp import localdb
+from careapp.tenancy import TABLES_WITHOUT_TENANT
+from tests.database import TestDatabase
+from tests.rules.catalogue import APPEND_ONLY, Connection, faults, tenant_tables
+
+RULE = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::int"
+PROTECTED = (
+    "ALTER TABLE bad ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE bad FORCE ROW LEVEL SECURITY",
+    f"CREATE POLICY tenant ON bad USING ({RULE}) WITH CHECK ({RULE})",
+)
+
+
+@pytest.fixture
+def owner(database: TestDatabase) -> Iterator[Connection]:
+    """The owner's connection; what a test makes in it is rolled back."""
+    with psycopg.connect(localdb.libpq_url(database.owner)) as connection:
+        yield connection
+        connection.rollback()
+
+
+def test_nothing_in_the_catalogue_lets_one_tenant_reach_another(owner: Connection) -> None:
+    assert faults(owner) == []
+    assert len(tenant_tables(owner)) > 15
+
+
+def test_every_excused_table_exists(owner: Connection) -> None:
+    for table in TABLES_WITHOUT_TENANT:
+        assert owner.execute("SELECT to_regclass(%s)", [f"care.{table}"]).fetchone() != (None,), table
+
+
+@pytest.mark.parametrize(
+    ("statements", "named"),
+    [
+        (("CREATE TABLE bad (id int PRIMARY KEY)",), "bad has no tenant_id integer NOT NULL"),
+        (("CREATE TABLE bad (tenant_id int, id int)",), "bad has no tenant_id integer NOT NULL"),
+        (("CREATE TABLE bad (tenant_id text NOT NULL)",), "bad has no tenant_id integer NOT NULL"),
+        (("CREATE TABLE bad (tenant_id int NOT NULL)",), "bad has no forced row-level security"),
+        (("CREATE TABLE bad (tenant_id int NOT NULL)", PROTECTED[0]), "bad has no forced row-level security"),
+        (("CREATE TABLE bad (tenant_id int NOT NULL)", *PROTECTED[:2]), "bad has no policy for the tenant"),
+        (
+            ("CREATE TABLE bad (tenant_id int, id int, PRIMARY KEY (id, tenant_id))", *PROTECTED),
+            "bad_pkey of bad does not begin with tenant_id",
+        ),
+        (
+            ("CREATE TABLE bad (tenant_id int NOT NULL, mail text UNIQUE)", *PROTECTED),
+            "bad_mail_key of bad does not begin with tenant_id",
+        ),
+        (
+            ("CREATE TABLE bad (tenant_id int NOT NULL, room int, EXCLUDE (room WITH =))", *PROTECTED),
+            "bad_room_excl of bad does not begin with tenant_id",
+        ),
+        (
+            ("CREATE TABLE bad (tenant_id int NOT NULL, shard smallint REFERENCES outbox_shard)", *PROTECTED),
+            "bad_shard_fkey of bad does not begin with tenant_id",
+        ),
+        (
+            ("CREATE TABLE bad (tenant_id int NOT NULL)", *PROTECTED[:2], f"CREATE POLICY t ON bad FOR SELECT USING ({RULE})"),
+            "bad has no policy for the tenant",
+        ),
+        (
+            ("CREATE TABLE bad (tenant_id int NOT NULL)", *PROTECTED, "CREATE POLICY open ON bad USING (true)"),
+            "policy open of bad is not the tenant's",
+        ),
+        (
+            ("CREATE POLICY open ON patients TO care_relay USING (true)",),
+            "policy open of patients is not the tenant's",
+        ),
+        (("CREATE VIEW bad AS SELECT * FROM patients",), "view bad is no security_invoker"),
+        (("CREATE MATERIALIZED VIEW bad AS SELECT 1 AS one",), "bad is a materialized view"),
+        (
+            ("CREATE FUNCTION bad() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",),
+            "function bad sets no search_path",
+        ),
+        (("GRANT TRUNCATE ON patients TO care_app",), "care_app may empty patients"),
+        (("ALTER TABLE patients NO FORCE ROW LEVEL SECURITY",), "patients has no forced row-level security"),
+    ],
+)
+def test_the_check_names_what_is_wrong(owner: Connection, statements: tuple[str, ...], named: str) -> None:
+    for statement in statements:
+        owner.execute(statement)
+    assert named in faults(owner)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("statement", ["UPDATE {} SET actor = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
+def test_the_app_role_may_not_change_history(database: TestDatabase, table: str, statement: str) -> None:
+    with psycopg.connect(localdb.libpq_url(database.app)) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+            connection.execute(statement.format(table))
+        connection.rollback()
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("statement", ["UPDATE {} SET actor = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
+def test_triggers_refuse_a_change_of_history_even_to_the_owner(owner: Connection, table: str, statement: str) -> None:
+    owner.execute("SELECT set_config('app.tenant_id', '2000000000', true)")
+    required = {"actor": "'a'", "action": "'a'"} | (
+        {"outcome": "'done'", "patients": "'{}'", "detail": "'{}'"}
+        if table == "audit_event"
+        else {"entity": "'e'", "entity_id": "1", "locator": "'l'", "to_status": "'s'"}
+    )
+    owner.execute(
+        f"INSERT INTO {table} (tenant_id, {', '.join(required)}) VALUES (2000000000, {', '.join(required.values())})"
+    )
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{table} is append-only"):
+        owner.execute(statement.format(table))
+
+
+def test_the_app_role_may_not_forge_when_or_in_which_transaction_an_audit_row_was_written(database: TestDatabase) -> None:
+    for column, value in (("at", "now()"), ("xid", "'7'"), ("id", "7")):
+        with psycopg.connect(localdb.libpq_url(database.app)) as connection:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"INSERT INTO audit_event (tenant_id, {column}) OVERRIDING SYSTEM VALUE VALUES (1, {value})")
+            connection.rollback()
+
+
+def test_the_app_role_may_only_hold_back_or_release_an_event(database: TestDatabase) -> None:
+    with psycopg.connect(localdb.libpq_url(database.app), autocommit=True) as connection:
+        for column in ("parked_at", "next_at", "withheld_at"):
+            connection.execute(f"UPDATE outbox SET {column} = now() WHERE false")
+        for column in ("envelope", "published_at", "topic", "tenant_id", "attempts"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"UPDATE outbox SET {column} = NULL WHERE false")
+        for statement in ("DELETE FROM outbox", "SELECT * FROM outbox_shard", "UPDATE tenants SET name = 'x'"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
