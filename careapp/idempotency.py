@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, LargeBinary, Row, SmallInteger, Text, func, select, text, update
+from sqlalchemy import Index, Integer, LargeBinary, Row, SmallInteger, Text, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -33,6 +33,8 @@ class IdempotencyKey(Base):
     headers: Mapped[dict[str, str] | None] = mapped_column(JSONB)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (Index("idempotency_key_age", "tenant_id", "created_at"),)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from careapp.config import Settings
 from careapp.db import db
 from careapp.episodes.service import register_open_work
 from careapp.internal.routes import internal
+from careapp.logs import configure_logs
 from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import init_headers
@@ -30,13 +31,17 @@ LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (database, database_url, events, jobs, outbox, token)
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
-TABLES = ("audit", "clinics", "episodes", "identity", "operations", "outbox", "patients", "prescriptions", "providers",
-          "referrals", "scheduling")  # fmt: skip
+TABLES = (
+    "audit.models", "clinics.models", "episodes.models", "idempotency", "identity.models", "lifecycle",
+    "operations.models", "outbox.models", "patients.models", "prescriptions.models", "providers.models",
+    "referrals.models", "scheduling.models",
+)  # fmt: skip
 
 
 def build(**overrides: object) -> APIFlask:
     """Make the application: settings, database, reactions, surfaces and commands."""
     settings = config.load(**overrides)
+    configure_logs(readable=settings.development)
     app = APIFlask("careapp", title="careapp", version="1.0.0", docs_path=None, spec_path=None, json_errors=False)
     app.json = StrictJSON(app)
     app.jinja_env.undefined = StrictUndefined
@@ -66,8 +71,8 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
 
 def _connect_database(app: APIFlask, settings: Settings) -> None:
     """Point the application at its database; without an address, at the embedded PostgreSQL in `var/`."""
-    for package in TABLES:
-        import_module(f"careapp.{package}.models")
+    for module in TABLES:
+        import_module(f"careapp.{module}")
     addresses = None if settings.database_url else localdb.lease(settings.var_dir / "postgres")
     app.config.update(
         SETTINGS=settings,

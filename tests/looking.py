@@ -39,7 +39,8 @@ def id_of(actor: Actor, table: str, locator: str) -> int:
 
 def events(actor: Actor, *, after: int = 0) -> list[Row[Any]]:
     """The tenant's events in the order they were written: id, topic, key, sequence, envelope."""
-    return rows(actor, "SELECT id, topic, key, sequence, envelope FROM outbox WHERE id > :after ORDER BY id", after=after)
+    statement = "SELECT id, topic, key, sequence, envelope FROM outbox WHERE id > :after ORDER BY id"
+    return rows(actor, statement, after=after)
 
 
 def topics(actor: Actor, *, after: int = 0) -> list[str]:

@@ -62,15 +62,17 @@ def _members(path: Path) -> Iterator[Document]:
     """The JSON members of an archive; a broken archive gives what stands before the break, then says so."""
     before = 0
     try:
-        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as plain:
-            with tarfile.open(fileobj=plain, mode="r:") as archive:
-                for member in archive:
-                    if member.isreg() and member.name.endswith(".json"):
-                        yield _member(archive, member, raw.tell() - before)
-                        before = raw.tell()
+        with (
+            path.open("rb") as raw,
+            gzip.GzipFile(fileobj=raw) as plain,
+            tarfile.open(fileobj=plain, mode="r:") as archive,
+        ):
+            for member in archive:
+                if member.isreg() and member.name.endswith(".json"):
+                    yield _member(archive, member, raw.tell() - before)
+                    before = raw.tell()
             while plain.read(1 << 20):  # to its end, where the checksum stands
                 pass
-            yield Document(path.name, read=raw.tell() - before)
     except _BROKEN as error:
         yield _unreadable(path.name, "ARCHIVE", type(error).__name__, "The archive is broken from here on.", 0)
 

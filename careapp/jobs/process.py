@@ -87,13 +87,13 @@ def _scheduler() -> BackgroundScheduler:
     scheduler = BackgroundScheduler(
         timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
     )
-    scheduler.add_listener(_Failures(), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+    scheduler.add_listener(Failures(), EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
     # Its own words about a job that runs longer than its interval are noise, those about errors come from the listener.
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     return scheduler
 
 
-class _Failures:
+class Failures:
     """Counts what goes wrong with jobs, for the scheduler itself swallows every exception."""
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ def problem_of(error: Exception) -> Response:
 def fault(error: Exception) -> Refusal:
     """What to say of an error nobody foresaw; a database that is away or overloaded is worth another try."""
     away = isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-    _log.error("fault", error=type(error).__name__, request_id=request_id.get(), exc_info=not away)
+    _log.error("fault", request_id=request_id.get(), exc_info=error)
     if away:
         return Upstream("The database does not answer right now. Nothing was changed. Try again in a moment.")
     unforeseen = Refusal(f"Something went wrong here. Tell support the number {request_id.get()}.", code="INTERNAL_ERROR")

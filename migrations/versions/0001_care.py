@@ -32,6 +32,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("audit_event_tenant_id_at_idx"), "audit_event", ["tenant_id", "at"], unique=False)
     op.create_table(
+        "idempotency_key",
+        sa.Column("tenant_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("request_hash", sa.Text(), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "principal", "route", "key", name=op.f("idempotency_key_pk")),
+    )
+    op.create_index("idempotency_key_age", "idempotency_key", ["tenant_id", "created_at"])
+    op.create_table(
         "clinics",
         sa.Column("tenant_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -50,19 +64,6 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("clinics_pk")),
         sa.UniqueConstraint("tenant_id", "locator", name=op.f("clinics_tenant_id_locator_key")),
-    )
-    op.create_table(
-        "idempotency_key",
-        sa.Column("tenant_id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("principal", sa.Text(), nullable=False),
-        sa.Column("route", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("request_hash", sa.Text(), nullable=False),
-        sa.Column("status", sa.SmallInteger(), nullable=True),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("tenant_id", "principal", "route", "key", name=op.f("idempotency_key_pk")),
     )
     op.create_table(
         "imported_records",

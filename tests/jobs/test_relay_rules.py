@@ -1,6 +1,5 @@
 """The relay's rules one by one, with a sender whose failures a test chooses: who waits, who goes on, what is kept."""
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -237,4 +236,3 @@ def test_crash_points_do_nothing_unless_named(monkeypatch: pytest.MonkeyPatch) -
         crash_points.reached(name)
     monkeypatch.setenv(crash_points.VARIABLE, "after_send:1000000")
     crash_points.reached("after_send")
-    assert os.getpid()

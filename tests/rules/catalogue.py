@@ -55,7 +55,8 @@ def _keys_without_tenant(connection: Connection) -> list[str]:
         " WHERE t.relnamespace = 'care'::regnamespace AND (i.indisunique OR i.indisexclusion) ORDER BY 2"
     ).fetchall()
     foreign = connection.execute(
-        "SELECT t.relname, conname, (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]),"
+        "SELECT t.relname, conname,"
+        " (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]),"
         " (SELECT attname FROM pg_attribute WHERE attrelid = confrelid AND attnum = confkey[1])"
         " FROM pg_constraint JOIN pg_class t ON t.oid = conrelid"
         " WHERE contype = 'f' AND t.relnamespace = 'care'::regnamespace ORDER BY 2"
@@ -77,7 +78,7 @@ def _unprotected_tables(connection: Connection) -> list[str]:
 
 
 def _wrong_policies(connection: Connection) -> list[str]:
-    """Tables without the one policy for everybody and everything, and policies that are neither that nor the relay's."""
+    """Tables without the one policy for everybody, and policies that are neither that one nor the relay's."""
     found = connection.execute(
         "SELECT tablename, policyname, permissive, roles::text[], cmd, coalesce(qual, ''), coalesce(with_check, '')"
         " FROM pg_policies WHERE schemaname = 'care' ORDER BY 1, 2"
@@ -99,7 +100,8 @@ def _wrong_views(connection: Connection) -> list[str]:
         "SELECT relname, relkind = 'm' FROM pg_class WHERE relnamespace = 'care'::regnamespace AND (relkind = 'm' OR"
         " relkind = 'v' AND NOT coalesce(reloptions, '{}') && ARRAY['security_invoker=true', 'security_invoker=on'])"
     ).fetchall()
-    return [f"{name} is a materialized view" if stored else f"view {name} is no security_invoker" for name, stored in found]
+    named = {True: "{} is a materialized view", False: "view {} is no security_invoker"}
+    return [named[stored].format(name) for name, stored in found]
 
 
 def _wrong_functions(connection: Connection) -> list[str]:
@@ -114,9 +116,9 @@ def _wrong_functions(connection: Connection) -> list[str]:
 def _wrong_roles(connection: Connection) -> list[str]:
     """What the app and relay roles own, are members of, may empty, or may pass."""
     owned = connection.execute(
-        "SELECT relowner::regrole::text, relname FROM pg_class WHERE relowner::regrole::text IN ('care_app', 'care_relay')"
-        " UNION SELECT proowner::regrole::text, proname FROM pg_proc WHERE proowner::regrole::text IN ('care_app', 'care_relay')"
-        " UNION SELECT nspowner::regrole::text, nspname FROM pg_namespace WHERE nspowner::regrole::text IN ('care_app', 'care_relay')"
+        "SELECT owner::regrole::text, name FROM (SELECT relowner, relname FROM pg_class UNION ALL"
+        " SELECT proowner, proname FROM pg_proc UNION ALL SELECT nspowner, nspname FROM pg_namespace)"
+        " AS owned (owner, name) WHERE owner::regrole::text IN ('care_app', 'care_relay')"
     ).fetchall()
     groups = connection.execute(
         "SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members"
@@ -124,7 +126,8 @@ def _wrong_roles(connection: Connection) -> list[str]:
     ).fetchall()
     emptied = connection.execute(
         "SELECT role, relname FROM pg_class, unnest(ARRAY['care_app', 'care_relay']) AS role"
-        " WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p') AND has_table_privilege(role, oid, 'TRUNCATE')"
+        " WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p')"
+        " AND has_table_privilege(role, oid, 'TRUNCATE')"
     ).fetchall()
     powerful = connection.execute(
         "SELECT rolname FROM pg_roles WHERE rolname IN ('care_owner', 'care_app', 'care_relay')"

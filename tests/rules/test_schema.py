@@ -3,18 +3,24 @@
 import pkgutil
 from importlib import import_module
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from apiflask import APIFlask
 from sqlalchemy import create_engine
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.pool import NullPool
 
 import careapp
+from careapp.audit.models import TransactionId
 from careapp.db import db
 from tests.database import TestDatabase
 
 
-def test_the_migrations_make_the_mapped_tables(app: APIFlask, database: TestDatabase) -> None:
+def test_the_migrations_make_the_mapped_tables(
+    app: APIFlask, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ischema_names, "xid8", TransactionId)
     wired = set(db.metadata.tables)
     for module in pkgutil.walk_packages(careapp.__path__, "careapp."):
         if not module.name.endswith("__main__"):

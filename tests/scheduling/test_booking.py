@@ -3,33 +3,26 @@
 from datetime import timedelta
 
 import pytest
-from apiflask import APIFlask
-from sqlalchemy import text
 
-from careapp import tenancy
 from careapp.access import Actor
-from careapp.db import db
 from careapp.episodes import queries as episode_queries
 from careapp.errors import Conflict
 from careapp.scheduling import appointments, changes, queries
 from tests import factories as make
-from tests.conftest import TestTenant
+from tests.looking import events
 
 
-def test_a_booking_takes_the_place_and_tells(app: APIFlask, god: Actor, tenant: TestTenant) -> None:
+def test_a_booking_takes_the_place_and_tells(god: Actor) -> None:
     episode, slot = make.an_episode(god), make.a_slot(god)
     booked = appointments.book(god, episode.locator, slot_locator=slot.locator, type="FOLLOW_UP", reason="Cough")
     assert booked.status == "PENDING"
     assert queries.get_slot(god, slot.locator).status == "BOOKED"
     assert episode_queries.get_episode(god, episode.locator).stage == "SCHEDULED"
-    with tenancy.bound(tenant.id):
-        rows = db.session.execute(text("SELECT topic, sequence, key FROM outbox ORDER BY id")).all()
-        db.session.rollback()
-    assert [row.topic for row in rows if row.key == episode.locator] == ["care.episode.opened", "care.appointment.booked"]
-    assert [row.sequence for row in rows if row.key == episode.locator] == [1, 2]
+    told = [(event.topic, event.sequence) for event in events(god) if event.key == episode.locator]
+    assert told == [("care.episode.opened", 1), ("care.appointment.booked", 2)]
 
 
-def test_a_full_slot_is_refused_with_alternatives(app: APIFlask, god: Actor) -> None:
+def test_a_full_slot_is_refused_with_alternatives(god: Actor) -> None:
     provider = make.a_provider(god)
     slot, later = make.a_slot(god, provider), make.a_slot(god, provider, hours=3)
     make.an_appointment(god, slot=slot)
@@ -39,7 +32,7 @@ def test_a_full_slot_is_refused_with_alternatives(app: APIFlask, god: Actor) -> 
     assert [item["locator"] for item in refusal.value.extra["alternatives"]] == [later.locator]
 
 
-def test_a_cancelled_appointment_gives_its_place_back_and_undo_takes_it_again(app: APIFlask, god: Actor) -> None:
+def test_a_cancelled_appointment_gives_its_place_back_and_undo_takes_it_again(god: Actor) -> None:
     slot = make.a_slot(god)
     booked = make.an_appointment(god, slot=slot, status="CONFIRMED")
     cancelled = appointments.act(god, booked.locator, action="cancel", category="PATIENT", reason="Bus was late")
@@ -48,7 +41,7 @@ def test_a_cancelled_appointment_gives_its_place_back_and_undo_takes_it_again(ap
     assert (back.status, queries.get_slot(god, slot.locator).booked) == ("CONFIRMED", 1)
 
 
-def test_reschedule_moves_under_the_same_locator(app: APIFlask, god: Actor) -> None:
+def test_reschedule_moves_under_the_same_locator(god: Actor) -> None:
     provider = make.a_provider(god)
     slot, later = make.a_slot(god, provider), make.a_slot(god, provider, hours=3)
     booked = make.an_appointment(god, slot=slot, status="CONFIRMED")

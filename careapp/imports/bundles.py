@@ -1,0 +1,83 @@
+"""Bundles: a document's JSON as the records in it, found by their ids and by what refers to them."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from careapp.imports.reading import Resource
+from careapp.imports.report import FILE, Line, Outcome, Unusable
+
+BUNDLE_TYPES = ("transaction", "batch", "collection")
+METHODS = ("POST", "PUT")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)  # FHIR R4 id
+_TYPE = re.compile(r"[A-Za-z]{1,64}", re.ASCII)
+
+
+@dataclass
+class Bundle:
+    """The records of one document by type, in their order, with what could not be read as a record."""
+
+    name: str
+    records: dict[str, list[Resource]] = field(default_factory=dict)
+    unreadable: list[Line] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)  # full address of an entry -> id of its record
+
+    def counts(self) -> Counter[str]:
+        """How many records of each type there are."""
+        return Counter({resource_type: len(found) for resource_type, found in self.records.items()})
+
+    def source_id(self, reference: str, resource_type: str) -> str | None:
+        """The id of the record a reference names: an entry's full address, `urn:uuid:id` or `Type/id`."""
+        found = self.ids.get(reference)
+        if found is None:
+            found = reference.removeprefix("urn:uuid:").removeprefix(f"{resource_type}/")
+        return found if _ID.fullmatch(found) else None
+
+
+def parse(name: str, content: bytes) -> Bundle:
+    """The bundle in a document. Raises Unusable where it is no JSON, or JSON but no bundle to take in."""
+    try:
+        document = json.loads(content, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise Unusable("JSON", content[:80].decode("utf-8", "replace"), "This is no JSON document.") from None
+    if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
+        kind = document.get("resourceType") if isinstance(document, dict) else document
+        raise Unusable("NOT_A_BUNDLE", kind, "Only FHIR R4 bundles are taken in.")
+    if document.get("type") not in BUNDLE_TYPES:
+        raise Unusable("BUNDLE_TYPE", document.get("type"), f"The bundle's type should be {' or '.join(BUNDLE_TYPES)}.")
+    entries = document.get("entry", [])
+    if not isinstance(entries, list):
+        raise Unusable("FORM", entries, "entry should be a list.")
+    bundle = Bundle(name)
+    for entry in entries:
+        try:
+            _add(bundle, entry)
+        except Unusable as unusable:
+            bundle.unreadable.append(Line(name, FILE, "-", Outcome.REFUSED, (unusable.note,)))
+    return bundle
+
+
+def _add(bundle: Bundle, entry: object) -> None:
+    """Add one entry; raises Unusable where it holds no record with a type and an id."""
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict) or not isinstance(resource, dict):
+        raise Unusable("ENTRY", entry, "An entry without a resource.")
+    request = entry.get("request", {"method": "POST"})
+    method = request.get("method") if isinstance(request, dict) else request
+    if method not in METHODS:
+        raise Unusable("METHOD", method, "Only new records are taken in, by POST or PUT.")
+    resource_type, source_id = resource.get("resourceType"), resource.get("id")
+    if not isinstance(resource_type, str) or not _TYPE.fullmatch(resource_type):
+        raise Unusable("ENTRY", resource_type, "A resource without a type.")
+    if not isinstance(source_id, str) or not _ID.fullmatch(source_id):
+        raise Unusable("ID", source_id, f"A {resource_type} without an id: it could not be known again.")
+    bundle.records.setdefault(resource_type, []).append(resource)
+    if isinstance(entry.get("fullUrl"), str):
+        bundle.ids[entry["fullUrl"]] = source_id
+
+
+def _no_number(word: str) -> NoReturn:
+    """NaN and the infinities are no JSON (RFC 8259 §6)."""
+    raise ValueError(word)

@@ -1,0 +1,75 @@
+"""MedicationRequest → prescription in the episode of its encounter."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from careapp.imports.reading import Resource, concept, first_concept, moment, parts, reference, text
+from careapp.imports.report import Note, Unusable
+from careapp.prescriptions.states import FILLED, ISSUED, VOID
+from careapp.prescriptions.views import Medication
+
+STATUSES = {"active": ISSUED, "stopped": FILLED, "completed": FILLED, "cancelled": VOID}
+DOSAGE_NOT_STATED = "not stated"
+AS_NEEDED = "as needed"
+
+
+@dataclass(frozen=True)
+class PrescriptionRecord:
+    """A prescription as another system knows it."""
+
+    patient_ref: str
+    episode_ref: str
+    provider_ref: str
+    medication: Medication
+    dosage: str
+    status: str
+    issued_at: datetime
+    remarks: tuple[Note, ...] = ()
+
+
+def read(resource: Resource, zone: ZoneInfo) -> PrescriptionRecord:
+    """The prescription a MedicationRequest describes. Raises Unusable for a mere plan, or where something is missing."""
+    status, intent = text(resource, "status"), text(resource, "intent")
+    if status not in STATUSES:
+        raise Unusable("STATUS", status, f"No state of a prescription stands for this, only for {', '.join(STATUSES)}.")
+    if intent != "order":
+        raise Unusable("INTENT", intent, "Only an order is a prescription.")
+    medication = concept(resource, "medicationCodeableConcept")
+    if medication is None:
+        raise Unusable("MEDICATION", "", "The record does not say which medicine.")
+    issued_at = moment(resource, "authoredOn", zone)
+    if issued_at is None:
+        raise Unusable("DATE", "", "A prescription needs the day it was written.")
+    return PrescriptionRecord(
+        patient_ref=_needed(resource, "subject"),
+        episode_ref=_needed(resource, "encounter"),
+        provider_ref=_needed(resource, "requester"),
+        medication=Medication(text=medication.text, code=medication.code, system=medication.system),
+        dosage=_dosage(resource),
+        status=STATUSES[status],
+        issued_at=issued_at,
+    )
+
+
+def _needed(resource: Resource, field: str) -> str:
+    found = reference(resource, field)
+    if found is None:
+        raise Unusable("REFERENCE", "", f"A prescription needs its {field}.")
+    return found
+
+
+def _dosage(resource: Resource) -> str:
+    """The instructions in words: their text, else the timing and additional instructions that were coded."""
+    stated: list[str] = []
+    for instruction in parts(resource, "dosageInstruction"):
+        words = text(instruction, "text") or _coded_dosage(instruction)
+        if words:
+            stated.append(words)
+    return "; ".join(stated) or DOSAGE_NOT_STATED
+
+
+def _coded_dosage(instruction: Resource) -> str | None:
+    also = first_concept(instruction, "additionalInstruction")
+    said = [AS_NEEDED] if instruction.get("asNeededBoolean") is True else []
+    return ", ".join([*said, *([also.text] if also else [])]) or None

@@ -1,0 +1,52 @@
+"""Logs: one line an event, with a short list of keys that may be in it; nothing a patient could be known by."""
+
+import logging
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+# Locators, ids, codes and times. Whatever is not on the list is dropped, so a careless log line leaks nothing.
+ALLOWED = frozenset({
+    "event", "level", "timestamp", "request_id", "route", "method", "status", "milliseconds", "tenant", "actor",
+    "locator", "topic", "key", "id", "event_id", "sequence", "shard", "attempts", "count", "published", "failures",
+    "pending", "parked", "oldest_seconds", "job", "error", "constraint", "where", "seconds", "signal", "slots", "topics",
+})  # fmt: skip
+
+
+def configure_logs(*, readable: bool) -> None:
+    """Set the form of log lines: readable text for a developer, JSON otherwise."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            name_the_error,
+            keep_allowed,
+            structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it reports each refused connection; the relay says it once
+
+
+def name_the_error(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Turn exc_info into the error's class and the places it passed: its text may hold a value of some row."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)
+        event["error"] = type(error).__name__
+        event["where"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames if "careapp" in frame.filename]
+        original = getattr(error, "orig", None)
+        constraint = getattr(getattr(original, "diag", None), "constraint_name", None)
+        if original is not None:
+            event["error"] += f" {type(original).__name__}"
+        if constraint:
+            event["constraint"] = constraint
+    return event
+
+
+def keep_allowed(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop every key that is not on the list."""
+    return {key: value for key, value in event.items() if key in ALLOWED}

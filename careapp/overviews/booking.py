@@ -1,0 +1,70 @@
+"""Whom a slot can be booked for: patients found by name, birth date or locator, each with his open episodes."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import select
+
+from careapp.access import Actor, Permission
+from careapp.commands import query, record_read
+from careapp.db import db, table_of
+from careapp.episodes.models import Episode
+from careapp.episodes.queries import get_episode
+from careapp.episodes.service import E, T
+from careapp.episodes.states import OPEN
+from careapp.patients.models import Patient
+from careapp.patients.queries import get_patient, search_patients
+from careapp.patients.views import PatientView
+from careapp.views import View
+
+MOST_CANDIDATES = 10
+
+
+class OpenEpisode(View):
+    """An open episode as a choice."""
+
+    locator: str
+    care_type: str
+    stage: str
+    reason: str | None
+    opened_at: datetime
+
+
+class Candidate(View):
+    """A patient with the episodes a booking could go into, newest first."""
+
+    patient: PatientView
+    episodes: Sequence[OpenEpisode]
+
+
+@query(Permission.PATIENT_VIEW)
+def find_candidates(
+    actor: Actor, *, name: str | None = None, birth_date: date | None = None, locator: str | None = None
+) -> list[Candidate]:
+    """The newest patients that match. Raises Invalid when nothing is given to search by."""
+    found = search_patients(actor, name=name, birth_date=birth_date, locator=locator, limit=MOST_CANDIDATES)
+    return _with_episodes(actor, list(found.items))
+
+
+@query(Permission.PATIENT_VIEW)
+def get_candidate(actor: Actor, *, episode: str | None = None, party: str | None = None) -> Candidate:
+    """The patient of an episode, or the one with this locator; raises NotFound."""
+    party = party or get_episode(actor, str(episode)).party_locator
+    return _with_episodes(actor, [get_patient(actor, party)])[0]
+
+
+def _with_episodes(actor: Actor, patients: Sequence[PatientView]) -> list[Candidate]:
+    """Each patient with his open episodes, read in one statement."""
+    locators = [patient.locator for patient in patients]
+    rows = db.session.execute(
+        select(*E, T.locator.label("party_locator"))
+        .select_from(table_of(Episode))
+        .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))
+        .where(E.tenant_id == actor.tenant_id, E.status == OPEN, T.locator.in_(locators))
+        .order_by(E.opened_at.desc(), E.id.desc())
+    ).all()
+    record_read("episode.list", patients=tuple(locators))
+    return [
+        Candidate(patient=one, episodes=[OpenEpisode.of(row) for row in rows if row.party_locator == one.locator])
+        for one in patients
+    ]

@@ -1,0 +1,165 @@
+"""The calendar: a week of one provider's slots, or of all providers of a clinic, with the names a page shows."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.sql import ColumnElement
+
+from careapp import clock
+from careapp.access import Actor, Permission
+from careapp.clinics.models import Clinic
+from careapp.clinics.queries import list_clinics
+from careapp.clinics.views import ClinicView
+from careapp.commands import query
+from careapp.db import db, table_of
+from careapp.episodes.service import found
+from careapp.errors import NotFound
+from careapp.operations.tenants import TN
+from careapp.paging import MAX_LIMIT
+from careapp.providers.queries import list_providers
+from careapp.providers.states import ACTIVE as PARTICIPATES
+from careapp.providers.views import ProviderView
+from careapp.scheduling.queries import LONGEST_SLOT
+from careapp.scheduling.refusing import why_not_bookable
+from careapp.scheduling.slots import CL, PR, S, bookable, slot_rows
+from careapp.scheduling.views import SlotView
+from careapp.views import View
+
+WEEK = timedelta(days=7)
+HOW_MANY_FREE = 12
+
+
+class SlotCell(SlotView):
+    """A slot with names, the zone its times are shown in, and why it takes no booking now (None: it does)."""
+
+    provider_name: str
+    clinic_name: str | None
+    zone: str
+    over: bool
+    refusal: str | None
+
+
+class Calendar(View):
+    """One week, from `monday` on, of one provider or one clinic (the other is None), in one zone."""
+
+    clinics: Sequence[ClinicView]
+    providers: Sequence[ProviderView]
+    clinic: ClinicView | None
+    provider: ProviderView | None
+    zone: str
+    monday: date
+    today: date
+    slots: Sequence[SlotCell]
+
+
+@query(Permission.SLOT_VIEW)
+def get_calendar(
+    actor: Actor, *, provider: str | None = None, clinic: str | None = None, monday: date | None = None
+) -> Calendar:
+    """The week of a provider, of a clinic, or, with neither, of whoever the actor is or of his first clinic.
+
+    Raises NotFound for a provider or clinic that is not there. A provider's week is in the zone of the clinic given
+    with him, else of his first clinic, else the tenant's.
+    """
+    clinics = _clinics_in_scope(actor)
+    providers = list_providers(actor, limit=MAX_LIMIT).items
+    chosen, place = _chosen(actor, clinics, providers, provider, clinic)
+    home = place or next((one for one in clinics if chosen and one.locator in chosen.clinics), None)
+    zone = home.time_zone if home else _tenant_zone(actor)
+    today = clock.local(clock.now(), zone).date()
+    first = monday or today - timedelta(days=today.weekday())
+    start = datetime.combine(first, time(), clock.zone(zone))
+    end = datetime.combine(first + WEEK, time(), clock.zone(zone))
+    touching = (S.ends_at > start, S.starts_at > start - LONGEST_SLOT, S.starts_at < end)
+    whose = PR.locator == chosen.locator if chosen else CL.locator == place.locator if place else S.id < 0
+    slots = _cells(actor, *touching, whose)
+    return Calendar(
+        clinics=clinics, providers=providers, clinic=place, provider=chosen, zone=zone, monday=first, today=today,
+        slots=slots,
+    )  # fmt: skip
+
+
+@query(Permission.SLOT_VIEW)
+def get_slot_cell(actor: Actor, locator: str) -> SlotCell:
+    """One slot with names and zone; raises NotFound."""
+    cells = _cells(actor, S.locator == locator)
+    if not cells:
+        raise NotFound()
+    return cells[0]
+
+
+@query(Permission.SLOT_VIEW)
+def get_slot_cells(actor: Actor, locators: Sequence[str]) -> list[SlotCell]:
+    """The slots with these locators that are in scope, by time."""
+    return _cells(actor, S.locator.in_(locators)) if locators else []
+
+
+@query(Permission.SLOT_VIEW)
+def next_free(actor: Actor, provider_locator: str, *, after: datetime | None = None) -> list[SlotCell]:
+    """The provider's next free slots, from now or from `after` on. Raises NotFound for an unknown provider."""
+    found(
+        db.session.execute(select(PR.id).where(PR.tenant_id == actor.tenant_id, PR.locator == provider_locator)).one_or_none()
+    )
+    moment = clock.now()
+    free = (PR.locator == provider_locator, S.starts_at > (after or moment), bookable(moment))
+    return _cells(actor, *free, limit=HOW_MANY_FREE)
+
+
+def _chosen(
+    actor: Actor, clinics: Sequence[ClinicView], providers: Sequence[ProviderView], provider: str | None, clinic: str | None
+) -> tuple[ProviderView | None, ClinicView | None]:
+    """The provider and clinic asked for, or those the actor most likely means."""
+    if provider is None and clinic is None:
+        if actor.provider_id is not None:
+            provider = _locator_of_provider(actor, actor.provider_id)
+        elif clinics:
+            clinic = clinics[0].locator
+    chosen = next((one for one in providers if one.locator == provider), None)
+    place = next((one for one in clinics if one.locator == clinic), None)
+    if (provider and chosen is None) or (clinic and place is None):
+        raise NotFound()
+    return chosen, place
+
+
+def _clinics_in_scope(actor: Actor) -> Sequence[ClinicView]:
+    """The clinics of the actor's scope, by name."""
+    if actor.clinic_ids is None:
+        return list_clinics(actor, limit=MAX_LIMIT).items
+    statement = select(*CL).where(CL.tenant_id == actor.tenant_id, CL.id.in_(actor.clinic_ids)).order_by(CL.name, CL.id)
+    return [ClinicView.of(row) for row in db.session.execute(statement)]
+
+
+def _locator_of_provider(actor: Actor, provider_id: int) -> str:
+    statement = select(PR.locator).where(PR.tenant_id == actor.tenant_id, PR.id == provider_id)
+    return str(db.session.execute(statement).scalar_one())
+
+
+def _tenant_zone(actor: Actor) -> str:
+    return str(db.session.execute(select(TN.time_zone).where(TN.id == actor.tenant_id)).scalar_one())
+
+
+def _slot_rows(actor: Actor) -> Select[Any]:
+    tenant_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
+    return (
+        slot_rows(actor)
+        .add_columns(
+            PR.name.label("provider_name"), PR.status.label("network_status"), CL.name.label("clinic_name"),
+            func.coalesce(CL.time_zone, tenant_zone).label("zone"),
+        )
+        .outerjoin(table_of(Clinic), (CL.tenant_id == S.tenant_id) & (CL.id == S.clinic_id))
+    )  # fmt: skip
+
+
+def _cells(actor: Actor, *conditions: ColumnElement[bool], limit: int | None = None) -> list[SlotCell]:
+    moment = clock.now()
+    statement = _slot_rows(actor).where(*conditions).order_by(S.starts_at, S.id).limit(limit)
+    return [_cell(row, moment) for row in db.session.execute(statement)]
+
+
+def _cell(row: Row[Any], moment: datetime) -> SlotCell:
+    refusal = why_not_bookable(row.status, row.booked, row.capacity, row.ends_at, moment)
+    if row.network_status != PARTICIPATES:
+        refusal = refusal or "The provider does not take part in the network at present."
+    return SlotCell.of(row, over=row.ends_at <= moment, refusal=refusal)

@@ -1,0 +1,34 @@
+"""The patient page: who it is, what is known, and all episodes, read together."""
+
+from collections.abc import Sequence
+
+from careapp.access import Actor, Permission
+from careapp.commands import query
+from careapp.episodes.queries import list_episodes
+from careapp.episodes.views import EpisodeView
+from careapp.patients.queries import get_patient, list_facts
+from careapp.patients.views import FactView, PatientView
+from careapp.views import Page, View
+
+
+class PatientPage(View):
+    """A patient, his allergies, his conditions (None for who may not read what is prescribed), and his episodes."""
+
+    patient: PatientView
+    allergies: Sequence[FactView]
+    conditions: Sequence[FactView] | None
+    episodes: Page[EpisodeView]
+
+
+@query(Permission.PATIENT_VIEW)
+def get_patient_page(actor: Actor, locator: str, *, cursor: str | None = None) -> PatientPage:
+    """One patient with one page of his episodes, newest first; raises NotFound."""
+    patient = get_patient(actor, locator)
+    facts = list_facts(actor, locator)
+    conditions = [fact for fact in facts if fact.kind == "CONDITION"]
+    return PatientPage(
+        patient=patient,
+        allergies=[fact for fact in facts if fact.kind == "ALLERGY"],
+        conditions=conditions if actor.may(Permission.PRESCRIPTION_READ) else None,
+        episodes=list_episodes(actor, party=locator, cursor=cursor),
+    )

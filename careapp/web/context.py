@@ -1,0 +1,60 @@
+"""What every template can use: who is signed in, the main menu, words, times, and what the lifecycle tables say."""
+
+from typing import Any
+
+from flask import Flask, current_app, request
+
+from careapp.access import Permission
+from careapp.episodes.states import EPISODE
+from careapp.lifecycle import Lifecycle, Transition
+from careapp.prescriptions.states import PRESCRIPTION
+from careapp.referrals.states import REFERRAL
+from careapp.scheduling.states import APPOINTMENT, SLOT
+from careapp.surface.actors import current_actor
+from careapp.surface.sessions import signed_in_actor
+from careapp.web import times
+from careapp.web.words import words
+
+LIFECYCLES: dict[str, Lifecycle] = {one.entity: one for one in (EPISODE, SLOT, APPOINTMENT, PRESCRIPTION, REFERRAL)}
+MENU = (
+    ("/episodes", "Board", Permission.EPISODE_VIEW),
+    ("/calendar", "Calendar", Permission.SLOT_VIEW),
+    ("/patients", "Patients", Permission.PATIENT_VIEW),
+)
+
+
+def init_context(app: Flask) -> None:
+    """Give templates all of it."""
+    app.context_processor(_frame)
+    app.jinja_env.filters.update(
+        words=words, local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
+        day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age,
+    )  # fmt: skip
+    app.jinja_env.globals.update(moves_of=moves_of, tone_of=tone_of, may=may)
+
+
+def moves_of(entity: str, status: str) -> list[Transition]:
+    """The moves the signed-in user may make with a thing of this kind in this state: the buttons to draw."""
+    return LIFECYCLES[entity].available(status, current_actor())
+
+
+def tone_of(entity: str, status: str) -> str:
+    """The tone a state is shown in; "secondary" for one that has none."""
+    return LIFECYCLES[entity].tones.get(status, "secondary")
+
+
+def may(permission: str) -> bool:
+    """Whether the signed-in user holds a permission, such as `episode.close`: for links to forms, not for safety."""
+    return current_actor().may(Permission(permission))
+
+
+def _frame() -> dict[str, Any]:
+    """What the frame of every page needs."""
+    actor = signed_in_actor()
+    here = request.path
+    menu = [
+        (url, label, here == url or here.startswith(f"{url}/"))
+        for url, label, permission in MENU
+        if actor and actor.may(permission)
+    ]
+    return {"actor": actor, "nav": menu, "session_seconds": current_app.config["SETTINGS"].session_idle_seconds}

@@ -1,0 +1,66 @@
+"""Errors on pages: each refusal as a page, or as a notice where htmx asked. Addresses of the JSON surfaces get a problem
+document also where no blueprint of theirs answers."""
+
+from flask import Flask, Response, make_response, render_template, request
+from flask_wtf.csrf import CSRFError, generate_csrf
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from careapp.audit.writer import request_id
+from careapp.errors import Invalid, NotFound, Refusal
+from careapp.surface.problems import fault, problem_of, speaks_json
+from careapp.web.htmx import is_htmx, refused, stale_token
+
+UNREADABLE = "The address or the form could not be read."
+WORDS_FOR = {
+    404: NotFound().detail,
+    405: "This address does not take that.",
+    413: "That is more than can be sent at once. Shorten it.",
+}
+
+
+def init_errors(app: Flask) -> None:
+    """Answer everything that goes wrong outside the JSON blueprints, which answer for themselves."""
+    app.register_error_handler(CSRFError, stale_form)
+    app.register_error_handler(HTTPException, not_served)
+    app.register_error_handler(Refusal, refusal_page)
+    app.register_error_handler(Exception, broken)
+
+
+def refusal_page(refusal: Refusal) -> Response:
+    """A refusal no view has shown on its own page."""
+    message = refusal.detail
+    if isinstance(refusal, Invalid):
+        message = " ".join(dict.fromkeys(refusal.errors.values())) or message
+    response = refused(refusal.status, message)
+    if hasattr(refusal, "retry_after"):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def stale_form(error: CSRFError) -> Response:
+    """A form from before the last sign-in: what was typed is kept."""
+    return stale_token(generate_csrf())
+
+
+def not_served(error: HTTPException) -> AnyResponse:
+    """An address nobody answers, a body too large, and the like."""
+    if error.response is not None:
+        return error.response
+    if speaks_json(request.path):
+        return problem_of(error)
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()
+    return refused(status, WORDS_FOR.get(status, UNREADABLE)) if status < 500 else broken(error)
+
+
+def broken(error: Exception) -> Response:
+    """A fault of ours: a page that stands alone, with the number the log knows. htmx's script keeps what was typed."""
+    if speaks_json(request.path):
+        return problem_of(error)
+    status = fault(error).status
+    page = "" if is_htmx() else render_template("errors/500.html", request_id=request_id.get() or "none")
+    response = make_response(page, status)
+    response.cache_control.no_store = True
+    return response

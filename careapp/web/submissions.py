@@ -1,0 +1,47 @@
+"""Forms that create something: posted twice, by a double click or a reload, they make one record."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from typing import NoReturn
+
+from flask import request
+
+from careapp import idempotency
+from careapp.access import Actor
+from careapp.errors import Invalid, Refusal
+from careapp.idempotency import Answer
+from careapp.web.forms.fields import CareForm
+
+NOT_CONTENT = frozenset({"csrf_token", "submission"})
+SENT_BEFORE = "This form was saved once already, with other entries. To save it as one more, press the button again."
+
+
+def create_once(actor: Actor, form: CareForm, create: Callable[[], str]) -> str:
+    """Run `create`, which answers the address to go to, unless this form was saved before; then the first one's address.
+
+    All that `create` does stands in one transaction. A refusal keeps nothing, so the corrected form can be sent. A form
+    that was saved, changed (by the Back button) and sent again is refused once, and gets a number of its own.
+    """
+    route = f"{request.method} {request.url_rule}"
+
+    def answer() -> Answer:
+        return Answer(303, {"Location": create()}, b"")
+
+    try:
+        return idempotency.once(actor, route, str(form.submission.data), _content(), answer, _raise_again).headers["Location"]
+    except Invalid as refusal:
+        if refusal.code != "IDEMPOTENCY_KEY_REUSED":
+            raise
+        form.submission.data = form.submission.default()
+        raise Invalid({"form": SENT_BEFORE}) from None
+
+
+def _content() -> str:
+    """What was sent, address included, as one short text to compare by; the token and the form's number do not count."""
+    sent = sorted((name, value) for name, value in request.form.items(multi=True) if name not in NOT_CONTENT)
+    return sha256(json.dumps([request.path, sent]).encode()).hexdigest()
+
+
+def _raise_again(refusal: Refusal) -> NoReturn:
+    raise refusal

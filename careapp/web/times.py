@@ -1,0 +1,85 @@
+"""Times as people of a clinic read and type them: on the clinic's clock, with the zone named."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+
+from careapp import clock
+from careapp.errors import Invalid
+
+ISO_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
+YEARS = range(1900, 2200)
+CHILD = 2  # years; younger children's age is told in months, as doses depend on it
+
+
+def local_time(moment: datetime, zone: str) -> str:
+    """`14:30` on the clock of `zone`."""
+    return f"{clock.local(moment, zone):%H:%M}"
+
+
+def local_date(moment: datetime, zone: str) -> str:
+    """`Fri 20 Nov 2026` in `zone`."""
+    return day(clock.local(moment, zone).date())
+
+
+def local_datetime(moment: datetime, zone: str) -> str:
+    """`Fri 20 Nov 2026, 14:30` on the clock of `zone`."""
+    return f"{local_date(moment, zone)}, {local_time(moment, zone)}"
+
+
+def day(value: date) -> str:
+    """`Fri 20 Nov 2026`."""
+    return f"{value:%a} {value.day} {value:%b %Y}"
+
+
+def short_day(value: date) -> str:
+    """`20 Nov 2026`; a birth date needs no weekday."""
+    return f"{value.day} {value:%b %Y}"
+
+
+def zone_name(zone: str) -> str:
+    """`Asia/Yangon, UTC+06:30`: the zone and what its clocks show against UTC now."""
+    offset = f"{clock.local(clock.now(), zone):%z}"
+    return f"{zone}, UTC{offset[:3]}:{offset[3:5]}"
+
+
+def age(born: date) -> str:
+    """`46 years`, or `7 months` for a small child."""
+    today = clock.now().date()
+    months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
+    count, unit = (months // 12, "year") if months >= CHILD * 12 else (max(months, 0), "month")
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+def parse_week(text: str | None) -> date | None:
+    """The Monday of a week such as 2026-W47; None for no text. Raises Invalid for anything else."""
+    if not text:
+        return None
+    found = ISO_WEEK.fullmatch(text)
+    if found and int(found[1]) in YEARS:
+        try:
+            return date.fromisocalendar(int(found[1]), int(found[2]), 1)
+        except ValueError:
+            pass  # a week 53 in a year without one: the same answer as for no week at all
+    raise Invalid({"week": "Give a week such as 2026-W47."})
+
+
+def week_name(monday: date) -> str:
+    """`2026-W47`, the week that begins on this Monday."""
+    year, week, _ = monday.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def moment_at(on: date, at: time, zone: str) -> datetime:
+    """The moment, in UTC, when the clocks of `zone` show this day and time."""
+    return datetime.combine(on, at, clock.zone(zone)).astimezone(UTC)
+
+
+def spans(on: date, first: time, last: time, minutes: int, zone: str) -> list[tuple[datetime, datetime]]:
+    """The whole spans of `minutes` that fit between two times of a day, as moments in UTC.
+
+    Measured in passing time, so a day on which the clocks change has as many as it really has room for.
+    """
+    begin, end = moment_at(on, first, zone), moment_at(on, last, zone)
+    length = timedelta(minutes=minutes)
+    count = max(0, (end - begin) // length)
+    return [(begin + number * length, begin + (number + 1) * length) for number in range(count)]

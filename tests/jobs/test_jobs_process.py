@@ -1,0 +1,132 @@
+"""The jobs process: it really runs, it ends when told, and it does not hide what goes wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, JobEvent, JobExecutionEvent
+from kafka import KafkaAdminClient
+from structlog.testing import capture_logs
+
+from careapp import clock
+from careapp.access import Actor
+from careapp.jobs.process import Failures
+from careapp.outbox import topics
+from tests.conftest import ROOT, TestTenant
+from tests.jobs.history import Reader, judge
+from tests.jobs.relays import PATIENCE_SECONDS, unsent, wait_until
+from tests.jobs.speaking import Ledger, saying, speak
+
+Jobs = subprocess.Popen[bytes]
+
+
+@pytest.fixture
+def start_jobs(app: APIFlask, tmp_path: Path) -> Iterator[Callable[..., Jobs]]:
+    """start_jobs(KAFKA_BOOTSTRAP_SERVERS=…) runs `flask jobs` on the tests' database; its words go to tmp_path/jobs.log."""
+    started: list[Jobs] = []
+
+    def start(**environment: str) -> Jobs:
+        own = {
+            "CAREAPP_ENV": "development",
+            "CAREAPP_VAR": str(tmp_path / "var"),
+            "DATABASE_URL": app.config["SQLALCHEMY_DATABASE_URI"],
+            "DATABASE_OWNER_URL": app.config["DATABASE_OWNER_URL"],
+            "DATABASE_RELAY_URL": app.config["DATABASE_RELAY_URL"],
+        }
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "jobs"]
+        with (tmp_path / "jobs.log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **own, **environment}, stdout=log, stderr=log)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def told_to_end(process: Jobs, number: signal.Signals) -> int:
+    """The exit status after a signal."""
+    process.send_signal(number)
+    return process.wait(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_events_leave_and_a_signal_ends_it(
+    number: signal.Signals, app: APIFlask, tenant: TestTenant, speaker: Actor, reader: Reader, kafka_address: str,
+    start_jobs: Callable[..., Jobs], tmp_path: Path,
+) -> None:  # fmt: skip
+    said = [saying(f"EPI-2026-00000{key}") for key in (1, 2, 1, 3)]
+    speak(speaker, said)
+    process = start_jobs(KAFKA_BOOTSTRAP_SERVERS=kafka_address)
+    wait_until(lambda: unsent(app, tenant.id) == 0)
+    log = (tmp_path / "jobs.log").read_text
+    assert told_to_end(process, number) == 0, log()
+    assert judge(app, tenant, reader.read(tenant), Ledger({one.mark for one in said})) == 0
+    assert "jobs ended" in log()
+    assert "Traceback" not in log()
+
+
+def test_without_a_broker_it_logs_topic_key_and_id(
+    app: APIFlask, tenant: TestTenant, speaker: Actor, start_jobs: Callable[..., Jobs], tmp_path: Path
+) -> None:
+    speak(speaker, [saying("EPI-2026-000007", filler="private")])
+    process = start_jobs(KAFKA_BOOTSTRAP_SERVERS="")
+    wait_until(lambda: unsent(app, tenant.id) == 0)
+    assert told_to_end(process, signal.SIGTERM) == 0
+    log = (tmp_path / "jobs.log").read_text()
+    assert "event published" in log
+    assert "EPI-2026-000007" in log
+    assert "private" not in log
+
+
+def test_it_starts_while_no_broker_answers_and_ends_when_told(
+    app: APIFlask, tenant: TestTenant, speaker: Actor, start_jobs: Callable[..., Jobs], tmp_path: Path
+) -> None:
+    speak(speaker, [saying("EPI-2026-000008")])
+    process = start_jobs(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9")  # the discard port: nobody listens
+    wait_until(lambda: "broker does not answer" in (tmp_path / "jobs.log").read_text())
+    assert told_to_end(process, signal.SIGTERM) == 0
+    assert unsent(app, tenant.id) == 1
+
+
+def test_all_topics_are_made(topics_made: None, kafka_address: str) -> None:
+    with KafkaAdminClient(bootstrap_servers=kafka_address) as admin:
+        assert set(topics.ALL) <= set(admin.list_topics())
+
+
+def test_a_job_that_fails_is_counted_and_named() -> None:
+    failures, moment = Failures(), clock.now()
+    event = JobExecutionEvent(EVENT_JOB_ERROR, "outbox figures", "default", moment, None, KeyError("a value"), "frames")
+    with capture_logs() as logs:
+        failures(event)
+        failures(event)
+        failures(JobEvent(EVENT_JOB_MAX_INSTANCES, "outbox", "default"))
+    assert [(entry["job"], entry["error"], entry["count"]) for entry in logs] == [
+        ("outbox figures", "KeyError", 1),
+        ("outbox figures", "KeyError", 2),
+    ]
+    assert "a value" not in str(logs)
+
+
+def test_the_watchdog_ends_a_process_whose_work_hangs() -> None:
+    program = (
+        "import threading; from careapp.jobs.watchdog import Watchdog; dog = Watchdog(0.1); dog.start(); threading.Event().wait()"
+    )
+    outcome = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 1
+    assert "work hangs" in outcome.stdout + outcome.stderr
+
+
+def test_the_watchdog_leaves_a_living_process_alone() -> None:
+    program = (
+        "import time; from careapp.jobs.watchdog import Watchdog; dog = Watchdog(60); dog.start(); time.sleep(1.5); dog.stop();"
+        "print('alive')"
+    )
+    outcome = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (outcome.returncode, outcome.stdout) == (0, "alive\n")

@@ -1,0 +1,107 @@
+"""Upkeep: what is old goes, what is wrong is reported, and nothing else is touched."""
+
+import psycopg
+import pytest
+from apiflask import APIFlask
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from careapp import tenancy
+from careapp.access import Actor
+from careapp.db import db
+from careapp.jobs import upkeep as jobs
+from careapp.localdb import libpq_url
+from careapp.operations import maintenance
+from careapp.outbox import upkeep
+from careapp.outbox.relay import Relay
+from careapp.outbox.senders import LogSender
+from tests import factories as make
+from tests.conftest import TestTenant
+from tests.jobs.relays import relay_role
+from tests.jobs.speaking import saying, speak
+
+
+@pytest.fixture
+def relay_url(app: APIFlask) -> str:
+    url: str = app.config["DATABASE_RELAY_URL"]
+    return url
+
+
+def set_times(app: APIFlask, tenant: TestTenant, column: str, ages: dict[str, str | None]) -> None:
+    """Make the events of keys look that old."""
+    with relay_role(app) as connection:
+        for key, age in ages.items():
+            connection.execute(
+                f"UPDATE outbox SET {column} = now() - %s::interval WHERE tenant_id = %s AND key = %s", [age, tenant.id, key]
+            )
+
+
+def keys_left(app: APIFlask, tenant: TestTenant) -> list[str]:
+    with relay_role(app) as connection:
+        rows = connection.execute("SELECT key FROM outbox WHERE tenant_id = %s ORDER BY key", [tenant.id]).fetchall()
+    return [key for (key,) in rows]
+
+
+def test_published_events_go_after_seven_days_and_the_sequence_goes_on(
+    app: APIFlask, tenant: TestTenant, speaker: Actor, relay_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "ROWS_AT_A_TIME", 2)
+    speak(speaker, [saying(key) for key in ("old", "old", "old", "older", "older", "recent", "unsent")])
+    set_times(app, tenant, "published_at", {"old": "7 days 1 minute", "older": "90 days", "recent": "6 days 23 hours"})
+    set_times(app, tenant, "created_at", {"unsent": "90 days"})
+    assert upkeep.delete_published(relay_url) == 5
+    assert keys_left(app, tenant) == ["recent", "unsent"]
+    speak(speaker, [saying("old")])
+    with relay_role(app) as connection:
+        row = connection.execute("SELECT sequence FROM outbox WHERE tenant_id = %s AND key = 'old'", [tenant.id]).fetchone()
+    assert row == (4,)
+
+
+def test_figures_name_what_is_late_and_what_is_parked(
+    app: APIFlask, tenant: TestTenant, speaker: Actor, relay_url: str
+) -> None:
+    relay = Relay(relay_url, LogSender())
+    speak(speaker, [saying("quiet")])
+    relay.run_pass()
+    speak(speaker, [saying("late"), saying("parked")])
+    set_times(app, tenant, "created_at", {"late": "2 hours", "parked": "9 hours"})
+    set_times(app, tenant, "parked_at", {"parked": "1 hour"})
+    with capture_logs() as logs:
+        jobs.report_outbox(relay_url, relay)
+    [entry] = logs
+    assert (entry["log_level"], entry["outbox_pending"], entry["outbox_parked"]) == ("warning", 2, 1)
+    assert 7200 <= entry["outbox_oldest_seconds"] < 9 * 3600
+    assert entry["outbox_published_total"] == 1
+    relay.close()
+
+
+def test_answers_go_after_a_day(app: APIFlask, tenant: TestTenant) -> None:
+    with tenancy.bound(tenant.id):
+        db.session.execute(
+            text(
+                "INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash, created_at)"
+                " SELECT :tenant, 'p', 'r', key, 'h', now() - age FROM (VALUES ('young', interval '23 hours'),"
+                " ('old', interval '25 hours')) AS v(key, age)"
+            ),
+            {"tenant": tenant.id},
+        )
+        db.session.commit()
+    assert maintenance.delete_old_answers() == 1
+    with tenancy.bound(tenant.id):
+        assert db.session.execute(text("SELECT key FROM idempotency_key")).scalars().all() == ["young"]
+        db.session.rollback()
+
+
+def test_a_wrong_count_is_reported_and_left_alone(app: APIFlask, tenant: TestTenant, speaker: Actor) -> None:
+    right, wrong = make.a_slot(speaker, capacity=2), make.a_slot(speaker, capacity=2)
+    make.an_appointment(speaker, slot=right, status="ATTENDED")
+    make.an_appointment(speaker, slot=right, status="CANCELLED")
+    make.an_appointment(speaker, slot=wrong)
+    with psycopg.connect(libpq_url(app.config["DATABASE_OWNER_URL"])) as owner:
+        owner.execute("SELECT set_config('app.tenant_id', %s, true)", [str(tenant.id)])
+        owner.execute("UPDATE provider_slots SET booked = 2 WHERE locator = %s", [wrong.locator])
+    for _ in range(2):
+        with capture_logs() as logs:
+            jobs.check_booked_counts()
+        mine = [entry for entry in logs if entry["tenant"] == tenant.key]
+        assert [(entry["slot"], entry["booked"], entry["counted"]) for entry in mine] == [(wrong.locator, 2, 1)]

@@ -1,0 +1,101 @@
+"""A tenant with at least one row in every table, and the means to copy such rows into another tenant."""
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from careapp.access import Actor
+from tests import factories as make
+from tests.looking import execute, id_of
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+
+def fill(actor: Actor) -> None:
+    """Make a row in every table. A new table that no command below fills wants a line here."""
+    clinic = make.a_clinic(actor)
+    provider = make.a_provider(actor, npi="1234567893", clinic_locators=[clinic.locator])
+    episode = make.an_episode(actor)
+    make.an_appointment(actor, episode, make.a_slot(actor, provider, clinic=clinic), reason="Cough")
+    make.a_prescription(actor, episode)
+    make.a_referral(actor, episode)
+    ids = {
+        "tenant": actor.tenant_id,
+        "patient": id_of(actor, "patients", episode.party_locator),
+        "clinic": id_of(actor, "clinics", clinic.locator),
+        "provider": id_of(actor, "providers", provider.locator),
+    }
+    for statement in (
+        "INSERT INTO patient_facts (tenant_id, patient_id, kind, text)"
+        " VALUES (:tenant, :patient, 'ALLERGY', 'Penicillin')",
+        "INSERT INTO users (tenant_id, email, name, password_hash, roles, provider_id)"
+        " VALUES (:tenant, 'a@b.example', 'A', '-', '{admin}', :provider)",
+        "INSERT INTO user_clinics SELECT :tenant, id, :clinic FROM users",
+        "INSERT INTO user_session (tenant_id, sid_hash, user_id) SELECT :tenant, '\\x01', id FROM users",
+        "INSERT INTO imported_records (tenant_id, resource_type, source_id) VALUES (:tenant, 'Patient', '1')",
+        "INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)"
+        " VALUES (:tenant, 'p', 'r', 'k', 'h')",
+    ):
+        execute(actor, statement, **{name: value for name, value in ids.items() if f":{name}" in statement})
+
+
+def connect(address: str, tenant_id: int) -> Connection:
+    """A connection as the role of the address, bound to a tenant until its transaction ends."""
+    connection = psycopg.connect(address, row_factory=dict_row)
+    connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(tenant_id)])
+    return connection
+
+
+def insertable(connection: Connection, table: str) -> list[str]:
+    """The columns that the connected role may give a value to."""
+    found = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+        " AND attidentity = '' AND attgenerated = '' AND has_column_privilege(attrelid, attnum, 'INSERT')"
+        " ORDER BY attnum",
+        [f"care.{table}"],
+    )
+    return [row["attname"] for row in found]
+
+
+def key_columns(connection: Connection, table: str) -> list[str]:
+    """The columns of the primary key."""
+    found = connection.execute(
+        "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)"
+        " WHERE indrelid = %s::regclass AND indisprimary",
+        [f"care.{table}"],
+    )
+    return [row["attname"] for row in found]
+
+
+def references(connection: Connection, table: str) -> dict[str, str]:
+    """The foreign keys as column and the table it leads to; each is (tenant_id, column) to (tenant_id, id)."""
+    found = connection.execute(
+        "SELECT attname, confrelid::regclass::text AS parent FROM pg_constraint"
+        " JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[2]"
+        " WHERE contype = 'f' AND conrelid = %s::regclass",
+        [f"care.{table}"],
+    )
+    return {row["attname"]: row["parent"] for row in found}
+
+
+def insert(connection: Connection, table: str, row: Row) -> Row:
+    """Insert the row's insertable columns; returns its primary key."""
+    columns = [column for column in insertable(connection, table) if column in row]
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING {}").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(sql.Placeholder() for _ in columns),
+        sql.SQL(", ").join(map(sql.Identifier, key_columns(connection, table))),
+    )
+    values = [Jsonb(row[c]) if is_document(row[c]) else row[c] for c in columns]
+    [key] = connection.execute(statement, values).fetchall()
+    return key
+
+
+def is_document(value: Any) -> bool:
+    """Whether a value came out of a jsonb column: an object, or a list that is not one of plain text."""
+    return isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(item, str) for item in value))
