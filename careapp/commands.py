@@ -75,7 +75,7 @@ def command(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A],
 
     def decorate(function: Callable[Concatenate[Actor, A], R]) -> Callable[Concatenate[Actor, A], R]:
         @functools.wraps(function)
-        def run(actor: Actor, *args: A.args, **kwargs: A.kwargs) -> R:
+        def run(actor: Actor, /, *args: A.args, **kwargs: A.kwargs) -> R:
             def work() -> R:
                 return _permitted(actor, permission, lambda: function(actor, *args, **kwargs))
 
@@ -95,7 +95,7 @@ def query(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A], R
 
     def decorate(function: Callable[Concatenate[Actor, A], R]) -> Callable[Concatenate[Actor, A], R]:
         @functools.wraps(function)
-        def run(actor: Actor, *args: A.args, **kwargs: A.kwargs) -> R:
+        def run(actor: Actor, /, *args: A.args, **kwargs: A.kwargs) -> R:
             def work() -> R:
                 return _permitted(actor, permission, lambda: function(actor, *args, **kwargs))
 

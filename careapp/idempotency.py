@@ -90,7 +90,7 @@ def _run(answer: Callable[[], Answer], refused: Callable[[Refusal], Answer], rou
 def _first_answer(actor: Actor, route: str, key: str, request_hash: str) -> Answer:
     """What the first request with this key was answered."""
     table = table_of(IdempotencyKey)
-    row: Row[Any] = db.session.execute(
+    row = db.session.execute(
         select(table.c.request_hash, table.c.status, table.c.headers, table.c.body).where(*_this(actor, route, key))
     ).one()
     if row.request_hash != request_hash:

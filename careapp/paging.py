@@ -39,7 +39,7 @@ def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
 
 def _exactly(kind: type, key: Any) -> Any:
     """`key` if it is of this kind and fits a bigint; true and false are no integers."""
-    if type(key) is not kind or (kind is int and not -(2**63) <= key < 2**63):
+    if type(key) is not kind or (isinstance(key, int) and not -(2**63) <= key < 2**63):
         raise ValueError("wrong kind of key")
     return key
 

@@ -26,6 +26,7 @@ from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import init_headers
 from careapp.surface.health import health
 from careapp.surface.json_input import StrictJSON
+from careapp.surface.problems import init_problems
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (database, database_url, events, jobs, outbox, token)
@@ -61,6 +62,7 @@ def build(**overrides: object) -> APIFlask:
 def _register_surfaces(app: APIFlask, settings: Settings) -> None:
     """Put headers, health, API, portal routes and pages into the application, each with its way of knowing people."""
     init_headers(app)
+    init_problems(app)
     app.register_blueprint(health)
     api.register(app)
     app.register_blueprint(internal)

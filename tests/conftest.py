@@ -19,6 +19,19 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["CAREAPP_ENV"] = "development"
 
 
+NEED_MORE = {"journeys", "jobs", "localdb"}  # folders of tests that need a browser, Kafka or a server of their own
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what PostgreSQL alone is enough for, and keep the tests that share a broker on one worker."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if "database" in getattr(item, "fixturenames", ()) and folder not in NEED_MORE:
+            item.add_marker(pytest.mark.database)
+        if "kafka_address" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
 @pytest.fixture(scope="session")
 def database() -> Iterator[TestDatabase]:
     """This worker's own database, migrated, on the embedded PostgreSQL or the one CAREAPP_TEST_SUPERUSER_URL names."""

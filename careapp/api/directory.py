@@ -1,13 +1,13 @@
 """Providers and clinics over JSON."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from flask import Response
 from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import Line, Locator, Paged, Sent
+from careapp.surface.fields import Among, Line, Locator, Paged, Sent
 from careapp.api.moves import each_move
 from careapp.clinics import queries as clinic_queries
 from careapp.clinics import service as clinic_service
@@ -32,7 +32,7 @@ class ProviderQuery(Paged):
     """What the directory can be narrowed by."""
 
     specialty: Line | None = None
-    status: Literal[NETWORK.states] | None = Field(None, alias="networkStatus")  # type: ignore[valid-type]
+    status: Annotated[str, Among(NETWORK.states)] | None = Field(None, alias="networkStatus")
     clinic: Locator | None = None
 
 

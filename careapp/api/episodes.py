@@ -1,12 +1,12 @@
 """Episodes over JSON."""
 
-from typing import Literal
+from typing import Annotated
 
 from flask import Response
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import ActionIn, Locator, Paged, Sent, Words
+from careapp.surface.fields import ActionIn, Among, Locator, Paged, Sent, Words
 from careapp.api.moves import add_move
 from careapp.episodes import queries, service
 from careapp.episodes.states import CARE_TYPES, EPISODE, STAGES
@@ -14,7 +14,7 @@ from careapp.episodes.views import EpisodePage, EpisodeView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import created, tagged
 
-CareType = Literal[CARE_TYPES]  # type: ignore[valid-type]
+CareType = Annotated[str, Among(CARE_TYPES)]
 
 
 class EpisodeIn(Sent):
@@ -30,9 +30,9 @@ class EpisodeQuery(Paged):
     """What a list of episodes can be narrowed by."""
 
     party: Locator | None = None
-    status: Literal[EPISODE.states] | None = None  # type: ignore[valid-type]
+    status: Annotated[str, Among(EPISODE.states)] | None = None
     care_type: CareType | None = None
-    stage: Literal[STAGES] | None = None  # type: ignore[valid-type]
+    stage: Annotated[str, Among(STAGES)] | None = None
 
 
 class CloseIn(ActionIn):

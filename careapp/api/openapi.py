@@ -80,7 +80,7 @@ def init_openapi(app: APIFlask) -> None:
             "internalToken": {"type": "apiKey", "in": "header", "name": "X-Internal-Token"},
         },
     )
-    app.spec_processor(complete)
+    app.spec_processor(complete)  # type: ignore[arg-type]
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:

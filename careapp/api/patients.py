@@ -7,7 +7,7 @@ from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import Cursor, Day, Limit, Line, Locator, Paged, Sent
+from careapp.surface.fields import Among, Cursor, Day, Limit, Line, Locator, Paged, Sent
 from careapp.paging import DEFAULT_LIMIT
 from careapp.patients import queries, service
 from careapp.patients.models import GENDERS
@@ -43,7 +43,7 @@ class PatientIn(Sent):
 
     name: NameIn
     birth_date: Day | None = None
-    gender: Literal[GENDERS] = "unknown"  # type: ignore[valid-type]
+    gender: Annotated[str, Among(GENDERS)] = "unknown"
     identifiers: Annotated[list[IdentifierIn], Field(max_length=20)] = []
     telecom: Annotated[list[ContactIn], Field(max_length=20)] = []
 

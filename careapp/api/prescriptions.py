@@ -1,10 +1,13 @@
 """Prescriptions over JSON."""
 
+from typing import Annotated
+
 from flask import Response
+from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import Line, Locator, Paged, Sent, Words, whole
+from careapp.surface.fields import Line, Locator, Paged, Sent, Whole, Words
 from careapp.api.moves import each_move
 from careapp.prescriptions import queries, service
 from careapp.prescriptions.states import PRESCRIPTION
@@ -26,8 +29,8 @@ class PrescriptionIn(Sent):
 
     medication: MedicationIn
     dosage: Words
-    quantity: whole(1, 100_000) | None = None  # type: ignore[valid-type]
-    refills: whole(0, 99) | None = None  # type: ignore[valid-type]
+    quantity: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
+    refills: Annotated[Whole, Field(ge=0, le=99)] | None = None
     provider_locator: Locator
 
 

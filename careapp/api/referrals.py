@@ -1,12 +1,12 @@
 """Referrals over JSON."""
 
-from typing import Literal
+from typing import Annotated
 
 from flask import Response
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import ActionIn, Line, Moment, Paged, Sent, Words
+from careapp.surface.fields import ActionIn, Among, Line, Moment, Paged, Sent, Words
 from careapp.api.moves import each_move
 from careapp.referrals import queries, service
 from careapp.referrals.states import PRIORITIES, REFERRAL, TYPES
@@ -18,9 +18,9 @@ from careapp.surface.answers import created, tagged
 class ReferralIn(Sent):
     """What makes a referral."""
 
-    type: Literal[TYPES]  # type: ignore[valid-type]
+    type: Annotated[str, Among(TYPES)]
     reason: Words
-    priority: Literal[PRIORITIES] = "ROUTINE"  # type: ignore[valid-type]
+    priority: Annotated[str, Among(PRIORITIES)] = "ROUTINE"
     facility: Line | None = None
 
 

@@ -1,13 +1,13 @@
 """Slots and appointments over JSON."""
 
-from typing import Literal
+from typing import Annotated
 
 from flask import Response
 from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import ActionIn, Locator, Moment, Paged, Sent, Words, whole
+from careapp.surface.fields import ActionIn, Among, Locator, Moment, Paged, Sent, Whole, Words
 from careapp.api.moves import add_move, each_move
 from careapp.scheduling import appointments, changes, queries, slots
 from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
@@ -21,7 +21,7 @@ class SlotIn(Sent):
 
     start: Moment
     end: Moment
-    capacity: whole(1, 500) = 1  # type: ignore[valid-type]
+    capacity: Annotated[Whole, Field(ge=1, le=500)] = 1
     clinic_locator: Locator | None = None
 
 
@@ -30,14 +30,14 @@ class SlotQuery(Paged):
 
     start: Moment | None = Field(None, alias="from")
     end: Moment | None = Field(None, alias="to")
-    status: Literal[SLOT.states] | None = None  # type: ignore[valid-type]
+    status: Annotated[str, Among(SLOT.states)] | None = None
 
 
 class AppointmentIn(Sent):
     """What books an appointment."""
 
     slot_locator: Locator
-    type: Literal[TYPES] | None = None  # type: ignore[valid-type]
+    type: Annotated[str, Among(TYPES)] | None = None
     reason: Words | None = None
     notes: Words | None = None
 
@@ -45,7 +45,7 @@ class AppointmentIn(Sent):
 class CancelIn(ActionIn):
     """What cancels an appointment: who called it off, and why."""
 
-    category: Literal[CANCEL_CATEGORIES] | None = None  # type: ignore[valid-type]
+    category: Annotated[str, Among(CANCEL_CATEGORIES)] | None = None
 
 
 class RescheduleIn(ActionIn):

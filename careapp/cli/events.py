@@ -43,5 +43,6 @@ def all_events() -> dict[str, type[Event]]:
 def schema_files() -> dict[str, str]:
     """What docs/events should hold: each file's name and content."""
     return {
-        f"{topic}.schema.json": json.dumps(schema_of(event), indent=2) + "\n" for topic, event in sorted(all_events().items())
+        f"{topic}.schema.json": json.dumps(schema_of(event), indent=2) + "\n"
+        for topic, event in sorted(all_events().items())
     }

@@ -11,6 +11,7 @@ from careapp.access import Actor, Permission
 from careapp.errors import Invalid, Refusal
 from careapp.operations import outbox_desk
 from careapp.operations.maintenance import TenantName, tenants
+from careapp.operations.outbox_desk import UnsentEvent
 
 outbox = AppGroup("outbox", help="Events that have not left: list them, retry or withhold one.")
 of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tenant's key, for example demo.")
@@ -23,10 +24,7 @@ def list_events(tenant_key: str | None, limit: int) -> None:
     """List events that have not left, parked ones first."""
     for tenant in _tenants(tenant_key):
         for event in outbox_desk.list_unsent(_actor(tenant), limit=limit):
-            click.echo(
-                f"{tenant.key}  {event.event_id}  {event.state}  {event.topic}  {event.key}  {event.sequence}"
-                f"  since {event.created_at:%Y-%m-%d %H:%M:%S} UTC  tries {event.attempts}  {event.last_error or ''}".rstrip()
-            )
+            click.echo(_line(tenant, event))
 
 
 @outbox.command("retry")
@@ -48,6 +46,13 @@ def withhold(event_id: UUID, tenant_key: str, reason: str) -> None:
     with _refusals_shown():
         outbox_desk.withhold(_actor(_tenants(tenant_key)[0]), event_id, reason=reason)
     click.echo("Its envelope is sent without data with the relay's next pass.")
+
+
+def _line(tenant: TenantName, event: UnsentEvent) -> str:
+    """One event as a line, which a program can split at double spaces."""
+    since = f"since {event.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    parts = (tenant.key, event.event_id, event.state, event.topic, event.key, event.sequence, since, event.attempts)
+    return "  ".join(str(part) for part in (*parts, event.last_error or "-"))
 
 
 def _tenants(key: str | None) -> list[TenantName]:

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from careapp.imports.reading import Resource, concept, first_concept, moment, parts, reference, text
+from careapp.imports import mapping_dosage
+from careapp.imports.reading import Resource, concept, moment, reference, text
 from careapp.imports.report import Note, Unusable
 from careapp.prescriptions.states import FILLED, ISSUED, VOID
 from careapp.prescriptions.views import Medication
 
 STATUSES = {"active": ISSUED, "stopped": FILLED, "completed": FILLED, "cancelled": VOID}
-DOSAGE_NOT_STATED = "not stated"
-AS_NEEDED = "as needed"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def read(resource: Resource, zone: ZoneInfo) -> PrescriptionRecord:
         episode_ref=_needed(resource, "encounter"),
         provider_ref=_needed(resource, "requester"),
         medication=Medication(text=medication.text, code=medication.code, system=medication.system),
-        dosage=_dosage(resource),
+        dosage=mapping_dosage.in_words(resource),
         status=STATUSES[status],
         issued_at=issued_at,
     )
@@ -58,18 +57,3 @@ def _needed(resource: Resource, field: str) -> str:
         raise Unusable("REFERENCE", "", f"A prescription needs its {field}.")
     return found
 
-
-def _dosage(resource: Resource) -> str:
-    """The instructions in words: their text, else the timing and additional instructions that were coded."""
-    stated: list[str] = []
-    for instruction in parts(resource, "dosageInstruction"):
-        words = text(instruction, "text") or _coded_dosage(instruction)
-        if words:
-            stated.append(words)
-    return "; ".join(stated) or DOSAGE_NOT_STATED
-
-
-def _coded_dosage(instruction: Resource) -> str | None:
-    also = first_concept(instruction, "additionalInstruction")
-    said = [AS_NEEDED] if instruction.get("asNeededBoolean") is True else []
-    return ", ".join([*said, *([also.text] if also else [])]) or None

@@ -1,12 +1,12 @@
 """The member portal's routes: GET only, with a service credential, in the tenant the credential is bound to."""
 
-from typing import Literal
+from typing import Annotated
 
 from apiflask import APIBlueprint
 from flask import Response
 
 from careapp.access import Permission
-from careapp.surface.fields import Paged
+from careapp.surface.fields import Among, Paged
 from careapp.surface.json_blueprint import protect
 from careapp.episodes.states import EPISODE
 from careapp.episodes.views import EpisodePage
@@ -22,7 +22,7 @@ protect(internal)
 class MemberQuery(Paged):
     """What a member's episodes can be narrowed by."""
 
-    status: Literal[EPISODE.states] | None = None  # type: ignore[valid-type]
+    status: Annotated[str, Among(EPISODE.states)] | None = None
 
 
 @internal.get("/episodes/<locator>")

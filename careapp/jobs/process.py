@@ -8,11 +8,11 @@ import logging
 import signal
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask
@@ -23,7 +23,7 @@ from careapp.jobs.watchdog import Watchdog
 from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
 
-RELAY_SECONDS = 1
+MINUTE, HOUR = 60, 3600  # seconds
 HANGS_AFTER_SECONDS = 60.0  # the longest pass takes about 35 s, with a broker that freezes in the middle of it
 ENDING = {signal.SIGTERM, signal.SIGINT}
 
@@ -34,7 +34,7 @@ _log = structlog.get_logger()
 
 def run(app: Flask, settings: Settings) -> None:
     """Run the jobs until a signal ends them; what is under way is finished first, within seconds."""
-    # Blocked in every thread and awaited below: no handler can interrupt a transaction, and a second signal does nothing.
+    # Blocked in every thread and awaited below: no handler interrupts a transaction, and a second signal does nothing.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     relay_url: str | None = app.config["DATABASE_RELAY_URL"]
     if relay_url is None:
@@ -42,11 +42,13 @@ def run(app: Flask, settings: Settings) -> None:
     relay = Relay(relay_url, sender_for(settings))
     watchdog = Watchdog(HANGS_AFTER_SECONDS)
     scheduler = _scheduler()
-    for name, every, work in _work(app, relay_url, relay, watchdog):
-        scheduler.add_job(work, IntervalTrigger(seconds=every.total_seconds(), timezone=UTC), id=name, next_run_time=_now())
+    for name, seconds, work in _work(app, relay_url, relay, watchdog):
+        # Each runs at the start too: a process that is restarted often must still get to the hourly ones.
+        trigger = IntervalTrigger(seconds=seconds, timezone=UTC)
+        scheduler.add_job(work, trigger, id=name, next_run_time=datetime.now(UTC))
     watchdog.start()
     scheduler.start()
-    _log.info("jobs started", kafka=settings.kafka_bootstrap_servers or "none: events go to the log")
+    _log.info(f"jobs started, events go to {'Kafka' if settings.kafka_bootstrap_servers else 'the log'}")
     signal.sigwait(ENDING)
     relay.stop()
     scheduler.shutdown(wait=True)
@@ -55,20 +57,19 @@ def run(app: Flask, settings: Settings) -> None:
     _log.info("jobs ended")
 
 
-def _work(app: Flask, relay_url: str, relay: Relay, watchdog: Watchdog) -> list[tuple[str, timedelta, Work]]:
-    """Every job: its name, how often it runs, what it does."""
+def _work(app: Flask, relay_url: str, relay: Relay, watchdog: Watchdog) -> list[tuple[str, int, Work]]:
+    """Every job: its name, how many seconds lie between its runs, what it does."""
 
     def drain() -> None:
         relay.run_pass()
         watchdog.beat()
 
-    hour = timedelta(hours=1)
     return [
-        ("outbox", timedelta(seconds=RELAY_SECONDS), drain),
-        ("outbox figures", timedelta(minutes=1), functools.partial(upkeep.report_outbox, relay_url, relay)),
-        ("outbox retention", hour, functools.partial(upkeep.delete_published_events, relay_url)),
-        ("idempotency keys", hour, _inside(app, upkeep.delete_old_answers)),
-        ("booked counts", hour, _inside(app, upkeep.check_booked_counts)),
+        ("outbox", 1, drain),
+        ("outbox figures", MINUTE, functools.partial(upkeep.report_outbox, relay_url, relay)),
+        ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),
+        ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
+        ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),
     ]
 
 
@@ -100,14 +101,12 @@ class Failures:
         self._counts: Counter[str] = Counter()
 
     def __call__(self, event: Any) -> None:
+        """Take note of one of the scheduler's events."""
         if event.code == EVENT_JOB_MAX_INSTANCES:
             return  # the last run still goes on: usual for the relay with much to send; a hung one is the watchdog's
         self._counts[event.job_id] += 1
-        error = type(event.exception).__name__ if isinstance(event, JobExecutionEvent) and event.exception else "missed"
-        traceback = getattr(event, "traceback", None)  # frames only, without values
-        _log.error("job failed", job=event.job_id, error=error, count=self._counts[event.job_id], traceback=traceback)
-
-
-def _now() -> datetime:
-    """Jobs run once at the start: a process that is restarted often must still get to the hourly ones."""
-    return datetime.now(UTC)
+        count = self._counts[event.job_id]
+        if event.code == EVENT_JOB_MISSED:
+            _log.error("job missed", job=event.job_id, count=count)
+        else:
+            _log.error("job failed", job=event.job_id, count=count, exc_info=event.exception)

@@ -2,8 +2,8 @@
 
 import structlog
 
-from careapp import tenancy
 from careapp.operations import maintenance
+from careapp.operations.maintenance import TenantName
 from careapp.outbox import upkeep
 from careapp.outbox.relay import Relay
 from careapp.scheduling.counts import wrong_counts
@@ -14,17 +14,17 @@ _log = structlog.get_logger()
 
 
 def report_outbox(relay_url: str, relay: Relay) -> None:
-    """Log how the outbox stands; a warning when events are late or parked."""
+    """Log how the outbox stands, and what this relay did since its start; a warning when events are late or parked."""
     figures = upkeep.figures(relay_url)
     tell = _log.warning if figures.parked or figures.oldest_seconds > LATE_SECONDS else _log.info
     tell(
         "outbox",
-        outbox_pending=figures.pending,
-        outbox_parked=figures.parked,
-        outbox_oldest_seconds=round(figures.oldest_seconds, 1),
-        outbox_published_total=relay.published,
-        outbox_send_errors_total=relay.failures,
-        outbox_last_pass_seconds=round(relay.last_pass_seconds, 3),
+        pending=figures.pending,
+        parked=figures.parked,
+        oldest_seconds=round(figures.oldest_seconds, 1),
+        published=relay.published,
+        failures=relay.failures,
+        seconds=round(relay.last_pass_seconds, 3),
     )
 
 
@@ -42,7 +42,10 @@ def delete_old_answers() -> None:
 
 def check_booked_counts() -> None:
     """Warn of each slot whose count of taken places differs from its appointments; mending it is for a person."""
-    for tenant in maintenance.tenants():
-        with tenancy.bound(tenant.id):
-            for locator, booked, counted in wrong_counts(tenant.id):
-                _log.warning("slot count is wrong", tenant=tenant.key, slot=locator, booked=booked, counted=counted)
+    maintenance.for_each_tenant(_check_booked_counts)
+
+
+def _check_booked_counts(tenant: TenantName) -> None:
+    wrong = [f"{locator} booked {booked}, counted {counted}" for locator, booked, counted in wrong_counts(tenant.id)]
+    if wrong:
+        _log.warning("booked counts are wrong", tenant=tenant.key, count=len(wrong), slots=wrong)

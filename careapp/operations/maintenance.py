@@ -1,6 +1,8 @@
 """Maintenance: what is done for every tenant in turn, each in a transaction of its own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import delete, func, select, text
 
@@ -10,6 +12,8 @@ from careapp.idempotency import IdempotencyKey
 from careapp.operations.models import Tenant
 
 ANSWERS_KEPT_HOURS = 24
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,27 @@ def tenants() -> list[TenantName]:
     return [TenantName(row.id, row.key) for row in rows]
 
 
-def delete_old_answers() -> int:
-    """Delete answers kept under an idempotency key for more than 24 hours, and return how many; a maintenance loop."""
-    table = table_of(IdempotencyKey)
-    age = text(f"interval '{ANSWERS_KEPT_HOURS} hours'")
-    deleted = 0
+def for_each_tenant(work: Callable[[TenantName], R]) -> list[R]:
+    """Do `work` for each tenant in turn, bound to it; a transaction never reaches from one tenant into the next."""
+    done: list[R] = []
     for tenant in tenants():
         with tenancy.bound(tenant.id):
-            old = (table.c.tenant_id == tenant.id, table.c.created_at < func.now() - age)
-            deleted += len(db.session.execute(delete(table).where(*old).returning(table.c.tenant_id)).all())
-            db.session.commit()
-    return deleted
+            try:
+                done.append(work(tenant))
+            finally:
+                db.session.rollback()  # ends a read; what was written has been committed
+    return done
+
+
+def delete_old_answers() -> int:
+    """Delete answers kept under an idempotency key for more than 24 hours, and return how many; a maintenance loop."""
+    return sum(for_each_tenant(_delete_old_answers))
+
+
+def _delete_old_answers(tenant: TenantName) -> int:
+    table = table_of(IdempotencyKey)
+    age = text(f"interval '{ANSWERS_KEPT_HOURS} hours'")
+    old = (table.c.tenant_id == tenant.id, table.c.created_at < func.now() - age)
+    deleted = db.session.execute(delete(table).where(*old).returning(table.c.tenant_id)).all()
+    db.session.commit()
+    return len(deleted)

@@ -1,7 +1,7 @@
 """Outbox desk: people look at events that have not left, and decide about those that cannot.
 
-An event that Kafka will never take is parked: its key waits behind it and all others go on. `retry` lets it try again once
-the cause is mended. `withhold` sends its envelope without data: deleting it would break the gap-free sequence that
+An event that Kafka will never take is parked: its key waits behind it and all others go on. `retry` lets it try again
+once the cause is mended. `withhold` sends its envelope without data: deleting it would break the gap-free sequence that
 consumers count on.
 """
 

@@ -10,7 +10,7 @@ _times_reached = 0
 
 
 def reached(name: str) -> None:
-    """Kill this process (SIGKILL, nothing is cleaned up) when the environment names this place and its turn has come."""
+    """Kill this process (SIGKILL, nothing is cleaned up) when the environment names this place and its turn is now."""
     global _times_reached
     wanted, _, turn = os.environ.get(VARIABLE, "").partition(":")
     if name != wanted:

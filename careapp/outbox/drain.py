@@ -1,8 +1,8 @@
 """Draining one shard: its waiting events go out in order per key and are marked, in one transaction of the relay.
 
-Why this is right (outbox guide §3): the shard's row lock makes this the shard's only sender; the events are read by a
-statement of its own after the lock was granted, so every mark of the last holder is seen; an event is sent only when the
-one before it in its key has arrived. A crash before the commit repeats events with the same ids and loses none.
+Why this is right: the shard's row lock makes this the shard's only sender; the events are read by a statement of its own
+after the lock was granted, so every mark of the last holder is seen; an event is sent only when the one before it in its
+key has arrived. A crash before the commit repeats events with the same ids and loses none.
 """
 
 import time
@@ -99,15 +99,24 @@ def _send_in_waves(
         for row, error in _settled(outcomes):
             if error is None:
                 drained.sent.append(row.id)
-                continue
-            blocked.add(row.lane)
-            connection.execute(_PARK if isinstance(error, Unsendable) else _WAIT, [str(error), shard, row.id])
-            if isinstance(error, Unsendable):
-                drained.parked += 1
-                _log.error("event parked", topic=row.topic, key=row.key, event_id=row.envelope["id"], error=str(error))
             else:
-                drained.failed += 1
-                _log.warning("event not sent", topic=row.topic, key=row.key, event_id=row.envelope["id"], error=str(error))
+                blocked.add(row.lane)
+                _hold(connection, shard, row, error, drained)
+
+
+def _hold(
+    connection: psycopg.Connection[Any], shard: int, row: Waiting, error: SendFailed | Unsendable, drained: Drained
+) -> None:
+    """Hold an event, and with it its key: for a while after a failure, until somebody decides when it is at fault."""
+    about = {"topic": row.topic, "key": row.key, "event_id": row.envelope["id"], "error": str(error)}
+    if isinstance(error, Unsendable):
+        connection.execute(_PARK, [str(error), shard, row.id])
+        drained.parked += 1
+        _log.error("event parked", **about)
+    else:
+        connection.execute(_WAIT, [str(error), shard, row.id])
+        drained.failed += 1
+        _log.warning("event not sent", **about)
 
 
 def next_wave(rows: Iterable[Waiting], blocked: set[str]) -> tuple[list[Waiting], list[Waiting]]:

@@ -1,4 +1,4 @@
-"""Sending to Kafka by kafka-python, pinned: its traps and the settings that avoid them are in the decision record on it."""
+"""Sending to Kafka by kafka-python, which is pinned; its traps, and what avoids them, are in the decision record on it."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ from careapp.outbox.senders import Envelope, LogSender, Pending, Sender, SendFai
 CONNECT_MS = 3000
 CLOSE_SECONDS = 5  # all sends have answered before; this is for the goodbye, and `close` without it waits for ever
 
-# acks and idempotence: a broker's crash loses nothing and its retries repeat nothing. The times end a send after 6 s, well
-# before the database ends the relay's transaction. Topics are made on purpose, never by a spelling mistake.
+# acks and idempotence: a broker's crash loses nothing and its retries repeat nothing. The times end a send after 6 s,
+# well before the database ends the relay's transaction. Topics are made on purpose, never by a spelling mistake.
 _PRODUCER = {
     "acks": "all",
     "enable_idempotence": True,
@@ -62,7 +62,7 @@ class KafkaSender:
         if self._producer is not None:
             return
         try:
-            # The producer comes first: its constructor, failing, leaves nothing behind; the admin client's leaves a thread.
+            # The producer first: its constructor, failing, leaves nothing behind; that of the admin client, a thread.
             self._producer = KafkaProducer(bootstrap_servers=self._servers, **_PRODUCER)
             self._make_missing_topics()
         except KafkaError as error:
@@ -82,7 +82,7 @@ class KafkaSender:
             raise SendFailed(type(error).__name__) from error
 
     def reset(self) -> None:
-        """Close the producer. What it had under way may still arrive: that is a repeat, which consumers drop by its id."""
+        """Close the producer. What it had under way may still arrive: a repeat, which consumers drop by its id."""
         producer, self._producer = self._producer, None
         if producer is None:
             return

@@ -76,7 +76,7 @@ class Relay:
         self._disconnect()
 
     def _visit_shards(self) -> None:
-        """One pass, over each shard until it has nothing more to give. Other relays go through them in another order."""
+        """One pass, over each shard until it gives nothing more. Other relays go through them in another order."""
         self._sender.connect()
         connection = self._connected()
         shards = [row[0] for row in connection.execute(_PICK).fetchall()]
@@ -88,7 +88,7 @@ class Relay:
                 pass
 
     def _visit(self, connection: psycopg.Connection[Any], shard: int) -> int:
-        """Drain a shard once; after a failed send begin with a new connection, which also asks whether a broker is there."""
+        """Drain a shard once; a failed send ends the connection, and making the next one shows if a broker is there."""
         self._sender.connect()
         drained = drain(connection, shard, self._sender)
         self.published += len(drained.sent)

@@ -18,9 +18,9 @@ def event_classes(modules: Iterable[ModuleType]) -> dict[str, type[Event]]:
     classes: dict[str, type[Event]] = {}
     for module in modules:
         for found in vars(module).values():
-            if isinstance(found, type) and issubclass(found, Event) and "topic" in vars(found):
-                if classes.setdefault(found.topic, found) is not found:
-                    raise LookupError(f"two classes publish {found.topic}")
+            is_event = isinstance(found, type) and issubclass(found, Event) and "topic" in vars(found)
+            if is_event and classes.setdefault(found.topic, found) is not found:
+                raise LookupError(f"two classes publish {found.topic}")
     missing = sorted(set(topics.ALL) ^ set(classes))
     if missing:
         raise LookupError(f"topics without an event, or events without a topic: {', '.join(missing)}")
@@ -28,7 +28,7 @@ def event_classes(modules: Iterable[ModuleType]) -> dict[str, type[Event]]:
 
 
 def schema_of(event: type[Event]) -> dict[str, Any]:
-    """The schema of the whole message: the CloudEvents envelope, with the event's own `data`, or `{}` if it was withheld."""
+    """The schema of the whole message: the CloudEvents envelope with the event's own `data`, or `{}` if withheld."""
     data = event.model_json_schema(by_alias=True, mode="serialization")
     definitions = data.pop("$defs", {})
     described = data.pop("description", "")
@@ -49,7 +49,7 @@ def _envelope(event: type[Event], data: dict[str, Any]) -> dict[str, Any]:
     """The properties of the envelope, all of them required."""
     return {
         "specversion": {"const": "1.0"},
-        "id": {"type": "string", "format": "uuid", "description": "The same when a message is repeated: drop what you had."},
+        "id": {"type": "string", "format": "uuid", "description": "The same in a repeat."},
         "source": {"const": SOURCE},
         "type": {"const": event.topic},
         "subject": {"type": "string", "description": "Locator of what the event speaks of."},

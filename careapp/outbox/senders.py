@@ -1,4 +1,4 @@
-"""Senders: the port through which the relay hands events on, with the in-process default (the log) and its two errors."""
+"""Senders: the port through which the relay hands events on, its two errors, and the in-process default, the log."""
 
 import json
 import re
@@ -14,11 +14,11 @@ _log = structlog.get_logger()
 
 
 class SendFailed(Exception):
-    """The broker or the set-up did not take the event; the same event may well go through later. Says which error it was."""
+    """The broker or the set-up did not take the event, which may well go through later. Says which error it was."""
 
 
 class Unsendable(Exception):
-    """The event itself is at fault (too large, no JSON, bad name of topic); no retry will ever help. Says which error it was."""
+    """The event itself is at fault (too large, no JSON, bad topic) and no retry helps. Says which error it was."""
 
 
 class Pending(Protocol):

@@ -16,7 +16,8 @@ DELETE FROM outbox WHERE (tenant_id, id) IN (
   SELECT tenant_id, id FROM outbox WHERE published_at < now() - make_interval(days => %s) LIMIT %s)"""
 _FIGURES = """
 SELECT count(*) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
-       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float AS oldest_seconds
+       coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float
+         AS oldest_seconds
 FROM outbox WHERE published_at IS NULL"""
 
 
@@ -38,7 +39,7 @@ def figures(database_url: str) -> Figures:
 
 
 def delete_published(database_url: str) -> int:
-    """Delete events published more than seven days ago and return how many; the heads of the sequences stay for ever."""
+    """Delete events published more than seven days ago and return how many; the heads of sequences stay for ever."""
     deleted = 0
     with _connected(database_url) as connection:
         while count := connection.execute(_DELETE, [KEPT_DAYS, ROWS_AT_A_TIME]).rowcount:

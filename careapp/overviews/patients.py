@@ -11,7 +11,7 @@ from careapp.patients.views import FactView, PatientView
 from careapp.views import Page, View
 
 
-class PatientPage(View):
+class PatientChart(View):
     """A patient, his allergies, his conditions (None for who may not read what is prescribed), and his episodes."""
 
     patient: PatientView
@@ -21,12 +21,12 @@ class PatientPage(View):
 
 
 @query(Permission.PATIENT_VIEW)
-def get_patient_page(actor: Actor, locator: str, *, cursor: str | None = None) -> PatientPage:
+def get_patient_chart(actor: Actor, locator: str, *, cursor: str | None = None) -> PatientChart:
     """One patient with one page of his episodes, newest first; raises NotFound."""
     patient = get_patient(actor, locator)
     facts = list_facts(actor, locator)
     conditions = [fact for fact in facts if fact.kind == "CONDITION"]
-    return PatientPage(
+    return PatientChart(
         patient=patient,
         allergies=[fact for fact in facts if fact.kind == "ALLERGY"],
         conditions=conditions if actor.may(Permission.PRESCRIPTION_READ) else None,

@@ -1,9 +1,8 @@
 """Reads of patients: one, all, and by name prefix, birth date or locator."""
 
 from datetime import date, datetime
-from typing import Any
 
-from sqlalchemy import exists, select, tuple_
+from sqlalchemy import ColumnElement, exists, select, tuple_
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
@@ -44,7 +43,7 @@ def search_patients(
 
     Raises Invalid when nothing is given to search by. The audit keeps what was searched for.
     """
-    conditions = []
+    conditions: list[ColumnElement[bool]] = []
     prefixes = words(name or "")[:MOST_WORDS]
     for prefix in prefixes:
         starts_so = W.word.op("^@")(prefix)  # leakproof, so an index condition under row-level security; LIKE is not
@@ -77,7 +76,7 @@ def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[F
 
 
 def _page(
-    actor: Actor, conditions: list[Any], action: str, detail: dict[str, str], limit: int, cursor: str | None
+    actor: Actor, conditions: list[ColumnElement[bool]], action: str, detail: dict[str, str], limit: int, cursor: str | None
 ) -> Page[PatientView]:
     """One page of the patients that meet all conditions, newest first, audited with everybody it shows."""
     statement = select(*T).where(T.tenant_id == actor.tenant_id, *conditions)

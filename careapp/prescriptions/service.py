@@ -74,7 +74,7 @@ def act(
     """Fill a prescription or void it; both work after the episode has ended, too (design §5)."""
     row = _lock(actor, locator)
     check_version(row, version)
-    voided = {"void_reason": reason} if action == "void" else {}
+    voided: dict[str, Any] = {"void_reason": reason} if action == "void" else {}
     changed = move(actor, PRESCRIPTION, Prescription, row, action, reason=reason, **voided)
     return PrescriptionView.seen_by(actor, row, **changed._mapping)
 

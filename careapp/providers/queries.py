@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Select, cast, func, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY, array, array_agg
+from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.types import Text
 
 from careapp.access import Actor, Permission
@@ -22,7 +22,7 @@ PR, PC, _CL = table_of(Provider).c, table_of(ProviderClinic).c, table_of(Clinic)
 def provider_rows(actor: Actor) -> Select[Any]:
     """The tenant's providers, with the locators of their clinics as a list."""
     works_at = (
-        select(func.coalesce(array_agg(_CL.locator), cast(array([]), ARRAY(Text))))
+        select(func.coalesce(func.array_agg(_CL.locator), cast(array([]), ARRAY(Text))))
         .join_from(table_of(ProviderClinic), table_of(Clinic), (_CL.tenant_id == PC.tenant_id) & (_CL.id == PC.clinic_id))
         .where(PC.tenant_id == PR.tenant_id, PC.provider_id == PR.id)
         .correlate(table_of(Provider))

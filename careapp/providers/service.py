@@ -44,7 +44,7 @@ def act(actor: Actor, locator: str, *, action: str, version: int | None = None, 
     if row is None:
         raise NotFound()
     check_version(row, version)
-    first_time = {"activated_at": clock.now()} if NETWORK.transition(action).target == ACTIVE else {}
+    first_time: dict[str, Any] = {"activated_at": clock.now()} if NETWORK.transition(action).target == ACTIVE else {}
     changed = move(actor, NETWORK, Provider, row, action, reason=reason, **first_time)
     return ProviderView.of(row, **changed._mapping)
 

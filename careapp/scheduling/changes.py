@@ -145,7 +145,7 @@ def _slot_again(actor: Actor, row: Row[Any]) -> Row[Any]:
     return slot
 
 
-def _slot_as_it_is(actor: Actor, row: Row[Any]) -> Row[Any]:
+def _slot_as_it_is(actor: Actor, row: Row[Any]) -> Row[*tuple[Any, ...]]:
     """The slot of an appointment that still holds its place, with the tenant's buffer."""
     buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
     statement = slot_rows(actor).with_only_columns(

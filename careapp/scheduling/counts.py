@@ -15,7 +15,7 @@ PAST = timedelta(days=1)  # a wrong count of an older slot refuses nobody and ov
 def wrong_counts(tenant_id: int) -> list[tuple[str, int, int]]:
     """Slots whose `booked` is not the number of their appointments that are not cancelled: (locator, booked, counted).
 
-    Looks at slots that ended at most a day ago or are still to come, in one statement, so that no booking falls between.
+    Looks at slots that ended at most a day ago or are to come, in one statement, so that no booking falls between.
     """
     slot, appointment = table_of(Slot).c, table_of(Appointment).c
     counted = (

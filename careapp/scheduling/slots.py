@@ -131,7 +131,7 @@ def lock_slots(actor: Actor, slot_ids: list[int]) -> None:
     db.session.execute(statement.with_for_update())
 
 
-def _provider(actor: Actor, locator: str) -> Row[Any]:
+def _provider(actor: Actor, locator: str) -> Row[Any, Any]:
     row = db.session.execute(
         select(PR.id, PR.status).where(PR.tenant_id == actor.tenant_id, PR.locator == locator)
     ).one_or_none()

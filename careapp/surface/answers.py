@@ -65,13 +65,16 @@ def created(actor: Actor, make: Callable[[], V], path: str) -> Response:
 def expected_version(in_body: int | None, *, optional: bool) -> int | None:
     """The version the client based its change on: If-Match, else `version` in the body.
 
-    Raises Invalid for an If-Match that is no version of ours, VersionRequired where one is needed and none was sent.
+    Raises Invalid for an If-Match that is no version of ours or contradicts the body, VersionRequired where a version
+    is needed and none was sent.
     """
     header = request.headers.get("If-Match")
     if header is not None:
         tag = ENTITY_TAG.match(header)
         if not tag:
             raise Invalid({"If-Match": 'Send the ETag you were given, such as "3".'})
+        if in_body not in (None, int(tag[1])):
+            raise Invalid({"version": "If-Match names another version."})
         return int(tag[1])
     if in_body is None and not optional:
         raise VersionRequired()

@@ -1,11 +1,22 @@
 """Field types of request bodies and queries: what is refused before any rule of the domain is asked."""
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
 
 from careapp.paging import DEFAULT_LIMIT, MAX_LIMIT
 
@@ -47,24 +58,31 @@ def _whole_in_query(value: Any) -> Any:
     return value
 
 
-def text(most: int) -> Any:
-    """A text type of up to `most` characters, with at least one that is not blank; blanks around it are dropped."""
-    return Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=most, pattern=r"\S")]
+@dataclass(frozen=True)
+class Among:
+    """A text that is one of a lifecycle's states or another list of codes: `Annotated[str, Among(TYPES)]`."""
+
+    values: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self.values))
 
 
-Line = text(200)
-Words = text(4000)
+def _text(most: int) -> StringConstraints:
+    """Up to `most` characters, at least one of them not blank; blanks around it are dropped."""
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=most, pattern=r"\S")
+
+
+Line = Annotated[str, _text(200)]
+Words = Annotated[str, _text(4000)]
+Whole = Annotated[int, BeforeValidator(_whole)]
 Locator = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-Version = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=2**31 - 1)]
+Version = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, BeforeValidator(_whole_in_query), Field(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
-
-def whole(least: int, most: int) -> Any:
-    """A whole number from `least` to `most`."""
-    return Annotated[int, BeforeValidator(_whole), Field(ge=least, le=most)]
 
 
 class Sent(BaseModel):

@@ -2,24 +2,32 @@
 
 from apiflask import APIBlueprint
 from apiflask.exceptions import HTTPError
-from flask import Response, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from careapp.errors import Invalid
+from careapp.surface.actors import current_actor
 from careapp.surface.json_input import is_storable
 from careapp.surface.problems import problem, problem_of
 
 
 def check_request() -> None:
-    """Refuse what no view may see: bodies that are no JSON, repeated parameters, text that cannot be stored."""
+    """Refuse what no view may see: strangers first, then text that cannot be stored, bodies that are no JSON, and
+    parameters that are sent twice or that the route does not have.
+    """
+    view = current_app.view_functions[request.endpoint or ""]
+    if not getattr(view, "public", False):
+        current_actor()
+    texts = [request.path, *request.args.keys(), *request.args.values()]
+    if not all(is_storable(text) for text in texts):
+        raise BadRequest("The address holds NUL or half a character.")
     has_body = bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "")
     if has_body and request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
     if any(len(values) > 1 for _, values in request.args.lists()):
         raise Invalid({name: "Send this once." for name, values in request.args.lists() if len(values) > 1})
-    texts = [request.path, *request.args.keys(), *request.args.values()]
-    if not all(is_storable(text) for text in texts):
-        raise BadRequest("The address holds NUL or half a character.")
+    if request.args and not any(location == "query" for _, location in view._spec.get("args", ())):  # type: ignore[attr-defined]
+        raise Invalid({name: "There is no such parameter here." for name in request.args})
 
 
 def refused_fields(error: HTTPError) -> Response:

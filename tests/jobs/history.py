@@ -77,15 +77,17 @@ def committed(app: APIFlask, tenant: TestTenant) -> dict[tuple[str, int], str]:
 def judge(app: APIFlask, tenant: TestTenant, published: Sequence[Published], ledger: Ledger) -> int:
     """Assert that the history is right, and return how many messages were repeats.
 
-    Published is what was committed, all of it and nothing else; sequences have no gap; a repeat has the id of its first;
-    the first occurrences of a key come in order, in each partition by offset and over all topics by time.
+    Published is what was committed, all of it and nothing else; sequences have no gap; a repeat has the id of its
+    first; the first occurrences of a key come in order, in each partition by offset and over all topics by time.
     """
     expected = committed(app, tenant)
     first: dict[tuple[str, int], Published] = {}
     for one in published:
         known = first.setdefault(one.place, one)
         assert one.envelope["id"] == known.envelope["id"], "two events took one place"
-    assert {place: one.envelope["id"] for place, one in first.items()} == expected, "published is not what was committed"
+    assert {place: one.envelope["id"] for place, one in first.items()} == expected, (
+        "published is not what was committed"
+    )
     marks = {one.envelope["data"]["mark"] for one in published}
     assert marks == ledger.told
     assert not marks & ledger.never, "a rolled-back transaction was heard"

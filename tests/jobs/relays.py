@@ -29,7 +29,11 @@ class RelayProcess:
         self.log = log
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.jobs.relays"], cwd=ROOT, env={**os.environ, **own}, stdout=file, stderr=file
+                [sys.executable, "-m", "tests.jobs.relays"],
+                cwd=ROOT,
+                env={**os.environ, **own},
+                stdout=file,
+                stderr=file,
             )
 
     @property

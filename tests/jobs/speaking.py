@@ -102,7 +102,9 @@ def write(app: APIFlask, actor: Actor, *, events: int, writers: int = 8, keys: i
     """Have several threads tell that many events at once, one to four in a transaction, and as many again in vain."""
     ledger = Ledger()
     with ThreadPoolExecutor(writers) as pool:
-        for finished in [pool.submit(_write, app, actor, events // writers, keys, seed, ledger) for seed in range(writers)]:
+        for finished in [
+            pool.submit(_write, app, actor, events // writers, keys, seed, ledger) for seed in range(writers)
+        ]:
             finished.result()
     return ledger
 

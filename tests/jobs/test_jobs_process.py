@@ -40,7 +40,9 @@ def start_jobs(app: APIFlask, tmp_path: Path) -> Iterator[Callable[..., Jobs]]:
         }
         command = [sys.executable, "-m", "flask", "--app", "wsgi", "jobs"]
         with (tmp_path / "jobs.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **own, **environment}, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, **own, **environment}, stdout=log, stderr=log
+            )
         started.append(process)
         return process
 
@@ -101,32 +103,30 @@ def test_all_topics_are_made(topics_made: None, kafka_address: str) -> None:
 
 
 def test_a_job_that_fails_is_counted_and_named() -> None:
-    failures, moment = Failures(), clock.now()
-    event = JobExecutionEvent(EVENT_JOB_ERROR, "outbox figures", "default", moment, None, KeyError("a value"), "frames")
+    failures, error = Failures(), KeyError("a value")
+    event = JobExecutionEvent(EVENT_JOB_ERROR, "outbox figures", "default", clock.now(), exception=error)
     with capture_logs() as logs:
         failures(event)
         failures(event)
         failures(JobEvent(EVENT_JOB_MAX_INSTANCES, "outbox", "default"))
-    assert [(entry["job"], entry["error"], entry["count"]) for entry in logs] == [
-        ("outbox figures", "KeyError", 1),
-        ("outbox figures", "KeyError", 2),
+    assert [(entry["job"], entry["exc_info"], entry["count"]) for entry in logs] == [
+        ("outbox figures", error, 1),
+        ("outbox figures", error, 2),
     ]
-    assert "a value" not in str(logs)
+
+
+def with_watchdog(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of its own with a watchdog in it."""
+    whole = f"import threading, time; from careapp.jobs.watchdog import Watchdog; {program}"
+    return subprocess.run([sys.executable, "-c", whole], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_the_watchdog_ends_a_process_whose_work_hangs() -> None:
-    program = (
-        "import threading; from careapp.jobs.watchdog import Watchdog; dog = Watchdog(0.1); dog.start(); threading.Event().wait()"
-    )
-    outcome = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    outcome = with_watchdog("Watchdog(0.1).start(); threading.Event().wait()")
     assert outcome.returncode == 1
     assert "work hangs" in outcome.stdout + outcome.stderr
 
 
 def test_the_watchdog_leaves_a_living_process_alone() -> None:
-    program = (
-        "import time; from careapp.jobs.watchdog import Watchdog; dog = Watchdog(60); dog.start(); time.sleep(1.5); dog.stop();"
-        "print('alive')"
-    )
-    outcome = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    outcome = with_watchdog("Watchdog(60).start(); time.sleep(1.5); print('alive')")
     assert (outcome.returncode, outcome.stdout) == (0, "alive\n")

@@ -92,7 +92,13 @@ def test_relays_killed_and_replaced_under_load(
 
 @pytest.mark.parametrize("ending", ["stop", "kill"])
 def test_a_broker_that_ends_and_comes_back(
-    ending: str, app: APIFlask, tenant: TestTenant, writing: Writing, broker: Broker, reader: Reader, new_relay: NewRelay
+    ending: str,
+    app: APIFlask,
+    tenant: TestTenant,
+    writing: Writing,
+    broker: Broker,
+    reader: Reader,
+    new_relay: NewRelay,
 ) -> None:
     new_relay()
     new_relay()

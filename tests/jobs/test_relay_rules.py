@@ -96,7 +96,9 @@ def of_key(app: APIFlask, tenant: TestTenant, key: str) -> list[tuple[int, int, 
         ).fetchall()
 
 
-def test_one_event_of_a_key_is_under_way_at_a_time_and_in_order(relay: Relay, speaker: Actor, sender: ChosenSender) -> None:
+def test_one_event_of_a_key_is_under_way_at_a_time_and_in_order(
+    relay: Relay, speaker: Actor, sender: ChosenSender
+) -> None:
     marks = tell(speaker, A, A, B, A, B)
     assert relay.run_pass() == 5
     assert sorted(sender.sent) == marks
@@ -202,7 +204,9 @@ def test_a_relay_told_to_stop_begins_nothing(relay: Relay, speaker: Actor, sende
     assert sender.connects == 0
 
 
-def test_without_a_broker_in_the_settings_events_go_to_the_log(app: APIFlask, tenant: TestTenant, speaker: Actor) -> None:
+def test_without_a_broker_in_the_settings_events_go_to_the_log(
+    app: APIFlask, tenant: TestTenant, speaker: Actor
+) -> None:
     relay = Relay(app.config["DATABASE_RELAY_URL"], LogSender())
     tell(speaker, A, B)
     with capture_logs() as logs:

@@ -1,0 +1,58 @@
+# The commands of this project; CONTRIBUTING.md says more. Everything runs from .venv, which `make setup` makes.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup run kafka test check bench format lock states screens clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## Make .venv with every locked dependency
+
+.venv/ready: requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit("careapp needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@test -f .env || echo 'CAREAPP_ENV=development' > .env
+	@touch $@
+
+run: setup ## Start everything on http://127.0.0.1:8000 with the demo clinic
+	@$(BIN)/python tools/run.py
+
+kafka: setup ## Start a Kafka broker on port 9092 (needs Java 17 and Maven)
+	@$(BIN)/python tools/kafka/broker.py
+
+test: setup ## Run every test: real PostgreSQL, real Kafka, real browser
+	@$(BIN)/python tools/test_setup.py
+	$(BIN)/python -m pytest -n $(or $(TEST_WORKERS),auto) --dist loadgroup $(TESTS)
+
+check: setup ## Format, lint, types, import direction, templates
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint careapp/templates --check --lint --quiet
+
+bench: setup ## Run the benchmarks
+	@$(BIN)/python -m bench
+
+format: setup ## Format code and templates
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/djlint careapp/templates --reformat --quiet
+
+lock: setup ## Lock the dependencies again after a change of requirements/*.in
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet requirements/app.in -o requirements/app.txt
+	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet requirements/dev.in -o requirements/dev.txt
+
+docs: setup ## Write what is generated: docs/states.md, docs/events
+	$(BIN)/flask --app wsgi states
+	$(BIN)/flask --app wsgi events schemas
+
+screens: setup ## Take the pictures in docs/screens
+	@$(BIN)/python tools/screens.py
+
+clean: ## Remove the environment and everything in var/, the embedded database included
+	-$(BIN)/python -m careapp.localdb stop var/postgres
+	rm -rf .venv var

@@ -1,0 +1,102 @@
+"""Rules of the code itself, read from its syntax: where a commit may stand, how long things are, what says what."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2] / "careapp"
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+
+# The only places that end a transaction: commands, the drain, and the maintenance loops by name.
+MAY_COMMIT = {"commands.py", "outbox/drain.py", "operations/maintenance.py"}
+LONGEST_MODULE, LONGEST_FUNCTION, LONGEST_VIEW = 300, 40, 25
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def source(file: str) -> str:
+    return (ROOT / file).read_text()
+
+
+def commits(tree: ast.AST) -> list[int]:
+    """The lines that call something's commit()."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+    return [call.lineno for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "commit"]
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """All texts in the code, docstrings included."""
+    return (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def writes_outbox(tree: ast.AST) -> bool:
+    """Whether the code inserts into the outbox: in SQL, or by a helper that is given its table."""
+    helpers = {"insert", "insert_many", "insert_unless_clash", "postgres_insert"}
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    by_helper = any(
+        isinstance(call.func, ast.Name) and call.func.id in helpers and "OutboxEvent" in ast.dump(call) for call in calls
+    )
+    return by_helper or any(re.search(r"\binsert\s+into\s+(care\.)?outbox\b(?!_)", text, re.I) for text in texts(tree))
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    """All functions, those inside others too."""
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def length(node: Function) -> int:
+    """Lines from the signature to the end; decorators do not count."""
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+def public_without_docstring(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
+    """Public functions, classes and methods that do not say what they mean; what stands inside a function may."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            if not ast.get_docstring(node):
+                yield prefix + node.name
+            if isinstance(node, ast.ClassDef):
+                yield from public_without_docstring(node.body, f"{node.name}.")
+
+
+def is_view(file: str) -> bool:
+    """Whether a file holds views of pages or handlers of the API."""
+    return file.split("/")[0] in {"web", "api", "internal"}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_module_keeps_to_the_rules(file: str) -> None:
+    code = source(file)
+    tree = ast.parse(code)
+    assert code.startswith(('"""', "#")), "the first line says what the file is for"
+    assert code.count("\n") <= LONGEST_MODULE
+    longest = LONGEST_VIEW if is_view(file) else LONGEST_FUNCTION
+    assert [(node.name, length(node)) for node in functions(tree) if length(node) > longest] == []
+    assert list(public_without_docstring(tree.body)) == []
+    assert UNFINISHED.findall(code) == []
+    assert not commits(tree) or file in MAY_COMMIT, "only the outermost command commits"
+    assert not writes_outbox(tree) or file == "outbox/writer.py", "events are published, not inserted"
+
+
+def test_the_rules_notice_what_they_are_for() -> None:
+    bad = ast.parse('def act():\n    db.session.commit()\n    run("INSERT INTO outbox (topic) VALUES (1)")\n')
+    assert (commits(bad), writes_outbox(bad)) == ([2], True)
+    assert list(public_without_docstring(bad.body)) == ["act"]
+    assert writes_outbox(ast.parse("insert_many(OutboxEvent, rows)"))
+    assert not writes_outbox(ast.parse('run("INSERT INTO outbox_head VALUES (1)")'))
+    assert UNFINISHED.search("# " + "TODO later")
+
+
+def test_commits_stand_where_they_are_named() -> None:
+    assert {file for file in FILES if commits(ast.parse(source(file)))} <= MAY_COMMIT
+    assert commits(ast.parse(source("commands.py")))
+
+
+def test_no_other_place_ends_a_transaction_by_sql() -> None:
+    ending = re.compile(r"^\s*(commit|begin|rollback)\s*;?\s*$", re.I)
+    assert [file for file in FILES if any(ending.match(text) for text in texts(ast.parse(source(file))))] == []

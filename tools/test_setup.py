@@ -1,0 +1,38 @@
+"""What `make test` needs besides Python: a Chromium, Java 17 and Maven. Found, or fetched, or named."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def main() -> None:
+    """Check the browser and Kafka's tools; say what to install where one is missing."""
+    missing = [*browser(), *kafka()]
+    if missing:
+        sys.exit("Tests need more than is here:\n  " + "\n  ".join(missing))
+
+
+def browser() -> list[str]:
+    """A Chromium of the system, else Playwright's own download."""
+    if os.environ.get("CHROMIUM") or any(map(shutil.which, BROWSERS)):
+        return []
+    playwright = Path(sys.executable).parent / "playwright"
+    if subprocess.run([playwright, "install", "chromium"], check=False).returncode == 0:
+        return []
+    return ["a Chromium: `apt install chromium`, or name one in CHROMIUM"]
+
+
+def kafka() -> list[str]:
+    """Java and Maven, unless a broker is named."""
+    if os.environ.get("CAREAPP_TEST_KAFKA"):
+        return []
+    needed = {"java": "Java 17: `apt install openjdk-17-jre-headless`", "mvn": "Maven: `apt install maven`"}
+    return [how for tool, how in needed.items() if not shutil.which(tool)]
+
+
+if __name__ == "__main__":
+    main()
