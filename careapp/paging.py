@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Row
@@ -29,18 +29,20 @@ def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
         if len(plain) != len(types):
             raise ValueError("wrong number of keys")
         keys = tuple(
-            datetime.fromisoformat(key) if kind is datetime else _exactly(kind, key)
+            datetime.fromisoformat(key).astimezone(UTC) if kind is datetime else _exactly(kind, key)
             for key, kind in zip(plain, types, strict=True)
         )
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Invalid({"cursor": "Send the nextCursor of the page before, unchanged."}) from error
     return keys
 
 
 def _exactly(kind: type, key: Any) -> Any:
-    """`key` if it is of this kind and fits a bigint; true and false are no integers."""
+    """`key` if it is of this kind and PostgreSQL can hold it: within a bigint, no NUL, no lone surrogate."""
     if type(key) is not kind or (isinstance(key, int) and not -(2**63) <= key < 2**63):
         raise ValueError("wrong kind of key")
+    if isinstance(key, str) and b"\x00" in key.encode():  # which raises UnicodeEncodeError for a lone surrogate
+        raise ValueError("NUL in a key")
     return key
 
 

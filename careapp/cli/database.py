@@ -1,5 +1,7 @@
 """`flask database bootstrap` and `flask database-url`: roles and schema on any PostgreSQL, and the address in use."""
 
+import os
+
 import click
 from flask import current_app
 from flask.cli import with_appcontext
@@ -17,9 +19,14 @@ def database() -> None:
 @click.option("--superuser", required=True, help="Address of a superuser, such as postgresql://postgres@db/postgres.")
 @click.option("--name", default="care", show_default=True, help="The database to make.")
 @click.option("--passwords", is_flag=True, help="Ask for a password for each of the three roles.")
-def bootstrap_database(superuser: str, name: str, passwords: bool) -> None:
+@click.option("--password-from", metavar="VARIABLE", help="Give all three the password in this environment variable.")
+def bootstrap_database(superuser: str, name: str, passwords: bool, password_from: str | None) -> None:
     """Make roles, database, schema and extensions; running it again changes nothing."""
-    given = {role: click.prompt(f"Password of {role}", hide_input=True) for role in ROLES} if passwords else None
+    given = None
+    if password_from:
+        given = dict.fromkeys(ROLES, os.environ[password_from])
+    elif passwords:
+        given = {role: click.prompt(f"Password of {role}", hide_input=True) for role in ROLES}
     bootstrap(superuser, database=name, passwords=given)
     click.echo(f"Database {name} is ready for `flask --app wsgi db upgrade`.")
 

@@ -21,13 +21,13 @@ NOTES = {
     " cancels both and voids prescriptions that are not filled; afterwards only fill and void still work.",
     "slot": "A slot starts AVAILABLE, is BOOKED while it is full, and AVAILABLE again when a place frees. Blocking one"
     " keeps the bookings it has; a full one that is unblocked is BOOKED again.",
-    "appointment": "An appointment starts PENDING, or BOOKED where the front desk accepts it at once. Until the patient"
-    " arrives it can be rescheduled to another slot under the same locator: a CONFIRMED one becomes BOOKED. The last move"
-    " can be taken back within ten minutes while the episode is OPEN. Every move also publishes"
+    "appointment": "An appointment starts PENDING, or BOOKED where the front desk accepts it at once. Until the"
+    " patient arrives it can be rescheduled to another slot under the same locator: a CONFIRMED one becomes BOOKED."
+    " The last move can be taken back within ten minutes while the episode is OPEN. Every move also publishes"
     " `care.appointment.status_changed`.",
 }
 
-HEAD = """<!-- Written by `flask --app wsgi states` from the lifecycles in the code; change those, then run it again. -->
+HEAD = """<!-- Written by `flask --app wsgi states` from the lifecycles in the code; change those and run it again. -->
 # States and moves
 """
 

@@ -28,6 +28,6 @@ def enter(actor: Actor, *, name: str, time_zone: str) -> Row[Any]:
     """Store a clinic inside a command that records it; returns the row. Raises Invalid for an unknown zone."""
     try:
         clock.zone(time_zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder such as "America"
         raise Invalid({"timeZone": "Use an IANA time zone such as Asia/Yangon."}) from error
     return insert(Clinic, *CL, tenant_id=actor.tenant_id, name=name, time_zone=time_zone)

@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -31,6 +32,11 @@ def _moment(value: Any) -> Any:
     if not isinstance(value, str) or not _RFC_3339.match(value):
         raise ValueError("send a time with offset, such as 2026-03-01T09:00:00+06:30")
     return _in_range(value)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC: RFC 3339 has offsets of up to 24 hours, PostgreSQL refuses those of 16 and more."""
+    return moment.astimezone(UTC)
 
 
 def _day(value: Any) -> Any:
@@ -77,7 +83,10 @@ Line = Annotated[str, _text(200)]
 Words = Annotated[str, _text(4000)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Locator = Annotated[str, StringConstraints(min_length=1, max_length=32)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]  # fmt: skip
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Version = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, BeforeValidator(_whole_in_query), Field(ge=1, le=MAX_LIMIT)]

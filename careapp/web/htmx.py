@@ -19,11 +19,14 @@ PAGES_OF_THEIR_OWN = frozenset({400, 403, 404, 409})
 
 @dataclass(frozen=True)
 class Undo:
-    """What the Undo button of a notice needs: where to post, the version now, the id of the element that comes back."""
+    """What the Undo button of a notice needs: where to post, the version now, the id of the element that comes back,
+    and how it is put in place ("keep" where something may be typed in it).
+    """
 
     url: str
     version: int
     target: str
+    swap: str = "outerHTML"
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,18 @@ Rows are classes (`at-1`, `for-2`), since the security policy forbids style attr
 the first and LONGEST of the second.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import gcd
 
 from careapp import clock
 from careapp.overviews.calendar import Calendar, SlotCell
+from careapp.scheduling.states import BLOCKED
 
 LAST_ROW, LONGEST = 59, 16
-SHORTEST_ROW = 10  # minutes
-ROWS_TO_TRY = (10, 15, 20, 30, 60, 120)
+ROWS = (10, 15, 20, 30, 60)  # minutes a row may stand for; the last two fit any day
+FREE_SHOWN = 6  # free times in a cell of a clinic's week
 DAY = 24 * 60
 
 
@@ -31,11 +32,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class Day:
-    """One day's column. `past` days are over everywhere in them."""
+    """One day's column."""
 
     day: date
     is_today: bool
-    past: bool
     slots: Sequence[Placed]
 
 
@@ -56,10 +56,30 @@ class WeekGrid:
     hours: Sequence[Hour]
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One provider's day in a clinic's week: a word for all of it, the first free slots, and how many more there are."""
+
+    day: date
+    is_today: bool
+    word: str
+    free: Sequence[SlotCell]
+    more: int
+
+
+@dataclass(frozen=True)
+class ProviderRow:
+    """One provider's week in a clinic's."""
+
+    locator: str
+    name: str
+    cells: Sequence[Cell]
+
+
 def week_grid(calendar: Calendar) -> WeekGrid:
     """The calendar's slots by day and row, on the clock of the calendar's zone."""
     spans = {slot.locator: _minutes(slot, calendar.zone) for slot in calendar.slots}
-    first, step = _scale(spans.values())
+    first, step = _scale(list(spans.values()))
     days = [calendar.monday + timedelta(days=number) for number in range(7)]
     placed: dict[date, list[Placed]] = {one: [] for one in days}
     for slot in calendar.slots:
@@ -72,21 +92,40 @@ def week_grid(calendar: Calendar) -> WeekGrid:
             column.append(Placed(slot, row, rows, *own))
     last = max((begin + length for begin, length in spans.values()), default=first)
     return WeekGrid(
-        days=[Day(one, one == calendar.today, one < calendar.today, placed[one]) for one in days],
+        days=[Day(one, one == calendar.today, placed[one]) for one in days],
         hours=_hours(first, last, step),
     )
 
 
-def by_provider(calendar: Calendar) -> list[tuple[str, str, list[Day]]]:
-    """A clinic's week as a table: (provider's locator, name, seven days), providers by name."""
+def provider_rows(calendar: Calendar) -> list[ProviderRow]:
+    """A clinic's week as a table: its providers by name, each with seven days."""
     names = {slot.provider_locator: slot.provider_name for slot in calendar.slots}
     if calendar.clinic:
         names |= {one.locator: one.name for one in calendar.providers if calendar.clinic.locator in one.clinics}
-    rows = []
-    for locator, name in sorted(names.items(), key=lambda pair: (pair[1], pair[0])):
-        own = [slot for slot in calendar.slots if slot.provider_locator == locator]
-        rows.append((locator, name, week_grid(calendar.model_copy(update={"slots": own})).days))
-    return [(locator, name, list(days)) for locator, name, days in rows]
+    days = [calendar.monday + timedelta(days=number) for number in range(7)]
+    offered: dict[tuple[str, date], list[SlotCell]] = {(locator, one): [] for locator in names for one in days}
+    for slot in calendar.slots:
+        on = clock.local(slot.starts_at, calendar.zone).date()
+        if (slot.provider_locator, on) in offered:
+            offered[slot.provider_locator, on].append(slot)
+    return [
+        ProviderRow(locator, name, [_cell(calendar, one, offered[locator, one]) for one in days])
+        for locator, name in sorted(names.items(), key=lambda pair: (pair[1], pair[0]))
+    ]
+
+
+def _cell(calendar: Calendar, on: date, slots: Sequence[SlotCell]) -> Cell:
+    """What one provider offers on one day, in a word and a list."""
+    free = [slot for slot in slots if not slot.refusal]
+    if free:
+        word = f"{sum(slot.capacity - slot.booked for slot in free)} free"
+    elif not slots:
+        word = "No slots"
+    elif all(slot.over for slot in slots):
+        word = "Over"
+    else:
+        word = "Blocked" if all(slot.status == BLOCKED for slot in slots) else "Full"
+    return Cell(on, on == calendar.today, word, free[:FREE_SHOWN], max(0, len(free) - FREE_SHOWN))
 
 
 def _minutes(slot: SlotCell, zone: str) -> tuple[int, int]:
@@ -95,18 +134,15 @@ def _minutes(slot: SlotCell, zone: str) -> tuple[int, int]:
     return start.hour * 60 + start.minute, int((slot.ends_at - slot.starts_at).total_seconds() // 60)
 
 
-def _scale(spans: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """The grid's first minute of the day and the minutes of a row: as long as fits all slots, and no more rows than there are."""
-    spans = list(spans)
+def _scale(spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The grid's first minute of the day and the minutes of a row: the longest that all slots are multiples of."""
     if not spans:
         return 8 * 60, 60
     first = min(begin for begin, _ in spans) // 60 * 60
     last = min(DAY, max(begin + length for begin, length in spans))
     common = gcd(*(minute for span in spans for minute in span))
-    for step in ROWS_TO_TRY:
-        if (step >= common or common % step == 0) and step >= min(common, 60) and (last - first) <= step * LAST_ROW:
-            return first, step
-    return first, ROWS_TO_TRY[-1]
+    fitting = [step for step in ROWS if last - first <= step * LAST_ROW]
+    return first, max((step for step in fitting if common % step == 0), default=fitting[0])
 
 
 def _hours(first: int, last: int, step: int) -> list[Hour]:

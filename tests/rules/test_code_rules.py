@@ -38,7 +38,8 @@ def writes_outbox(tree: ast.AST) -> bool:
     helpers = {"insert", "insert_many", "insert_unless_clash", "postgres_insert"}
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     by_helper = any(
-        isinstance(call.func, ast.Name) and call.func.id in helpers and "OutboxEvent" in ast.dump(call) for call in calls
+        isinstance(call.func, ast.Name) and call.func.id in helpers and "OutboxEvent" in ast.dump(call)
+        for call in calls
     )
     return by_helper or any(re.search(r"\binsert\s+into\s+(care\.)?outbox\b(?!_)", text, re.I) for text in texts(tree))
 

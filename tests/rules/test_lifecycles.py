@@ -98,8 +98,8 @@ def check_done(
     assert (answer.status, answer.version) == (target, version + 1), case
     assert state_of(god, lifecycle.entity, locator) == (target, version + 1), case
     [change] = history(god, after=before["history"])
-    kept = (change.entity, change.locator, change.action, change.from_status, change.to_status, change.actor, change.cause)
-    assert kept == (lifecycle.entity, locator, transition.name, state, target, actor.name, None), case
+    kept = (change.locator, change.action, change.from_status, change.to_status, change.actor, change.cause)
+    assert kept == (locator, transition.name, state, target, actor.name, None), case
     [audit] = audits(god, after=before["audits"])
     assert (audit.action, audit.outcome, audit.subject, audit.actor) == (
         f"{lifecycle.entity}.{transition.name}", "done", locator, actor.name,

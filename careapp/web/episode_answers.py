@@ -1,0 +1,63 @@
+"""What a change inside an episode is answered with: its page, or for htmx the part of it that changes."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flask import Response
+
+from careapp.errors import Conflict, Invalid, Refusal
+from careapp.overviews.timeline import get_episode_page
+from careapp.surface.actors import current_actor
+from careapp.web.forms.fields import CareForm
+from careapp.web.forms.moves import CloseForm
+from careapp.web.htmx import Notice, Undo, changed, page_or_fragment
+from careapp.web.words import words
+
+PAGE, FRAGMENT = "episodes/episode.html", "episodes/_care.html"
+
+
+class Changed(Protocol):
+    """What is needed of anything that was moved."""
+
+    locator: str
+    status: str
+    version: int
+
+
+def episode_page(
+    locator: str, status: int = 200, *, alert: str | None = None, close_form: CareForm | None = None
+) -> Response:
+    """The episode as it is now. With a refusal's status, `alert` says why; a close form keeps what was typed."""
+    return page_or_fragment(PAGE, FRAGMENT, status, title=locator, alert=alert, **_context(locator, close_form=close_form))
+
+
+def moved(
+    act: Callable[[], Changed], episode_of: Callable[[], str], *, undo: str | None = None
+) -> Response:
+    """Make a move, `act`, and show its episode: done with a notice, or refused with the present state (409, 422).
+
+    `undo` is the address that takes the move back, where one exists.
+    """
+    try:
+        thing = act()
+    except (Conflict, Invalid) as refusal:
+        return episode_page(episode_of(), refusal.status, alert=said(refusal))
+    episode = episode_of()
+    context = _context(episode, focus=thing.locator)
+    can_undo = any(one.can_undo for one in context["page"].appointments if one.locator == thing.locator)
+    notice = Notice(
+        f"{thing.locator} is now {words(thing.status).lower()}.", context["page"].banner.name,
+        Undo(undo, thing.version, episode, "keep") if undo and can_undo else None,
+    )  # fmt: skip
+    return changed(FRAGMENT, to=f"/episodes/{episode}", notice=notice, **context)
+
+
+def said(refusal: Refusal) -> str:
+    """What a refusal says, in one text."""
+    return " ".join(dict.fromkeys(refusal.errors.values())) if isinstance(refusal, Invalid) else refusal.detail
+
+
+def _context(locator: str, *, close_form: CareForm | None = None, focus: str | None = None) -> dict[str, Any]:
+    page = get_episode_page(current_actor(), locator)
+    form = close_form or CloseForm(formdata=None, version=page.episode.version)
+    return {"page": page, "close_form": form, "focus": focus}

@@ -1,0 +1,183 @@
+"""One bad record never loses the rest: each way a record or a file can be wrong is reported, and the run goes on."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from careapp.imports import sources
+from careapp.imports.report import FILE, Line, Outcome, Report
+from tests.imports.build import History, a_bundle, a_patient, an_archive, new_id
+
+Run = Callable[..., Report]
+Rows = Callable[[str], list[Any]]
+
+# what is bent: the record's name, the change, the code of the refusal, and the value the line shows
+BENT: list[tuple[str, dict[str, Any], str, str]] = [
+    ("patient", {"birthDate": "not-a-date"}, "DATE", "not-a-date"),
+    ("patient", {"birthDate": "1973-02-30"}, "DATE", "1973-02-30"),
+    ("patient", {"birthDate": "2999-01-01"}, "DATE_RANGE", "2999-01-01"),
+    ("patient", {"birthDate": 19730801}, "FORM", "19730801"),
+    ("patient", {"name": []}, "NAME", ""),
+    ("patient", {"name": "María"}, "FORM", "María"),
+    ("patient", {"name": [{"family": "Pe\0ña"}]}, "CHARACTERS", "Pe\\u0000ña"),
+    ("patient", {"name": [{"family": "Pe\ud800"}]}, "CHARACTERS", "Pe\\ud800"),
+    ("patient", {"name": [{"family": "x" * 5000}]}, "TOO_LONG", "x" * 59 + "…"),
+    ("patient", {"deceasedDateTime": "0001-01-01T00:00:00+14:00"}, "DATE_RANGE", "0001-01-01T00:00:00+14:00"),
+    ("organization", {"name": None}, "NAME", ""),
+    ("practitioner", {"name": [{}]}, "NAME", ""),
+    ("encounter", {"status": "in-progress"}, "STATUS", "in-progress"),
+    ("encounter", {"class": {"code": "VR"}}, "CLASS", "VR"),
+    ("encounter", {"subject": {"reference": "urn:uuid:nobody"}}, "REFERENCE", "urn:uuid:nobody"),
+    ("encounter", {"subject": None}, "REFERENCE", ""),
+    ("encounter", {"period": {"start": "2019-02-23T12:11:31+00:00"}}, "PERIOD", "{'start': '2019-02-23T12:11:31+00:00'}"),
+    ("encounter", {"period": {"start": "2019-02-23", "end": "2019-02-22"}}, "PERIOD", "2019-02-23 – 2019-02-22"),
+    ("encounter", {"period": {"start": "2019-02-23T25:00:00Z", "end": "2019-02-23"}}, "DATE", "2019-02-23T25:00:00Z"),
+    ("condition", {"onsetDateTime": "yesterday"}, "DATE", "yesterday"),
+    ("condition", {"code": {}}, "CODE", ""),
+    ("allergy", {"patient": {"reference": "Patient/../x"}}, "REFERENCE", "Patient/../x"),
+    ("allergy", {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}, "STATUS", "entered-in-error"),
+    ("medication", {"requester": {"reference": f"urn:uuid:{new_id()[:8]}"}}, "REFERENCE", ""),
+    ("medication", {"status": "draft"}, "STATUS", "draft"),
+    ("medication", {"intent": "plan"}, "INTENT", "plan"),
+    ("medication", {"authoredOn": None}, "DATE", ""),
+    ("medication", {"dosageInstruction": [7]}, "FORM", "[7]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "change", "code", "value"), BENT, ids=[f"{bent[0]}-{bent[2]}" for bent in BENT])
+def test_a_bad_record_is_refused_alone(
+    run: Run, rows: Rows, tmp_path: Path, name: str, change: dict[str, Any], code: str, value: str
+) -> None:
+    bad, good = History(), History()
+    bad.records[name].update(change)
+    report = run(bad.write(tmp_path, "bad.json"), good.write(tmp_path, "good.json"))
+    record = bad.records[name]
+    [line] = [line for line in report.noted if line.source_id == record["id"]]
+    assert (line.file, line.resource_type, line.outcome) == ("bad.json", record["resourceType"], Outcome.REFUSED)
+    assert line.notes[0].code == code
+    assert line.notes[0].value.startswith(value)
+    assert line.notes[0].why.endswith(".")
+    assert len(rows("SELECT 1 FROM patients")) >= 1
+    needs_it = [line for line in report.noted if line.outcome is Outcome.REFUSED and line != _same(line, record["id"])]
+    assert all(line.notes[0].code == "REFERENCE" for line in needs_it)  # only what hangs on it
+
+
+def _same(line: Line, source_id: str) -> Line | None:
+    return line if line.source_id == source_id else None
+
+
+def test_a_prescription_in_another_patients_encounter_is_refused(run: Run, tmp_path: Path) -> None:
+    one, other = History(), History()
+    run(one.write(tmp_path))
+    other.records["medication"]["encounter"] = one.ref("encounter")
+    report = run(other.write(tmp_path, "other.json"))
+    assert [line.notes[0].why for line in report.noted if line.outcome is Outcome.REFUSED] == [
+        "The encounter is another patient's."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code"),
+    [
+        ("patient", {"birthDate": "1973"}, "DATE_PARTIAL"),
+        ("patient", {"gender": "divers"}, "GENDER"),
+        ("patient", {"deceasedBoolean": True}, "DECEASED"),
+        ("allergy", {"onsetDateTime": "1990-05"}, "DATE_PARTIAL"),
+        ("encounter", {"serviceProvider": {"reference": "urn:uuid:gone"}}, "REFERENCE"),
+        ("encounter", {"participant": [{"individual": {"reference": "urn:uuid:gone"}}]}, "REFERENCE"),
+    ],
+)
+def test_what_a_record_can_do_without_is_left_out_with_a_remark(
+    run: Run, tmp_path: Path, name: str, change: dict[str, Any], code: str
+) -> None:
+    history = History()
+    history.records[name].update(change)
+    report = run(history.write(tmp_path))
+    [line] = [line for line in report.noted if line.source_id == history.records[name]["id"]]
+    assert (line.outcome, line.notes[0].code) == (Outcome.CREATED, code)
+    assert report.refused == 0
+
+
+FILES: list[tuple[str, bytes, str]] = [
+    ("empty.json", b"", "JSON"),
+    ("half.json", json.dumps(a_bundle(a_patient())).encode()[:-20], "JSON"),
+    ("binary.json", b"\xff\xfe\x00\xd8" * 10, "JSON"),
+    ("nan.json", b'{"resourceType": NaN}', "JSON"),
+    ("deep.json", b"[" * 200_000, "JSON"),
+    ("junk.json", os.urandom(10 * 1024 * 1024), "JSON"),
+    ("list.json", b"[1, 2]", "NOT_A_BUNDLE"),
+    ("patient.json", json.dumps(a_patient()).encode(), "NOT_A_BUNDLE"),
+    ("history.json", json.dumps(a_bundle(type="history")).encode(), "BUNDLE_TYPE"),
+    ("entry.json", b'{"resourceType": "Bundle", "type": "batch", "entry": {}}', "FORM"),
+    ("notes.txt", b"hello", "FILE_TYPE"),
+    ("plain.tar.gz", b"no archive at all", "ARCHIVE"),
+    ("empty.tar.gz", gzip.compress(b""), "ARCHIVE"),
+]
+
+
+def test_every_bad_file_is_reported_and_the_run_goes_on(run: Run, rows: Rows, tmp_path: Path) -> None:
+    paths = []
+    for name, content, _ in FILES:
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(content)
+    report = run(*paths, History().write(tmp_path, "good.json"))
+    found = {line.file: (line.resource_type, line.notes[0].code) for line in report.noted if line.outcome is Outcome.REFUSED}
+    assert found == {name: (FILE, code) for name, _, code in FILES}
+    assert len(rows("SELECT 1 FROM patients")) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        (7, "ENTRY"),
+        ({}, "ENTRY"),
+        ({"resource": {"resourceType": "Patient"}}, "ID"),
+        ({"resource": {"resourceType": "Patient", "id": "../../x"}}, "ID"),
+        ({"resource": {"id": "1"}}, "ENTRY"),
+        ({"resource": a_patient(), "request": {"method": "DELETE"}}, "METHOD"),
+        ({"resource": a_patient(), "request": 5}, "METHOD"),
+    ],
+)
+def test_an_entry_that_is_no_record_is_reported(run: Run, tmp_path: Path, entry: object, code: str) -> None:
+    bundle = History().bundle()
+    bundle["entry"].insert(0, entry)
+    path = tmp_path / "bundle.json"
+    path.write_text(json.dumps(bundle))
+    report = run(path)
+    assert [line.notes[0].code for line in report.noted if line.outcome is Outcome.REFUSED] == [code]
+    assert report.outcomes["Patient"] == {Outcome.CREATED: 1}
+
+
+def test_a_record_that_stands_twice_in_a_bundle_comes_in_once(run: Run, tmp_path: Path) -> None:
+    history = History()
+    history.records["again"] = history.records["patient"]
+    assert run(history.write(tmp_path)).outcomes["Patient"] == {Outcome.CREATED: 1, Outcome.ALREADY_THERE: 1}
+
+
+def test_a_truncated_archive_gives_what_stands_before_the_break(run: Run, rows: Rows, tmp_path: Path) -> None:
+    members = {f"{number}.json": json.dumps(History().bundle()).encode() + os.urandom(0) for number in range(3)}
+    whole = an_archive(tmp_path / "whole.tar.gz", {**members, "noise.bin": os.urandom(200_000)})
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(whole.read_bytes()[:-100_000])
+    report = run(cut)
+    assert [(line.file, line.notes[0].code) for line in report.noted if line.resource_type == FILE] == [
+        ("cut.tar.gz", "ARCHIVE")
+    ]
+    assert len(rows("SELECT 1 FROM patients")) == 3
+    assert run(whole).refused == 0
+
+
+def test_a_member_too_large_is_reported(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "LARGEST", 20_000)
+    good = json.dumps(History().bundle()).encode()
+    path = an_archive(tmp_path / "a.tar.gz", {"large.json": b" " * 20_001, "good.json": good, "LICENSE": b"text"})
+    report = run(path)
+    assert [(line.file, line.notes[0].code) for line in report.noted if line.resource_type == FILE] == [
+        ("large.json", "TOO_LARGE")
+    ]
+    assert report.outcomes["Patient"] == {Outcome.CREATED: 1}
