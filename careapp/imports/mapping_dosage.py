@@ -19,7 +19,10 @@ def _instruction(instruction: Resource) -> str:
     written = text(instruction, "text")
     if written:
         return written
-    needed_for, advice = concept(instruction, "asNeededCodeableConcept"), first_concept(instruction, "additionalInstruction")
+    needed_for, advice = (
+        concept(instruction, "asNeededCodeableConcept"),
+        first_concept(instruction, "additionalInstruction"),
+    )
     said = [
         _dose(instruction),
         _how_often(part(part(instruction, "timing"), "repeat")),

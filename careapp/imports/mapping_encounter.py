@@ -28,13 +28,15 @@ class EpisodeRecord:
 
 
 def read(resource: Resource, zone: ZoneInfo) -> EpisodeRecord:
-    """The closed episode a finished Encounter describes. Raises Unusable where it is not finished, or when is unclear."""
+    """The closed episode a finished Encounter describes. Raises Unusable where it is not over, or when is unclear."""
     status = text(resource, "status")
     if status != "finished":
         raise Unusable("STATUS", status, "Only a finished encounter is history.")
     kind = text(part(resource, "class"), "code")
     if kind not in CARE_TYPES:
-        raise Unusable("CLASS", kind, f"No care type stands for this class of encounter, only for {', '.join(CARE_TYPES)}.")
+        raise Unusable(
+            "CLASS", kind, f"No care type stands for this class of encounter, only for {', '.join(CARE_TYPES)}."
+        )
     patient_ref = reference(resource, "subject")
     if patient_ref is None:
         raise Unusable("REFERENCE", "", "An encounter without a patient.")

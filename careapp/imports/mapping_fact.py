@@ -43,7 +43,7 @@ def _read(kind: str, patient_field: str, resource: Resource, zone: ZoneInfo) -> 
         text=what.text,
         code=what.code,
         system=what.system,
-        status=status and (status.code or status.text),
+        status=(status.code or status.text) if status else None,
         onset_at=moment_or_remark(resource, "onsetDateTime", zone, remarks),
         abated_at=moment_or_remark(resource, "abatementDateTime", zone, remarks),
         remarks=tuple(remarks),

@@ -28,7 +28,7 @@ class PrescriptionRecord:
 
 
 def read(resource: Resource, zone: ZoneInfo) -> PrescriptionRecord:
-    """The prescription a MedicationRequest describes. Raises Unusable for a mere plan, or where something is missing."""
+    """The prescription a MedicationRequest describes. Raises Unusable for a mere plan, or where a part is missing."""
     status, intent = text(resource, "status"), text(resource, "intent")
     if status not in STATUSES:
         raise Unusable("STATUS", status, f"No state of a prescription stands for this, only for {', '.join(STATUSES)}.")
@@ -56,4 +56,3 @@ def _needed(resource: Resource, field: str) -> str:
     if found is None:
         raise Unusable("REFERENCE", "", f"A prescription needs its {field}.")
     return found
-

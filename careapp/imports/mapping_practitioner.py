@@ -35,7 +35,9 @@ def read(resource: Resource) -> ProviderRecord:
             npi = value
             continue
         if system == NPI_SYSTEM:
-            remarks.append(remark("NPI", value, "No valid NPI: the provider is kept without one, the number beside it."))
+            remarks.append(
+                remark("NPI", value, "No valid NPI: the provider is kept without one, the number beside it.")
+            )
         identifiers.append({"system": system, "value": value} if system else {"value": value})
     qualified = next(filter(None, (concept(item, "code") for item in parts(resource, "qualification"))), None)
     specialty = qualified.text[:LONGEST_NAME] if qualified else NOT_STATED
@@ -50,4 +52,3 @@ def _name(resource: Resource) -> str:
         if whole:
             return whole[:LONGEST_NAME]
     raise Unusable("NAME", "", "A provider needs a name.")
-

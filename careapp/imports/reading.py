@@ -31,7 +31,7 @@ class Concept:
 
 
 def text(resource: Resource, field: str, *, longest: int = LONGEST_TEXT) -> str | None:
-    """A string without blanks around it, None where there is none. Raises Unusable for what cannot be stored as text."""
+    """A string without blanks around it, or None. Raises Unusable for what cannot be stored as text."""
     value = resource.get(field)
     if value is None:
         return None

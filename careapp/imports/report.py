@@ -68,12 +68,12 @@ class Report:
     def details(self) -> list[str]:
         """One line for each note: file, type, source id, outcome, code, value and why, separated by tabs."""
         return [
-            "\t".join((
-                shown(line.file), line.resource_type, line.source_id, _outcome_shown(line), note.code, note.value, note.why
-            ))
+            "\t".join(
+                (shown(line.file), line.resource_type, line.source_id, _outcome(line), note.code, note.value, note.why)
+            )
             for line in self.noted
             for note in line.notes
-        ]  # fmt: skip
+        ]
 
     def table(self) -> list[str]:
         """The sums for each resource type, as lines of a table; what is taken in stands first."""
@@ -92,7 +92,7 @@ def shown(value: object) -> str:
     return plain if len(plain) <= LONGEST_VALUE else plain[: LONGEST_VALUE - 1] + "…"
 
 
-def _outcome_shown(line: Line) -> str:
+def _outcome(line: Line) -> str:
     return line.outcome if line.outcome is Outcome.REFUSED else f"{line.outcome}, with remark"
 
 

@@ -37,7 +37,9 @@ def documents(paths: list[Path]) -> Iterator[Document]:
         elif path.suffix == ".json":
             yield _whole(path)
         else:
-            yield _unreadable(path.name, "FILE_TYPE", path.suffix, "Only .json and .tar.gz are read.", path.stat().st_size)
+            yield _unreadable(
+                path.name, "FILE_TYPE", path.suffix, "Only .json and .tar.gz are read.", path.stat().st_size
+            )
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -53,7 +55,9 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 def _whole(path: Path) -> Document:
     try:
         size = path.stat().st_size
-        return _too_large(path.name, size, size) if size > LARGEST else Document(path.name, path.read_bytes(), read=size)
+        return (
+            _too_large(path.name, size, size) if size > LARGEST else Document(path.name, path.read_bytes(), read=size)
+        )
     except OSError as error:
         return _unreadable(path.name, "FILE", "", f"The file cannot be read: {error.strerror}.", 0)
 

@@ -18,7 +18,7 @@ from careapp.imports.reading import Resource
 from careapp.imports.report import Line, Note, Outcome, Unusable, shown
 from careapp.operations.models import ImportedRecord
 
-I = table_of(ImportedRecord).c  # noqa: E741 - one letter for a table's columns, as everywhere
+IR = table_of(ImportedRecord).c
 
 
 @dataclass(frozen=True)
@@ -74,22 +74,24 @@ class Taking:
 
     def patients(self) -> tuple[str, ...]:
         """The locators of all patients whose records the bundle holds."""
-        return tuple(sorted(ours.locator for (kind, _), ours in self._known.items() if kind == "Patient" and ours.locator))
+        return tuple(
+            sorted(ours.locator for (kind, _), ours in self._known.items() if kind == "Patient" and ours.locator)
+        )
 
     def _own_ids(self) -> list[str]:
         return [resource["id"] for records in self.bundle.records.values() for resource in records]
 
     def _look_up(self, source_ids: list[str]) -> list[tuple[tuple[str, str], Ours]]:
         rows = db.session.execute(
-            select(I.resource_type, I.source_id, I.entity_id, I.locator).where(
-                I.tenant_id == self.actor.tenant_id, I.source_id.in_(source_ids)
+            select(IR.resource_type, IR.source_id, IR.entity_id, IR.locator).where(
+                IR.tenant_id == self.actor.tenant_id, IR.source_id.in_(source_ids)
             )
         )
         return [((row.resource_type, row.source_id), Ours(row.entity_id, row.locator)) for row in rows]
 
     def _remember(self, key: tuple[str, str], ours: Ours) -> None:
         insert(
-            ImportedRecord, I.source_id, tenant_id=self.actor.tenant_id, resource_type=key[0], source_id=key[1],
+            ImportedRecord, IR.source_id, tenant_id=self.actor.tenant_id, resource_type=key[0], source_id=key[1],
             entity_id=ours.id, locator=ours.locator,
         )  # fmt: skip
 
@@ -141,7 +143,11 @@ def _why(error: Exception) -> Note:
         return error.note
     if isinstance(error, IntegrityError):
         named = commands.refusal_of(error)
-        return Note(named.code, "", named.detail) if named else Note("NOT_STORABLE", "", "It breaks a rule of the database.")
+        return (
+            Note(named.code, "", named.detail)
+            if named
+            else Note("NOT_STORABLE", "", "It breaks a rule of the database.")
+        )
     if isinstance(error, Refusal):
         return Note(error.code, "", error.detail)
     assert isinstance(error, DataError)

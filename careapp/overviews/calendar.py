@@ -18,7 +18,7 @@ from careapp.episodes.service import found
 from careapp.errors import NotFound
 from careapp.operations.tenants import TN
 from careapp.paging import MAX_LIMIT
-from careapp.providers.queries import list_providers
+from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
 from careapp.scheduling.queries import LONGEST_SLOT
@@ -42,7 +42,10 @@ class SlotCell(SlotView):
 
 
 class Calendar(View):
-    """One week, from `monday` on, of one provider or one clinic (the other is None), in one zone."""
+    """One week, from `monday` on, of one provider or of one clinic, in one zone. `providers` are those in the network.
+
+    Both None: there is nothing to show yet.
+    """
 
     clinics: Sequence[ClinicView]
     providers: Sequence[ProviderView]
@@ -64,7 +67,7 @@ def get_calendar(
     with him, else of his first clinic, else the tenant's.
     """
     clinics = _clinics_in_scope(actor)
-    providers = list_providers(actor, limit=MAX_LIMIT).items
+    providers = list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items
     chosen, place = _chosen(actor, clinics, providers, provider, clinic)
     home = place or next((one for one in clinics if chosen and one.locator in chosen.clinics), None)
     zone = home.time_zone if home else _tenant_zone(actor)
@@ -116,11 +119,12 @@ def _chosen(
             provider = _locator_of_provider(actor, actor.provider_id)
         elif clinics:
             clinic = clinics[0].locator
-    chosen = next((one for one in providers if one.locator == provider), None)
     place = next((one for one in clinics if one.locator == clinic), None)
-    if (provider and chosen is None) or (clinic and place is None):
+    if clinic and place is None:
         raise NotFound()
-    return chosen, place
+    if provider is None:
+        return None, place
+    return next((one for one in providers if one.locator == provider), None) or get_provider(actor, provider), place
 
 
 def _clinics_in_scope(actor: Actor) -> Sequence[ClinicView]:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, and_, exists, or_, select
 
 from careapp import clock
 from careapp.access import Actor
@@ -18,6 +18,7 @@ from careapp.scheduling.views import SlotView
 
 AP = table_of(Appointment).c
 HOW_MANY_ALTERNATIVES = 3
+OTHER_PROVIDERS_WITHIN = timedelta(days=14)
 
 
 def why_not_bookable(status: str, booked: int, capacity: int, ends_at: datetime, moment: datetime) -> str | None:
@@ -80,23 +81,39 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
 
 
 def alternatives(actor: Actor, slot: Row[Any], patient_id: int) -> list[dict[str, Any]]:
-    """The next three slots of the same provider that this patient could be booked into, from the slot's time on."""
+    """The next three slots, from this slot's time on, that this patient could be booked into instead.
+
+    The same provider's first; where he has too few within two weeks, those of others of his specialty.
+    """
+    specialty = select(PR.specialty).where(PR.tenant_id == actor.tenant_id, PR.id == slot.provider_id)
+    soon = max(slot.starts_at, clock.now()) + OTHER_PROVIDERS_WITHIN
+    found = _next_slots(actor, slot, patient_id, S.provider_id == slot.provider_id, HOW_MANY_ALTERNATIVES)
+    if len(found) < HOW_MANY_ALTERNATIVES:
+        of_others = (S.provider_id != slot.provider_id) & (S.starts_at < soon)
+        same_work = PR.specialty == specialty.scalar_subquery()
+        found += _next_slots(actor, slot, patient_id, of_others & same_work, HOW_MANY_ALTERNATIVES - len(found))
+    return [SlotView.of(row).model_dump(mode="json", by_alias=True) for row in found]
+
+
+def _next_slots(
+    actor: Actor, slot: Row[Any], patient_id: int, among: ColumnElement[bool], how_many: int
+) -> list[Row[Any]]:
+    """The next slots among some, other than this one, that pass every rule of booking for this patient."""
     moment = clock.now()
+    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
     patient_elsewhere = exists().where(
         AP.tenant_id == S.tenant_id, AP.patient_id == patient_id, AP.status.in_(ACTIVE),
         AP.starts_at < S.ends_at, AP.ends_at > S.starts_at,
     )  # fmt: skip
-    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
     provider_elsewhere = exists().where(
         AP.tenant_id == S.tenant_id, AP.provider_id == S.provider_id, AP.slot_id != S.id, AP.status.in_(ACTIVE),
         AP.starts_at < S.ends_at + buffer * timedelta(minutes=1), AP.busy_until > S.starts_at,
     )  # fmt: skip
     statement = slot_rows(actor).where(
-        S.provider_id == slot.provider_id, S.id != slot.id, S.starts_at >= max(slot.starts_at, moment),
-        bookable(moment), PR.status == PARTICIPATES, ~patient_elsewhere, ~provider_elsewhere,
+        among, S.id != slot.id, S.starts_at >= max(slot.starts_at, moment), bookable(moment),
+        PR.status == PARTICIPATES, ~patient_elsewhere, ~provider_elsewhere,
     )  # fmt: skip
-    rows = db.session.execute(statement.order_by(S.starts_at, S.id).limit(HOW_MANY_ALTERNATIVES)).all()
-    return [SlotView.of(row).model_dump(mode="json", by_alias=True) for row in rows]
+    return list(db.session.execute(statement.order_by(S.starts_at, S.id).limit(how_many)).all())
 
 
 refuse_on("appointment_patient_busy", lambda: Conflict("The patient has an appointment then.", code="PATIENT_BUSY"))

@@ -52,6 +52,14 @@ def moved(
     return changed(FRAGMENT, to=f"/episodes/{episode}", notice=notice, **context)
 
 
+def form_refused(form: CareForm, refusal: Conflict | Invalid | None) -> None:
+    """Put a refusal into the form that was refused: beside the fields it names, else on top. None does nothing."""
+    if isinstance(refusal, Invalid):
+        form.refuse(refusal)
+    elif refusal:
+        form.form_errors.append(refusal.detail)
+
+
 def said(refusal: Refusal) -> str:
     """What a refusal says, in one text."""
     return " ".join(dict.fromkeys(refusal.errors.values())) if isinstance(refusal, Invalid) else refusal.detail

@@ -9,7 +9,7 @@ from careapp.errors import Conflict, Invalid
 from careapp.overviews.timeline import get_banner
 from careapp.patients.queries import get_patient
 from careapp.surface.actors import current_actor, requires
-from careapp.web.episode_answers import episode_page, moved
+from careapp.web.episode_answers import episode_page, form_refused, moved
 from careapp.web.forms.care import OpenEpisodeForm
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm, ReasonedMoveForm
@@ -83,10 +83,8 @@ def episode_cancel(locator: str) -> Response:
 
 def _refused(form: CareForm, locator: str, refusal: Conflict | Invalid) -> CareForm:
     """The close form with what refused it, on the version its page now shows: who has read what changed may press again."""
-    if isinstance(refusal, Invalid):
-        form.refuse(refusal)
-    else:
-        form.form_errors.append(refusal.detail)
+    form_refused(form, refusal)
+    if isinstance(refusal, Conflict):
         form.version.raw_data, form.version.data = None, get_banner(current_actor(), locator)[0].version
     return form
 

@@ -33,7 +33,7 @@ def test_it_prints_a_line_for_each_note_and_a_table(flask_import: Callable[..., 
     [header, *lines] = [line.split() for line in result.stdout.split("\n\n")[-1].strip().splitlines()]
     assert " ".join(header) == "type created already there refused not imported with remark"
     assert ["Patient", "1", "0", "0", "0", "0"] in lines
-    assert ["Observation", "0", "0", "0", "1", "0"] == lines[-1]
+    assert lines[-1] == ["Observation", "0", "0", "0", "1", "0"]
 
 
 def test_it_ends_with_1_where_something_was_refused(flask_import: Callable[..., Result], tmp_path: Path) -> None:
@@ -63,7 +63,9 @@ def test_an_unknown_tenant_is_named(app: APIFlask, tmp_path: Path) -> None:
     assert "There is no tenant nobody." in result.output
 
 
-@pytest.mark.skipif(not SYNTHEA, reason="CAREAPP_SYNTHEA names no Synthea sample: the import of real data is NOT tested")
+@pytest.mark.skipif(
+    not SYNTHEA, reason="CAREAPP_SYNTHEA names no Synthea sample: the import of real data is NOT tested"
+)
 def test_the_synthea_sample_comes_in_whole_and_once(
     run: Callable[..., Report], rows: Callable[[str], list[object]], table_sizes: Callable[[], dict[str, int]]
 ) -> None:

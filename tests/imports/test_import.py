@@ -10,6 +10,7 @@ import pytest
 from apiflask import APIFlask
 
 from careapp.imports.report import Outcome, Report
+from careapp.imports.storing import STORES
 from careapp.patients import queries as patients
 from tests import factories
 from tests.conftest import TestTenant, everything
@@ -23,10 +24,7 @@ VALID_NPI = "1234567893"  # the example of the check-digit rule itself
 def test_a_history_becomes_patient_episode_facts_and_prescription(run: Run, rows: Rows, tmp_path: Path) -> None:
     report = run(History().write(tmp_path))
     assert {kind: dict(counts) for kind, counts in report.outcomes.items()} == {
-        **dict.fromkeys(
-            ("Organization", "Practitioner", "Patient", "Encounter", "Condition", "AllergyIntolerance", "MedicationRequest"),
-            {Outcome.CREATED: 1},
-        ),
+        **{kind: {Outcome.CREATED: 1} for kind in STORES},
         "Observation": {Outcome.NOT_IMPORTED: 1},
     }
     [patient] = rows("SELECT * FROM patients")
@@ -50,7 +48,9 @@ def test_a_history_becomes_patient_episode_facts_and_prescription(run: Run, rows
 
 def test_numbers_of_the_state_are_not_taken_over(run: Run, rows: Rows, tmp_path: Path) -> None:
     run(History().write(tmp_path))
-    assert rows("SELECT identifiers FROM patients")[0].identifiers == [{"system": "http://hospital.example", "value": "M-1"}]
+    assert rows("SELECT identifiers FROM patients")[0].identifiers == [
+        {"system": "http://hospital.example", "value": "M-1"}
+    ]
 
 
 def test_history_and_audit_are_kept_and_nobody_is_told(
@@ -69,9 +69,7 @@ def test_history_and_audit_are_kept_and_nobody_is_told(
     assert table_sizes()["outbox"] == 0
 
 
-def test_a_second_run_changes_nothing(
-    run: Run, table_sizes: Callable[[], dict[str, int]], tmp_path: Path
-) -> None:
+def test_a_second_run_changes_nothing(run: Run, table_sizes: Callable[[], dict[str, int]], tmp_path: Path) -> None:
     path = History().write(tmp_path)
     run(path)
     before = table_sizes()
@@ -165,7 +163,9 @@ def test_an_imported_patient_is_found_without_accents(
     actor = everything(tenant)
     [found] = patients.search_patients(actor, name="maria pena").items
     assert found.name.text == "María Luisa Peña"
-    assert [fact.text for fact in patients.list_facts(actor, found.locator, kind="ALLERGY")] == ["Allergy to penicillin"]
+    assert [fact.text for fact in patients.list_facts(actor, found.locator, kind="ALLERGY")] == [
+        "Allergy to penicillin"
+    ]
 
 
 def test_another_tenant_takes_the_same_history_in_for_itself(

@@ -1,0 +1,44 @@
+"""Who may sign a prescription in an episode, and who most likely does."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from careapp.access import Actor, Permission
+from careapp.commands import query
+from careapp.db import db, table_of
+from careapp.episodes.service import episode_id_of
+from careapp.paging import MAX_LIMIT
+from careapp.providers.queries import get_provider, list_providers
+from careapp.providers.states import ACTIVE as PARTICIPATES
+from careapp.providers.views import ProviderView
+from careapp.scheduling.models import Appointment
+from careapp.scheduling.refusing import AP
+from careapp.scheduling.slots import PR
+from careapp.views import View
+
+
+class Prescribers(View):
+    """Who takes part in the network, by name, and the locator of the likeliest: the one the actor is, else of the last appointment."""
+
+    providers: Sequence[ProviderView]
+    likeliest: str | None
+
+
+@query(Permission.PRESCRIPTION_WRITE)
+def get_prescribers(actor: Actor, episode_locator: str) -> Prescribers:
+    """The providers to choose from in an episode; raises NotFound for an unknown one."""
+    episode_id = episode_id_of(actor, episode_locator)
+    own = select(PR.locator).where(PR.tenant_id == actor.tenant_id, PR.id == actor.provider_id)
+    last = (
+        select(PR.locator)
+        .join(table_of(Appointment), (AP.tenant_id == PR.tenant_id) & (AP.provider_id == PR.id))
+        .where(PR.tenant_id == actor.tenant_id, AP.episode_id == episode_id)
+        .order_by(AP.starts_at.desc(), AP.id.desc())
+        .limit(1)
+    )
+    likeliest = db.session.execute(own if actor.provider_id is not None else last).scalar_one_or_none()
+    providers = list(list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items)
+    if likeliest and likeliest not in {one.locator for one in providers}:
+        providers.insert(0, get_provider(actor, likeliest))
+    return Prescribers(providers=providers, likeliest=likeliest)

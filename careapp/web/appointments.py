@@ -1,0 +1,102 @@
+"""Pages of appointments: their moves, taking one back, and moving to another time."""
+
+from flask import Blueprint, Response, request
+
+from careapp.access import Permission
+from careapp.errors import Conflict, Invalid
+from careapp.lifecycle import Transition
+from careapp.overviews.calendar import get_slot_cell, next_free
+from careapp.overviews.timeline import get_appointment_row
+from careapp.scheduling import appointments, changes
+from careapp.scheduling.queries import get_appointment
+from careapp.scheduling.states import APPOINTMENT
+from careapp.scheduling.views import AppointmentView
+from careapp.surface.actors import current_actor, requires
+from careapp.web.episode_answers import moved, said
+from careapp.web.forms.moves import CancelAppointmentForm, MoveForm, move_form
+from careapp.web.forms.scheduling import RescheduleForm
+from careapp.web.forms.typed import locator_in
+from careapp.web.htmx import Notice, page_or_fragment, see_other
+from careapp.web.moves import each_move
+
+bp = Blueprint("appointments", __name__)
+
+
+@each_move(bp, "/appointments", APPOINTMENT, Permission.APPOINTMENT_VIEW, without=("cancel",))
+def appointment_move(locator: str, transition: Transition) -> Response:
+    """Make a move and show the episode as it is then."""
+
+    def act() -> AppointmentView:
+        sent = move_form(transition).checked()
+        return appointments.act(
+            current_actor(), locator, action=transition.name, version=sent.version, reason=sent.reason
+        )
+
+    return moved(act, lambda: _episode_of(locator), undo=f"/appointments/{locator}/undo")
+
+
+@bp.post("/appointments/<locator>/cancel")
+@requires(Permission.APPOINTMENT_VIEW)
+def appointment_cancel(locator: str) -> Response:
+    """Cancel, with the reason and who called it off."""
+
+    def act() -> AppointmentView:
+        sent = CancelAppointmentForm().checked()
+        return appointments.act(
+            current_actor(), locator, action="cancel", version=sent.version, reason=sent.reason, category=sent.category
+        )
+
+    return moved(act, lambda: _episode_of(locator), undo=f"/appointments/{locator}/undo")
+
+
+@bp.post("/appointments/<locator>/undo")
+@requires(Permission.APPOINTMENT_VIEW)
+def appointment_undo(locator: str) -> Response:
+    """Take the last move back."""
+
+    def act() -> AppointmentView:
+        sent = MoveForm().checked()
+        return changes.undo(current_actor(), locator, version=sent.version, reason=sent.reason)
+
+    return moved(act, lambda: _episode_of(locator))
+
+
+@bp.get("/appointments/<locator>/reschedule")
+@requires(Permission.APPOINTMENT_MOVE)
+def reschedule_form(locator: str) -> Response:
+    """The next free times of the same provider; `after` a slot, the ones after it."""
+    return _reschedule_page(RescheduleForm(formdata=None), locator)
+
+
+@bp.post("/appointments/<locator>/reschedule")
+@requires(Permission.APPOINTMENT_MOVE)
+def reschedule(locator: str) -> Response:
+    """Move the appointment; where the time was just taken, show what is free now."""
+    form = RescheduleForm()
+    try:
+        sent = form.checked()
+        made = changes.reschedule(
+            current_actor(), locator, slot_locator=sent.slot_locator, version=sent.version, reason=sent.reason
+        )
+    except (Conflict, Invalid) as refusal:
+        if isinstance(refusal, Invalid):
+            form.refuse(refusal)
+        return _reschedule_page(form, locator, refusal)
+    return see_other(f"/episodes/{made.episode_locator}", Notice(f"{locator} has moved to another time."))
+
+
+def _reschedule_page(form: RescheduleForm, locator: str, refusal: Conflict | Invalid | None = None) -> Response:
+    actor = current_actor()
+    appointment = get_appointment_row(actor, locator)
+    form.version.raw_data, form.version.data = None, appointment.version
+    after = locator_in(request.args.get("after"), "SLT")
+    since = get_slot_cell(actor, after).starts_at if after else None
+    return page_or_fragment(
+        "scheduling/reschedule.html", "scheduling/_reschedule.html", refusal.status if refusal else 200,
+        title="Move appointment", alert=said(refusal) if isinstance(refusal, Conflict) else None, form=form,
+        appointment=appointment, free=next_free(actor, appointment.provider_locator, after=since),
+    )  # fmt: skip
+
+
+def _episode_of(locator: str) -> str:
+    return get_appointment(current_actor(), locator).episode_locator
