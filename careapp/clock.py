@@ -1,12 +1,28 @@
 """The clock: the one place that asks what time it is, and the zones times are shown in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 
+_stopped_at: ContextVar[datetime | None] = ContextVar("careapp_clock", default=None)
+
+
 def now() -> datetime:
-    """The present moment, aware, in UTC. Tests replace this function to move time."""
-    return datetime.now(UTC)
+    """The present moment, aware, in UTC."""
+    return _stopped_at.get() or datetime.now(UTC)
+
+
+@contextmanager
+def at(moment: datetime) -> Iterator[None]:
+    """Stop the clock at a moment for the code inside: for demo data, which needs a past, and for tests."""
+    token = _stopped_at.set(moment.astimezone(UTC))
+    try:
+        yield
+    finally:
+        _stopped_at.reset(token)
 
 
 def zone(name: str) -> ZoneInfo:

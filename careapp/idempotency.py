@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Index, Integer, LargeBinary, Row, SmallInteger, Text, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp import commands
@@ -74,17 +75,21 @@ def once(
 
 
 def _run(answer: Callable[[], Answer], refused: Callable[[Refusal], Answer], route: str) -> Answer:
-    """The answer, or the stored form of a domain's refusal."""
+    """The answer, or the form in which a refusal of the domain, or of a named constraint, is kept."""
     try:
         with commands.savepoint():
             return answer()
-    except Refusal as refusal:
-        if refusal.status not in STORED_REFUSALS:
+    except IntegrityError as error:
+        refusal = commands.refusal_of(error)
+        if refusal is None:
             raise
-        commands.current_unit().audits.append(
-            AuditRow(route, "refused", detail={"code": refusal.code, "status": refusal.status})
-        )
-        return refused(refusal)
+    except Refusal as error:
+        if error.status not in STORED_REFUSALS:
+            raise
+        refusal = error
+    row = AuditRow(route, "refused", detail={"code": refusal.code, "status": refusal.status})
+    commands.current_unit().audits.append(row)
+    return refused(refusal)
 
 
 def _first_answer(actor: Actor, route: str, key: str, request_hash: str) -> Answer:

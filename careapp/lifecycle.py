@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, Row, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp import commands
+from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.db import Base, TenantRow, guarded_update, insert, table_of, tenant_key
 from careapp.errors import Conflict, Forbidden
@@ -87,7 +87,7 @@ def require(lifecycle: Lifecycle, row: Row[Any], transition: Transition, actor: 
     Inside a reaction only the state is asked: what a move causes is permitted by the move itself (design §3).
     """
     if commands.reacting_to() is None and not actor.may(transition.permission):
-        raise Forbidden(f"Your role may not {transition.label.lower()} this.")
+        raise Forbidden(f"Your role does not allow this: {transition.label}.")
     if row.status not in transition.sources:
         allowed = " or ".join(transition.sources)
         raise Conflict(
@@ -139,6 +139,8 @@ def set_status(
 ) -> Row[Any]:
     """Set the status of a locked row and keep history and audit of it, unchecked and unpublished: move() and undo use it."""
     columns = table_of(model).c
+    if "category" in columns:
+        values["category"] = category  # set with every move, so that an undo forgets who had called off
     unchanged = (columns.tenant_id == actor.tenant_id, columns.id == row.id, columns.status == row.status)
     changed = guarded_update(model, *unchanged, returning=columns, status=target, **values)
     if changed is None:
@@ -176,6 +178,7 @@ def remember(
         cause=cause.topic if cause else None,
         reason=reason,
         category=category,
+        at=clock.now(),
     )
     party = found.get("party_locator")
     commands.record(f"{lifecycle.entity}.{action}", row.locator, patients=(party,) if party else ())

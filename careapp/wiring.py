@@ -12,8 +12,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from careapp import api, config, localdb, reactions, web
 from careapp.cli.database import database, database_url
 from careapp.cli.events import events
+from careapp.cli.import_fhir import import_fhir
 from careapp.cli.jobs import jobs
 from careapp.cli.outbox import outbox
+from careapp.cli.states import states
 from careapp.cli.token import token
 from careapp.commands import register_reactions
 from careapp.config import Settings
@@ -29,7 +31,7 @@ from careapp.surface.json_input import StrictJSON
 from careapp.surface.problems import init_problems
 
 LARGEST_BODY = 1024 * 1024  # bytes
-COMMANDS = (database, database_url, events, jobs, outbox, token)
+COMMANDS = (database, database_url, events, import_fhir, jobs, outbox, states, token)
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["CAREAPP_ENV"] = "development"
 
 
-NEED_MORE = {"journeys", "jobs", "localdb"}  # folders of tests that need a browser, Kafka or a server of their own
+NEED_MORE = {"journeys", "jobs", "localdb", "processes"}  # folders of tests that need a browser, Kafka or a server of their own
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,8 +56,7 @@ def make_app(database: TestDatabase, var: Path, **settings: object) -> APIFlask:
         database_url=database.app,
         database_owner_url=database.owner,
         database_relay_url=database.relay,
-        internal_tokens="",
-        **{"database_pool_size": 16, **settings},
+        **{"internal_tokens": "", "database_pool_size": 16, **settings},
     )
     made.testing = True
     return made

@@ -6,7 +6,7 @@ from flask import Response
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import ActionIn, Among, Locator, Paged, Sent, Words
+from careapp.surface.fields import ActionIn, Among, Locator, MoveIn, Paged, Sent, Words
 from careapp.api.moves import add_move
 from careapp.episodes import queries, service
 from careapp.episodes.states import CARE_TYPES, EPISODE, STAGES
@@ -35,7 +35,7 @@ class EpisodeQuery(Paged):
     stage: Annotated[str, Among(STAGES)] | None = None
 
 
-class CloseIn(ActionIn):
+class CloseIn(MoveIn):
     """What closes an episode."""
 
     summary: Words

@@ -7,7 +7,7 @@ from flask import Response
 
 from careapp.access import Permission
 from careapp.api.blueprint import api
-from careapp.surface.fields import ActionIn
+from careapp.surface.fields import ActionIn, MoveIn
 from careapp.lifecycle import Lifecycle
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import expected_version, tagged
@@ -25,7 +25,7 @@ VERSION_OPTIONAL = {
 
 def each_move(
     lifecycle: Lifecycle, path: str, view: type[View], act: Callable[..., View], permission: Permission,
-    bodies: dict[str, type[ActionIn]] | None = None,
+    bodies: dict[str, type[MoveIn]] | None = None,
 ) -> None:  # fmt: skip
     """Add PATCH `path`/{locator}/{move} for each move of the lifecycle; `act(actor, locator, action=…)` does it.
 
@@ -37,24 +37,31 @@ def each_move(
 
 
 def add_move(
-    lifecycle: Lifecycle, path: str, name: str, label: str, view: type[View], body: type[ActionIn],
+    lifecycle: Lifecycle, path: str, name: str, label: str, view: type[View], body: type[MoveIn],
     permission: Permission, act: Callable[..., View],
 ) -> None:  # fmt: skip
     """Add one PATCH `path`/{locator}/{name}."""
     optional = name in VERSION_OPTIONAL.get(lifecycle.entity, ())
 
-    def change(locator: str, json_data: ActionIn) -> Response:
+    def change(locator: str, json_data: MoveIn) -> Response:
         given = json_data.model_dump(exclude={"version"}, exclude_unset=True)
         version = expected_version(json_data.version, optional=optional)
         return tagged(act(current_actor(), locator, version=version, **given))
 
     change.__name__ = f"{lifecycle.entity}_{name}".replace("-", "_")
     documented = api.doc(
-        summary=f"{label}: {lifecycle.entity}", tags=[path.strip("/").capitalize()],
+        summary=f"{lifecycle.entity.capitalize()}: {label[0].lower()}{label[1:]}.",
+        description=_description(lifecycle, name), tags=[path.strip("/").capitalize()],
         extensions={"x-version-optional": optional},
     )  # fmt: skip
     decorated = requires(permission)(api.input(body)(api.output(view)(documented(change))))
     api.patch(f"{path}/<locator>/{name}", endpoint=change.__name__)(decorated)
+
+
+def _description(lifecycle: Lifecycle, name: str) -> str | None:
+    """From where to where a move of the table leads."""
+    moves = {transition.name: transition for transition in lifecycle.transitions}
+    return f"From {' or '.join(moves[name].sources)} to {moves[name].target}." if name in moves else None
 
 
 def _with(act: Callable[..., View], action: str) -> Callable[..., View]:

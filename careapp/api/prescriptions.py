@@ -7,7 +7,7 @@ from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import Line, Locator, Paged, Sent, Whole, Words
+from careapp.surface.fields import WHOLE, Line, Locator, Paged, Sent, Words
 from careapp.api.moves import each_move
 from careapp.prescriptions import queries, service
 from careapp.prescriptions.states import PRESCRIPTION
@@ -29,8 +29,8 @@ class PrescriptionIn(Sent):
 
     medication: MedicationIn
     dosage: Words
-    quantity: Annotated[Whole, Field(ge=1, le=100_000)] | None = None
-    refills: Annotated[Whole, Field(ge=0, le=99)] | None = None
+    quantity: Annotated[int, Field(ge=1, le=100_000), WHOLE] | None = None
+    refills: Annotated[int, Field(ge=0, le=99), WHOLE] | None = None
     provider_locator: Locator
 
 

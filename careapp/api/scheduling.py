@@ -7,7 +7,7 @@ from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import ActionIn, Among, Locator, Moment, Paged, Sent, Whole, Words
+from careapp.surface.fields import WHOLE, ActionIn, Among, Locator, Moment, Paged, Sent, Words
 from careapp.api.moves import add_move, each_move
 from careapp.scheduling import appointments, changes, queries, slots
 from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
@@ -21,7 +21,7 @@ class SlotIn(Sent):
 
     start: Moment
     end: Moment
-    capacity: Annotated[Whole, Field(ge=1, le=500)] = 1
+    capacity: Annotated[int, Field(ge=1, le=500), WHOLE] = 1
     clinic_locator: Locator | None = None
 
 

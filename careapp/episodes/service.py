@@ -107,7 +107,10 @@ def open_episode(
 
 @command(Permission.EPISODE_VIEW)  # move() asks for the permission to close
 def close(actor: Actor, locator: str, *, summary: str, version: int | None = None) -> EpisodeView:
-    """End an episode with its summary. Raises Conflict EPISODE_HAS_OPEN_WORK naming every open item."""
+    """End an episode with its summary. Raises Invalid for an empty one, and Conflict EPISODE_HAS_OPEN_WORK naming every
+    open item."""
+    if not summary.strip():
+        raise Invalid({"summary": "Sum the episode up before it is closed."})
     episode = lock_episode(actor, locator)
     check_version(episode, version)
     if episode.status == OPEN and actor.may(Permission.EPISODE_CLOSE) and _has_open_work(episode):

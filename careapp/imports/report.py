@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 FILE = "(file)"  # what stands for a resource type where a file or an entry could not be read at all
+LONGEST_FILE = 255  # characters, as file systems allow
 LONGEST_VALUE = 60  # characters of a refused value that are shown
 
 
@@ -69,7 +70,15 @@ class Report:
         """One line for each note: file, type, source id, outcome, code, value and why, separated by tabs."""
         return [
             "\t".join(
-                (shown(line.file), line.resource_type, line.source_id, _outcome(line), note.code, note.value, note.why)
+                (
+                    shown(line.file, LONGEST_FILE),
+                    line.resource_type,
+                    line.source_id,
+                    _outcome(line),
+                    note.code,
+                    note.value,
+                    note.why,
+                )
             )
             for line in self.noted
             for note in line.notes
@@ -85,11 +94,11 @@ class Report:
         return lines
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = LONGEST_VALUE) -> str:
     """A value as a report may print it: on one line, without control characters, cut to a readable length."""
     text = value if isinstance(value, str) else repr(value)
-    plain = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text[: LONGEST_VALUE + 1])
-    return plain if len(plain) <= LONGEST_VALUE else plain[: LONGEST_VALUE - 1] + "…"
+    plain = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text[: longest + 1])
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
 def _outcome(line: Line) -> str:

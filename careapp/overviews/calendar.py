@@ -21,9 +21,8 @@ from careapp.paging import MAX_LIMIT
 from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
-from careapp.scheduling.queries import LONGEST_SLOT
 from careapp.scheduling.refusing import why_not_bookable
-from careapp.scheduling.slots import CL, PR, S, bookable, slot_rows
+from careapp.scheduling.slots import CL, LONGEST_SLOT, PR, S, bookable, slot_rows
 from careapp.scheduling.views import SlotView
 from careapp.views import View
 
@@ -44,11 +43,12 @@ class SlotCell(SlotView):
 class Calendar(View):
     """One week, from `monday` on, of one provider or of one clinic, in one zone. `providers` are those in the network.
 
-    Both None: there is nothing to show yet.
+    Both None: there is nothing to show yet. `own_provider` is the locator of the provider the actor is.
     """
 
     clinics: Sequence[ClinicView]
     providers: Sequence[ProviderView]
+    own_provider: str | None
     clinic: ClinicView | None
     provider: ProviderView | None
     zone: str
@@ -68,9 +68,12 @@ def get_calendar(
     """
     clinics = _clinics_in_scope(actor)
     providers = list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items
+    own = _own_provider(actor)
+    if provider is None and clinic is None:
+        provider, clinic = (own, None) if own else (None, clinics[0].locator if clinics else None)
     chosen, place = _chosen(actor, clinics, providers, provider, clinic)
     home = place or next((one for one in clinics if chosen and one.locator in chosen.clinics), None)
-    zone = home.time_zone if home else _tenant_zone(actor)
+    zone = home.time_zone if home else tenant_zone(actor)
     today = clock.local(clock.now(), zone).date()
     first = monday or today - timedelta(days=today.weekday())
     start = datetime.combine(first, time(), clock.zone(zone))
@@ -79,8 +82,8 @@ def get_calendar(
     whose = PR.locator == chosen.locator if chosen else CL.locator == place.locator if place else S.id < 0
     slots = _cells(actor, *touching, whose)
     return Calendar(
-        clinics=clinics, providers=providers, clinic=place, provider=chosen, zone=zone, monday=first, today=today,
-        slots=slots,
+        clinics=clinics, providers=providers, own_provider=own, clinic=place, provider=chosen, zone=zone, monday=first,
+        today=today, slots=slots,
     )  # fmt: skip
 
 
@@ -113,12 +116,7 @@ def next_free(actor: Actor, provider_locator: str, *, after: datetime | None = N
 def _chosen(
     actor: Actor, clinics: Sequence[ClinicView], providers: Sequence[ProviderView], provider: str | None, clinic: str | None
 ) -> tuple[ProviderView | None, ClinicView | None]:
-    """The provider and clinic asked for, or those the actor most likely means."""
-    if provider is None and clinic is None:
-        if actor.provider_id is not None:
-            provider = _locator_of_provider(actor, actor.provider_id)
-        elif clinics:
-            clinic = clinics[0].locator
+    """The provider and the clinic with these locators; raises NotFound for one that is not there."""
     place = next((one for one in clinics if one.locator == clinic), None)
     if clinic and place is None:
         raise NotFound()
@@ -135,22 +133,26 @@ def _clinics_in_scope(actor: Actor) -> Sequence[ClinicView]:
     return [ClinicView.of(row) for row in db.session.execute(statement)]
 
 
-def _locator_of_provider(actor: Actor, provider_id: int) -> str:
-    statement = select(PR.locator).where(PR.tenant_id == actor.tenant_id, PR.id == provider_id)
-    return str(db.session.execute(statement).scalar_one())
+def _own_provider(actor: Actor) -> str | None:
+    """The locator of the provider the actor is, if he is one."""
+    if actor.provider_id is None:
+        return None
+    statement = select(PR.locator).where(PR.tenant_id == actor.tenant_id, PR.id == actor.provider_id)
+    return db.session.execute(statement).scalar_one_or_none()
 
 
-def _tenant_zone(actor: Actor) -> str:
+def tenant_zone(actor: Actor) -> str:
+    """The zone of what belongs to no clinic; to be asked inside a query."""
     return str(db.session.execute(select(TN.time_zone).where(TN.id == actor.tenant_id)).scalar_one())
 
 
 def _slot_rows(actor: Actor) -> Select[Any]:
-    tenant_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
+    own_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
     return (
         slot_rows(actor)
         .add_columns(
             PR.name.label("provider_name"), PR.status.label("network_status"), CL.name.label("clinic_name"),
-            func.coalesce(CL.time_zone, tenant_zone).label("zone"),
+            func.coalesce(CL.time_zone, own_zone).label("zone"),
         )
         .outerjoin(table_of(Clinic), (CL.tenant_id == S.tenant_id) & (CL.id == S.clinic_id))
     )  # fmt: skip

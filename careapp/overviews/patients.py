@@ -6,18 +6,20 @@ from careapp.access import Actor, Permission
 from careapp.commands import query
 from careapp.episodes.queries import list_episodes
 from careapp.episodes.views import EpisodeView
+from careapp.overviews.calendar import tenant_zone
 from careapp.patients.queries import get_patient, list_facts
 from careapp.patients.views import FactView, PatientView
 from careapp.views import Page, View
 
 
 class PatientChart(View):
-    """A patient, his allergies, his conditions (None for who may not read what is prescribed), and his episodes."""
+    """A patient in the tenant's zone: his allergies, his conditions (None for who may not read what is prescribed), and his episodes."""
 
     patient: PatientView
     allergies: Sequence[FactView]
     conditions: Sequence[FactView] | None
     episodes: Page[EpisodeView]
+    zone: str
 
 
 @query(Permission.PATIENT_VIEW)
@@ -31,4 +33,5 @@ def get_patient_chart(actor: Actor, locator: str, *, cursor: str | None = None) 
         allergies=[fact for fact in facts if fact.kind == "ALLERGY"],
         conditions=conditions if actor.may(Permission.PRESCRIPTION_READ) else None,
         episodes=list_episodes(actor, party=locator, cursor=cursor),
+        zone=tenant_zone(actor),
     )

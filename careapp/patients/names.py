@@ -5,6 +5,7 @@ import unicodedata
 
 # Only the combining marks of Latin, Greek and Cyrillic go: removing every mark would destroy Burmese vowels.
 _ACCENTS = re.compile("[\u0300-\u036f]")
+LONGEST_WORD = 60  # characters that are compared; a key of an index has room for no more than 2,700 bytes
 _BETWEEN_WORDS = re.compile(r"[\s,.;'’`\-–/()]+")
 
 
@@ -15,4 +16,4 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The folded words of a name, each once, in order."""
-    return list(dict.fromkeys(word for word in _BETWEEN_WORDS.split(fold(text)) if word))
+    return list(dict.fromkeys(word[:LONGEST_WORD] for word in _BETWEEN_WORDS.split(fold(text)) if word))

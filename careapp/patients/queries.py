@@ -62,12 +62,13 @@ def search_patients(
 
 @query(Permission.PATIENT_VIEW)
 def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[FactView]:
-    """What is known of a patient: conditions and allergies, those that still hold first."""
-    statement = (
-        select(*F)
-        .join(table_of(Patient), (T.tenant_id == F.tenant_id) & (T.id == F.patient_id))
-        .where(F.tenant_id == actor.tenant_id, T.locator == locator)
-    )
+    """What is known of a patient: conditions and allergies, those that still hold first. Raises NotFound."""
+    patient_id = db.session.execute(
+        select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == locator)
+    ).scalar_one_or_none()
+    if patient_id is None:
+        raise NotFound()
+    statement = select(*F).where(F.tenant_id == actor.tenant_id, F.patient_id == patient_id)
     if kind is not None:
         statement = statement.where(F.kind == kind)
     rows = db.session.execute(statement.order_by(F.abated_at.is_not(None), F.onset_at.desc(), F.id)).all()

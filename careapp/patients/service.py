@@ -1,6 +1,6 @@
 """Commands on patients: registering one."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
@@ -16,6 +16,7 @@ from careapp.patients.names import words
 from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientView
 
 T = table_of(Patient).c
+FURTHEST_EAST = timedelta(hours=14)  # where the day begins first: a child born today is not born in the future there
 
 
 @command(Permission.PATIENT_REGISTER)
@@ -26,7 +27,7 @@ def register(
     """Enter a new patient. Raises Invalid for a name without a word in it or a birth date in the future."""
     if not words(f"{name.family or ''} {' '.join(name.given)}"):
         raise Invalid({"name": "Give a family name or a given name."})
-    if birth_date and birth_date > clock.now().date():
+    if birth_date and birth_date > (clock.now() + FURTHEST_EAST).date():
         raise Invalid({"birthDate": "The birth date lies in the future."})
     row = enter(actor, name=name, birth_date=birth_date, gender=gender, identifiers=identifiers, telecom=telecom)
     commands.record("patient.register", row.locator, patients=(row.locator,))

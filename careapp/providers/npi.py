@@ -2,12 +2,12 @@
 
 import re
 
-_TEN_DIGITS = re.compile(r"^\d{10}$", re.ASCII)
+_TEN_DIGITS = re.compile(r"\d{10}", re.ASCII)
 
 
 def is_valid_npi(text: str) -> bool:
     """Whether a text is an NPI: ten digits that pass the Luhn check behind the prefix 80840 (45 CFR 162.406)."""
-    if not _TEN_DIGITS.match(text):
+    if not _TEN_DIGITS.fullmatch(text):
         return False
     digits = [int(digit) for digit in "80840" + text]
     doubled = [digit * 2 for digit in digits[-2::-2]]

@@ -32,7 +32,7 @@ def create_provider(
     row = enter(actor, name=name, specialty=specialty, npi=npi, clinic_ids=_clinic_ids(actor, clinic_locators or []))
     remember(actor, NETWORK, row, "create", None, row.status)
     commands.publish(ProviderUpdated.of(row, key=row.locator))
-    return ProviderView.of(row, clinics=sorted(clinic_locators or []))
+    return ProviderView.of(row, clinics=sorted(set(clinic_locators or [])))
 
 
 @command(Permission.DIRECTORY_VIEW)  # move() asks for the permission of the move itself

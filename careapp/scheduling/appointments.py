@@ -1,5 +1,6 @@
 """Appointments: booking them, and the moves of their lifecycle, each with what it does to slot and episode."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -100,7 +101,8 @@ def lock_appointment(actor: Actor, locator: str) -> Row[Any]:
     if found is None:
         raise NotFound()
     episodes.require_open(episodes.lock_episode_by_id(actor, found))
-    return db.session.execute(appointment_rows(actor).where(AP.locator == locator)).one()
+    # Looked for again: while we waited for the lock, it may have moved to a clinic out of scope.
+    return episodes.found(db.session.execute(appointment_rows(actor).where(AP.locator == locator)).one_or_none())
 
 
 def make_move(
@@ -136,8 +138,9 @@ def tell_status(row: Row[Any], status: str, *, category: str | None = None, corr
 
 
 def cancel_open_appointments(actor: Actor, event: Event) -> None:
-    """Reaction to a cancelled episode: cancel its active appointments and free their slots."""
-    statement = appointment_rows(actor).where(E.locator == event.subject, AP.status.in_(ACTIVE)).order_by(AP.id)
+    """Reaction to a cancelled episode: cancel its active appointments, at whatever clinic, and free their slots."""
+    everywhere = replace(actor, clinic_ids=None)
+    statement = appointment_rows(everywhere).where(E.locator == event.subject, AP.status.in_(ACTIVE)).order_by(AP.id)
     rows = db.session.execute(statement).all()
     lock_slots(actor, sorted({row.slot_id for row in rows}))
     for row in rows:

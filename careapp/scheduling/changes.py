@@ -10,7 +10,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import command, publish
 from careapp.db import db, table_of
 from careapp.errors import Conflict, Forbidden, Invalid
-from careapp.lifecycle import StatusChange, check_version, remember, set_status
+from careapp.lifecycle import StatusChange, check_version, set_status
 from careapp.scheduling.appointments import count_change, lock_appointment, tell_status
 from careapp.scheduling.events import AppointmentRescheduled
 from careapp.scheduling.models import Appointment

@@ -1,6 +1,6 @@
 """Reads of slots and appointments."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select, tuple_
 
@@ -11,12 +11,9 @@ from careapp.episodes.service import episode_id_of, found
 from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import PR, S, slot_rows
+from careapp.scheduling.slots import LONGEST_SLOT, PR, S, slot_rows
 from careapp.scheduling.views import AppointmentView, SlotView
 from careapp.views import Page
-
-# A slot is never longer than this, so a search for what overlaps a time need not begin at the beginning of time.
-LONGEST_SLOT = timedelta(hours=24)
 
 
 @query(Permission.SLOT_VIEW)

@@ -1,6 +1,6 @@
 """Slots: adding, blocking and unblocking them, and taking and giving back the places in them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, literal, or_, select, true
@@ -22,6 +22,9 @@ from careapp.scheduling.views import SlotView
 
 S, PR, CL = table_of(Slot).c, table_of(Provider).c, table_of(Clinic).c
 SETTINGS = table_of(TenantSettings).c
+
+# No slot is longer, so a search for what overlaps a time need not begin at the beginning of time.
+LONGEST_SLOT = timedelta(hours=24)
 
 
 def in_scope(actor: Actor, clinic_id: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -56,10 +59,7 @@ def add_slot(
     """
     provider = _provider(actor, provider_locator)
     require_own_or_any(actor, provider.id)
-    if end <= start:
-        raise Invalid({"end": "The end must be later than the start."})
-    if end <= clock.now():
-        raise Invalid({"end": "A slot must not be over before it is added."})
+    _check_new(start, end, capacity)
     row = insert_unless_clash(
         Slot, *S, literal(provider_locator).label("provider_locator"), literal(clinic_locator).label("clinic_locator"),
         tenant_id=actor.tenant_id, provider_id=provider.id, clinic_id=_clinic_id(actor, clinic_locator),
@@ -84,6 +84,18 @@ def act(actor: Actor, locator: str, *, action: str, version: int | None = None, 
     target = BOOKED if action == "unblock" and row.booked >= row.capacity else SLOT.transition(action).target
     changed = move(actor, SLOT, Slot, row, action, reason=reason, status=target)
     return SlotView.of(row, **changed._mapping)
+
+
+def _check_new(start: datetime, end: datetime, capacity: int) -> None:
+    """Raise Invalid for a time that is over, empty or too long, and for a slot without room."""
+    if end <= start:
+        raise Invalid({"end": "The end must be later than the start."})
+    if end <= clock.now():
+        raise Invalid({"end": "A slot must not be over before it is added."})
+    if end - start > LONGEST_SLOT:
+        raise Invalid({"end": "A slot must not be longer than 24 hours."})
+    if capacity < 1:
+        raise Invalid({"capacity": "A slot has room for at least one patient."})
 
 
 def require_own_or_any(actor: Actor, provider_id: int) -> None:

@@ -81,15 +81,15 @@ def _text(most: int) -> StringConstraints:
 
 Line = Annotated[str, _text(200)]
 Words = Annotated[str, _text(4000)]
-Whole = Annotated[int, BeforeValidator(_whole)]
+WHOLE = BeforeValidator(_whole)  # stands after the limits, or they would not show in the document
 Locator = Annotated[str, StringConstraints(min_length=1, max_length=32)]
 Moment = Annotated[
     AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]  # fmt: skip
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-Version = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
-Limit = Annotated[int, BeforeValidator(_whole_in_query), Field(ge=1, le=MAX_LIMIT)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole_in_query)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -107,9 +107,14 @@ class Paged(Sent):
     cursor: Cursor | None = None
 
 
-class ActionIn(Sent):
-    """The body of a move: nothing is required."""
+class MoveIn(Sent):
+    """The body of any move: the version it is based on, where it does not stand in If-Match."""
 
     version: Version | None = None
+
+
+class ActionIn(MoveIn):
+    """The body of a move that may say why."""
+
     reason: Words | None = None
 

@@ -11,6 +11,9 @@ from careapp.surface.json_input import is_storable
 from careapp.surface.problems import problem, problem_of
 
 
+SAFE = ("GET", "HEAD", "OPTIONS")  # a body they carry means nothing and is not read
+
+
 def check_request() -> None:
     """Refuse what no view may see: strangers first, then text that cannot be stored, bodies that are no JSON, and
     parameters that are sent twice or that the route does not have.
@@ -22,7 +25,7 @@ def check_request() -> None:
     if not all(is_storable(text) for text in texts):
         raise BadRequest("The address holds NUL or half a character.")
     has_body = bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "")
-    if has_body and request.mimetype != "application/json":
+    if has_body and request.method not in SAFE and request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
     if any(len(values) > 1 for _, values in request.args.lists()):
         raise Invalid({name: "Send this once." for name, values in request.args.lists() if len(values) > 1})

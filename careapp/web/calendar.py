@@ -1,6 +1,7 @@
 """Pages of the calendar: the week of a provider or a clinic, and adding slots to it."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
@@ -35,7 +36,7 @@ def calendar() -> Response:
     grid = {"grid": week_grid(shown)} if shown.provider else {"rows": provider_rows(shown)}
     episode = locator_in(request.args.get("episode"), "EPI")
     return page_or_fragment(
-        "scheduling/calendar.html", "scheduling/_week.html", calendar=shown, episode=episode,
+        "scheduling/calendar.html", "scheduling/_week.html", calendar=shown, episode=episode, manages=_manages(shown),
         week=times.week_name(shown.monday), sunday=shown.monday + timedelta(days=6), moment=clock.now(),
         links={name: address(shown, monday, episode) for name, monday in weeks.items()}, **grid,
     )  # fmt: skip
@@ -97,7 +98,13 @@ def _calendar() -> Calendar:
     )  # fmt: skip
 
 
-def _spans(sent: AddSlotsForm, zone: str) -> list[tuple[object, object]]:
+def _manages(shown: Calendar) -> bool:
+    """Whether the user may add slots to the calendar shown: to any, or to his own (the command decides)."""
+    own = shown.own_provider is not None and (shown.provider is None or shown.provider.locator == shown.own_provider)
+    return current_actor().may(Permission.SLOT_MANAGE) or own
+
+
+def _spans(sent: SimpleNamespace, zone: str) -> list[tuple[datetime, datetime]]:
     """The spans to offer; raises Invalid where none fits, or more than one form may add."""
     spans = times.spans(sent.day, sent.first, sent.last, sent.minutes, zone)
     if not spans:
@@ -109,8 +116,9 @@ def _spans(sent: AddSlotsForm, zone: str) -> list[tuple[object, object]]:
 
 def _with_choices(form: AddSlotsForm, shown: Calendar) -> AddSlotsForm:
     """The form with the providers and clinics to choose from: for who may add only his own slots, himself."""
-    actor = current_actor()
-    form.provider_locator.choices = options((one.locator, one.name) for one in slots_of(actor, shown))
+    any_provider = current_actor().may(Permission.SLOT_MANAGE)
+    own = [one for one in shown.providers if any_provider or one.locator == shown.own_provider]
+    form.provider_locator.choices = options((one.locator, one.name) for one in own)
     form.clinic_locator.choices = options((one.locator, f"{one.name} ({one.time_zone})") for one in shown.clinics)
     return form
 

@@ -63,10 +63,15 @@ def parse_week(text: str | None) -> date | None:
     raise Invalid({"week": "Give a week such as 2026-W47."})
 
 
-def week_name(monday: date) -> str:
-    """`2026-W47`, the week that begins on this Monday."""
-    year, week, _ = monday.isocalendar()
+def week_name(on: date) -> str:
+    """`2026-W47`, the week this day lies in."""
+    year, week, _ = on.isocalendar()
     return f"{year}-W{week:02d}"
+
+
+def local_week(moment: datetime, zone: str) -> str:
+    """The week a moment lies in on the clock of `zone`, such as 2026-W47."""
+    return week_name(clock.local(moment, zone).date())
 
 
 def moment_at(on: date, at: time, zone: str) -> datetime:

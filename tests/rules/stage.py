@@ -47,7 +47,8 @@ class Stage:
     def act(self, entity: str, actor: Actor, locator: str, action: str) -> Any:
         """Make a move by the command that makes it."""
         if entity == "episode":
-            return episodes.cancel(actor, locator) if action == "cancel" else episodes.close(actor, locator, summary="Well")
+            summary = {"summary": "Well"} if action == "close" else {}
+            return getattr(episodes, action)(actor, locator, **summary)
         return ACTS[entity](actor, locator, action=action)
 
     def a(self, entity: str, status: str) -> str:

@@ -167,3 +167,17 @@ def test_the_front_desk_books_at_once(front_desk: Actor, god: Actor) -> None:
     booked = appointments.book(front_desk, episode.locator, slot_locator=slot.locator, accepted=True)
     assert booked.status == "BOOKED"
     assert [event.topic for event in events(god, after=before["events"])] == ["care.appointment.booked"]
+
+
+def test_others_of_the_specialty_are_offered_where_the_provider_has_too_few(god: Actor) -> None:
+    mine = make.a_provider(god, specialty="CARDIOLOGY")
+    full, later = make.a_slot(god, mine), make.a_slot(god, mine, hours=20)
+    colleague = make.a_provider(god, specialty="CARDIOLOGY")
+    of_colleague = make.a_slot(god, colleague, hours=2)
+    make.a_slot(god, colleague, hours=24 * 15)
+    make.a_slot(god, make.a_provider(god, specialty="DERMATOLOGY"), hours=2)
+    make.a_slot(god, make.a_provider(god, specialty="CARDIOLOGY", active=False), hours=2)
+    make.an_appointment(god, slot=full)
+    patient = make.a_patient(god)
+    refusal = refusal_of(make.an_appointment, god, make.an_episode(god, patient), full)
+    assert book_every_alternative(god, refusal, patient.locator) == [later.locator, of_colleague.locator]

@@ -105,7 +105,8 @@ def test_a_list_of_slots_holds_what_touches_the_span(god: Actor) -> None:
     later = make.a_slot(god, provider, hours=40)
 
     def listed(start: datetime | None, end: datetime | None, **filters: str) -> list[str]:
-        return [slot.locator for slot in queries.list_slots(god, provider.locator, start=start, end=end, **filters).items]
+        found = queries.list_slots(god, provider.locator, start=start, end=end, **filters)
+        return [slot.locator for slot in found.items]
 
     late = day.ends_at - timedelta(minutes=1)
     assert listed(late, late + timedelta(seconds=1)) == [day.locator], "a slot of a whole day counts to its last minute"

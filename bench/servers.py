@@ -1,0 +1,132 @@
+"""What a benchmark runs against: a fresh database on the embedded PostgreSQL, and web servers as the Procfile says."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config as AlembicConfig
+
+from careapp import localdb
+from careapp.localdb import Addresses, libpq_url
+from careapp.localdb.bootstrap import bootstrap
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var" / "bench"
+DATABASE = "care_bench"
+START_SECONDS, STOP_SECONDS = 60.0, 10.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running web server: its port and the process that leads its group."""
+
+    port: int
+    leader: int
+
+
+@dataclass(frozen=True)
+class Database:
+    """The benchmark's database: addresses of its roles, and the process that leads PostgreSQL's."""
+
+    addresses: Addresses
+    leader: int
+    version: str
+
+    @property
+    def superuser(self) -> str:
+        """The superuser's address of this database, as psycopg reads it; only the scene is laid with it."""
+        return libpq_url(self.addresses.superuser).replace("/postgres?", f"/{DATABASE}?")
+
+
+@contextmanager
+def fresh_database() -> Iterator[Database]:
+    """An empty, migrated database on a PostgreSQL in `var/bench`, with fsync on; it is stopped at the end."""
+    os.environ.pop("CAREAPP_LOCALDB_OPTIONS", None)  # tests turn fsync off with it
+    place = VAR / "postgres"
+    server = localdb.lease(place)
+    try:
+        with psycopg.connect(libpq_url(server.superuser), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+            version = connection.info.parameter_status("server_version") or "unknown"
+        bootstrap(server.superuser, database=DATABASE)
+        addresses = server.for_database(DATABASE)
+        migrate(addresses.owner)
+        leader = int((place / "data" / "postmaster.pid").read_text().split()[0])
+        yield Database(addresses, leader, version)
+    finally:
+        localdb.stop(place)
+
+
+def migrate(owner_url: str) -> None:
+    """Run all migrations as the owner."""
+    config = AlembicConfig(ROOT / "migrations" / "alembic.ini")
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.attributes["owner_url"] = owner_url
+    command.upgrade(config, "head")
+
+
+def web_command() -> str:
+    """The Procfile's line for the web process."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return next(line.removeprefix("web:").strip() for line in lines if line.startswith("web:"))
+
+
+@contextmanager
+def web_server(environment: dict[str, str], *, application: str = "wsgi:app") -> Iterator[Server]:
+    """The web server of the Procfile on a free port, with `application` in place of ours where one is named.
+
+    The whole process group is ended at the end: a leader that is killed leaves its workers with the port.
+    """
+    port = free_port()
+    line = web_command().replace("wsgi:app", application)
+    log = (VAR / f"web-{application.split(':')[0]}.log").open("wb")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec {line}"], cwd=ROOT, start_new_session=True, stdout=log, stderr=log,
+        env={**os.environ, **environment, "PATH": path, "PORT": str(port), "WEB_WORKERS": "2"},
+    )  # fmt: skip
+    try:
+        wait_for(port, process, Path(log.name))
+        yield Server(port, process.pid)
+    finally:
+        log.close()
+        end_group(process)
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the server takes connections; raises RuntimeError with its log when it ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"the web server did not start:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all it started, by request and then by force."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(STOP_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,156 @@
+"""Recording the statements a request runs, and running the same ones again without the application."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import Connection
+from sqlalchemy import Engine, event
+
+from careapp import commands
+
+SAVEPOINT = re.compile(r"^\s*(SAVEPOINT|RELEASE|ROLLBACK TO)\b", re.IGNORECASE)
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement as it went to the driver, with the rows it returned."""
+
+    sql: str
+    parameters: Values
+    rows: list[tuple[Any, ...]]
+
+
+@dataclass
+class Recording:
+    """The statements of one request inside its command or query, in order, and how many authentication took."""
+
+    statements: list[Statement] = field(default_factory=list)
+    authentication: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many statements the command or query ran, without BEGIN, COMMIT and savepoints."""
+        return sum(not SAVEPOINT.match(statement.sql) for statement in self.statements)
+
+
+@contextmanager
+def recording(engine: Engine) -> Iterator[Recording]:
+    """Record what the engine sends in this block. What runs outside a command or query is authentication's."""
+    found = Recording()
+
+    def keep(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        if not in_command():
+            found.authentication += 1
+            return
+        rows = cursor.fetchall() if cursor.description else []
+        if rows:
+            cursor.scroll(0, mode="absolute")  # the application reads them after us
+        found.statements.append(Statement(sql, dict(parameters or {}), rows))
+
+    event.listen(engine, "after_cursor_execute", keep)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "after_cursor_execute", keep)
+
+
+def in_command() -> bool:
+    """Whether a command's or query's transaction is running."""
+    try:
+        commands.current_unit()
+    except RuntimeError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a parameter's value comes from when a statement is run again."""
+
+    kind: str  # same, input, column, uuid, now, list
+    value: Any = None
+
+    def fill(self, inputs: Values, results: list[list[tuple[Any, ...]]]) -> Any:
+        """The value for one run. `results` are the rows of the statements before."""
+        match self.kind:
+            case "input":
+                return inputs[self.value]
+            case "column":
+                statement, column = self.value
+                return results[statement][0][column]
+            case "uuid":
+                return str(uuid4())
+            case "now":
+                return datetime.now(UTC)
+            case "list":
+                return [source.fill(inputs, results) for source in self.value]
+        return self.value
+
+
+Plan = list[tuple[str, dict[str, Source]]]
+
+
+def plan_of(first: list[Statement], inputs: Values, second: list[Statement], other_inputs: Values) -> Plan:
+    """How to run the statements of two recordings again with new inputs.
+
+    Raises ValueError when the two requests did not run the same statements.
+    """
+    if [statement.sql for statement in first] != [statement.sql for statement in second]:
+        raise ValueError("two requests of one kind ran different statements")
+    plan: Plan = []
+    for position, (one, other) in enumerate(zip(first, second, strict=True)):
+        known = _known(first[:position], inputs), _known(second[:position], other_inputs)
+        sources = {name: _source(one.parameters[name], other.parameters[name], *known) for name in one.parameters}
+        plan.append((one.sql, sources))
+    return plan
+
+
+def run(connection: Connection[Any], plan: Plan, inputs: Values) -> list[list[tuple[Any, ...]]]:
+    """Run a plan in one transaction and return each statement's rows."""
+    results: list[list[tuple[Any, ...]]] = []
+    for sql, sources in plan:
+        cursor = connection.execute(sql, {name: source.fill(inputs, results) for name, source in sources.items()})
+        results.append(cursor.fetchall() if cursor.description else [])
+    connection.commit()
+    return results
+
+
+def _known(before: list[Statement], inputs: Values) -> list[tuple[Source, Any]]:
+    """Every value a parameter may have come from: the request's own first, then what earlier statements returned."""
+    found = [(Source("input", name), value) for name, value in inputs.items()]
+    for position, statement in enumerate(before):
+        if len(statement.rows) == 1:
+            found += [(Source("column", (position, at)), value) for at, value in enumerate(statement.rows[0])]
+    return found
+
+
+def _source(one: Any, other: Any, known: list[tuple[Source, Any]], other_known: list[tuple[Source, Any]]) -> Source:
+    """Where a parameter comes from that was `one` in the first request and `other` in the second."""
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = zip(one, other, strict=True)
+        return Source("list", [_source(left, right, known, other_known) for left, right in pairs])
+    if type(one) is type(other) and one == other:
+        return Source("same", one)
+    there = dict(other_known)
+    for source, value in known:
+        if type(value) is type(one) and value == one and there.get(source) == other:
+            return source
+    if isinstance(one, datetime):
+        return Source("now")
+    return Source("uuid") if _is_uuid(one) else Source("same", one)
+
+
+def _is_uuid(value: Any) -> bool:
+    if isinstance(value, UUID):
+        return True
+    try:
+        return isinstance(value, str) and str(UUID(value)) == value
+    except ValueError:
+        return False

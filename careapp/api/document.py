@@ -1,0 +1,165 @@
+"""The parts of the OpenAPI document that operations have in common, and a tidy form of what is generated."""
+
+import re
+from typing import Any
+
+PROBLEMS = {
+    "400": "The request cannot be read: broken JSON, or text that cannot be stored.",
+    "401": "No valid token, or no valid service credential.",
+    "403": "The role does not allow it.",
+    "404": "There is no such thing for this actor.",
+    "409": "The present state refuses it: a taken slot, an illegal move, a stale version.",
+    "413": "The body is too large.",
+    "415": "The body is not application/json.",
+    "422": "Fields or parameters break a rule; each is named.",
+    "428": "A change came without the version it was based on.",
+    "503": "Something this depends on does not answer.",
+}
+ALWAYS, WITH_LOCATOR, WITH_BODY = ("400", "401", "403", "422", "503"), ("404",), ("409", "413", "415")
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "A problem document (RFC 9457); `code` is for programs, `detail` for people.",
+    "required": ["type", "title", "status", "detail", "code", "errors"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "examples": ["VALIDATION_FAILED", "SLOT_UNAVAILABLE", "STALE_VERSION"]},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "detail"],
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+        "alternatives": {
+            "type": "array",
+            "description": "The next three slots that could be booked instead.",
+            "items": {"$ref": "#/components/schemas/SlotView"},
+        },
+        "openWork": {"type": "array", "description": "What keeps an episode open.", "items": {"type": "object"}},
+        "current": {"type": ["string", "null"], "description": "The state the thing is in now."},
+        "blocking": {"type": "string", "description": "The appointment that stands in the way."},
+    },
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key", "in": "header", "required": False,
+    "description": "The same key and body again give the first answer again, for 24 hours.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255},
+}  # fmt: skip
+IF_MATCH = {
+    "name": "If-Match", "in": "header", "required": False,
+    "description": "The ETag of the version the change is based on; `version` in the body does the same.",
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
+}  # fmt: skip
+ETAG = {
+    "description": "The version of what is shown, for If-Match.", "required": True,
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+}  # fmt: skip
+LOCATION = {
+    "description": "Where the new thing is found.", "required": True,
+    "schema": {"type": "string", "format": "uri-reference"},
+}  # fmt: skip
+CHALLENGE = {"description": "How to say who you are.", "required": True, "schema": {"type": "string"}}
+PREFIXES = {
+    "episodes": "EPI", "appointments": "APT", "slots": "SLT", "prescriptions": "RXP", "referrals": "REF",
+    "providers": "PRV", "clinics": "CLN", "patients": "PTY", "members": "PTY",
+}  # fmt: skip
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Tidy the generated document, and add to every operation what all have in common."""
+    components = document["components"]
+    components["schemas"] = {name.rsplit(".", 1)[-1]: schema for name, schema in components["schemas"].items()}
+    document = tidy(document)
+    components = document["components"]
+    components["schemas"]["Problem"] = PROBLEM
+    components["responses"] = {f"Problem{status}": _problem(status) for status in PROBLEMS}
+    for path, operations in document["paths"].items():
+        shared = operations.get("parameters", [])
+        for method, operation in operations.items():
+            if method != "parameters":
+                _complete_operation(path, method, operation, [*shared, *operation["parameters"]], components["schemas"])
+    return document
+
+
+def tidy(part: Any) -> Any:
+    """A copy without generated titles, with one schema a model, and with descriptions in a reader's words."""
+    if isinstance(part, list):
+        return [tidy(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    copy = {name: tidy(value) for name, value in part.items() if not _generated_title(name, value, part)}
+    if isinstance(copy.get("$ref"), str):
+        copy["$ref"] = re.sub(r"(#/components/schemas/)(?:\w+\.)+", r"\1", copy["$ref"])
+    if isinstance(copy.get("description"), str):
+        copy["description"] = re.sub(r"\bNone\b", "null", re.sub(r" \(design §\d+\)", "", copy["description"]))
+    return copy
+
+
+def _generated_title(name: str, value: Any, part: dict[str, Any]) -> bool:
+    """Whether this is a title that pydantic made up from a name; the document's own stands beside its version."""
+    return name == "title" and isinstance(value, str) and "version" not in part
+
+
+def body_fields(document: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str, dict[str, Any], bool]]:
+    """The fields of an operation's body as (name, schema, needed); none where it takes no body."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    schema = named(document["components"]["schemas"], content)
+    return [(name, field, name in schema.get("required", [])) for name, field in schema.get("properties", {}).items()]
+
+
+def named(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema a reference points at, or the schema itself."""
+    found: dict[str, Any] = schemas.get(schema.get("$ref", "").rsplit("/", 1)[-1], schema)
+    return found
+
+
+def _problem(status: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    headers = {"headers": {"WWW-Authenticate": CHALLENGE}} if status == "401" else {}
+    return {"description": PROBLEMS[status], "content": content, **headers}
+
+
+def _complete_operation(
+    path: str, method: str, operation: dict[str, Any], parameters: list[dict[str, Any]], schemas: dict[str, Any]
+) -> None:
+    operation.setdefault("security", [{"bearer": []}])
+    operation["operationId"] = operation["operationId"].removeprefix(f"{method}_").removeprefix("api_")
+    for parameter in parameters:
+        _describe_parameter(path, parameter)
+    statuses = [*ALWAYS, *(WITH_LOCATOR if "{" in path else ()), *(WITH_BODY if "requestBody" in operation else ())]
+    needs_version = operation.pop("x-version-optional", None) is False
+    if needs_version:
+        statuses.append("428")
+        operation["description"] = (
+            f"{operation.get('description', '')} Needs a version, in If-Match or in the body: 428 without one.".strip()
+        )
+    for status in sorted(statuses):
+        operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
+    if method != "get":
+        operation["parameters"].append(IDEMPOTENCY_KEY if method == "post" else IF_MATCH)
+        body = named(schemas, operation["requestBody"]["content"]["application/json"]["schema"])
+        operation["requestBody"]["required"] = bool(body.get("required"))
+    _describe_success(operation["responses"], schemas)
+
+
+def _describe_parameter(path: str, parameter: dict[str, Any]) -> None:
+    """Say what a locator looks like, and drop the null that no address can hold."""
+    if parameter["in"] == "path":
+        prefix = PREFIXES[path.split("/{")[0].rsplit("/", 1)[-1]]
+        parameter["description"] = f"A locator such as {prefix}-2026-000042."
+        parameter["schema"] = {"type": "string", "pattern": f"^{prefix}-[0-9]{{4}}-[0-9]{{6,20}}$"}
+    elif "anyOf" in parameter["schema"]:
+        [parameter["schema"]] = [one for one in parameter["schema"]["anyOf"] if one != {"type": "null"}]
+
+
+def _describe_success(responses: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Add the headers of an answer with a version, and of one that made something."""
+    status = "201" if "201" in responses else "200"
+    shown = named(schemas, responses[status]["content"]["application/json"]["schema"])
+    headers = {"ETag": ETAG} if "version" in shown["properties"] else {}
+    responses[status]["headers"] = headers | ({"Location": LOCATION} if status == "201" else {})
+    responses[status]["description"] = shown.get("description", "Done.")

@@ -1,0 +1,69 @@
+"""The demo's calendar: which slots a provider offers in the weeks around the present one; pure but for offer()."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
+from zoneinfo import ZoneInfo
+
+from careapp import clock
+from careapp.access import Actor
+from careapp.clinics.views import ClinicView
+from careapp.demo.blueprints import ProviderPlan
+from careapp.providers.views import ProviderView
+from careapp.scheduling import slots
+
+WEEKS = range(-1, 4)  # from last week to the third week after this one
+AWAY = "Training day"
+
+
+@dataclass(frozen=True)
+class SlotPlan:
+    """A slot to be, in UTC once stored."""
+
+    start: datetime
+    end: datetime
+    capacity: int = 1
+
+
+def monday_of(moment: datetime, zone: ZoneInfo) -> date:
+    """The Monday of the week a moment lies in, on the calendar of a zone."""
+    day = moment.astimezone(zone).date()
+    return day - timedelta(days=day.weekday())
+
+
+def week_of_slots(plan: ProviderPlan, zone: ZoneInfo, monday: date) -> Iterator[SlotPlan]:
+    """The slots a provider offers in the week that begins on `monday`, by the clock of `zone`."""
+    if plan.rota:
+        for weekday, (begins, ends) in product(plan.rota.days, plan.rota.shifts):
+            yield from _shift(monday + timedelta(days=weekday), begins, ends, plan.rota.minutes, zone)
+    if plan.group:
+        start = _at(monday + timedelta(days=plan.group.day), plan.group.hour, zone)
+        yield SlotPlan(start, start + timedelta(minutes=plan.group.minutes), plan.group.capacity)
+
+
+def offer(
+    actor: Actor, plan: ProviderPlan, provider: ProviderView, clinic: ClinicView, *, monday: date, added_at: datetime
+) -> None:
+    """Add a provider's slots of one week, as if that had been done at `added_at`."""
+    with clock.at(added_at):
+        for slot in week_of_slots(plan, clock.zone(clinic.time_zone), monday):
+            slots.add_slot(
+                actor, provider.locator, start=slot.start, end=slot.end, capacity=slot.capacity,
+                clinic_locator=clinic.locator,
+            )  # fmt: skip
+
+
+def _shift(day: date, begins: int, ends: int, minutes: int, zone: ZoneInfo) -> Iterator[SlotPlan]:
+    """Slot after slot from one hour to the other; a shift that ends at or before its start goes through midnight."""
+    length = timedelta(minutes=minutes)
+    start = _at(day, begins, zone)
+    end = _at(day if ends > begins else day + timedelta(days=1), ends, zone)
+    while start + length <= end:
+        yield SlotPlan(start, start + length)
+        start += length
+
+
+def _at(day: date, hour: int, zone: ZoneInfo) -> datetime:
+    """A full hour of a day by the clock of a zone, as an instant in UTC: steps from it are real minutes."""
+    return datetime.combine(day, time(hour), zone).astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Tests of what all domains share: audit, events, versions, scope, paging, idempotency keys."""

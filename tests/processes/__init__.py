@@ -1,0 +1,1 @@
+"""Tests of whole processes: starting, refusing to start, ending."""

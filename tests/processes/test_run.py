@@ -1,0 +1,95 @@
+"""`make run`: it starts the clinic, says when its port is taken, and ends with all it started."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from careapp import localdb
+from tests.conftest import ROOT
+
+RUN = [sys.executable, str(ROOT / "tools" / "run.py")]
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """An environment with a free port and a place of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    var = ROOT / "var" / "tests" / "run"
+    return {**os.environ, "PORT": str(port), "CAREAPP_VAR": str(var), "CAREAPP_ENV": "development"}
+
+
+@pytest.fixture(scope="module")
+def running(settings: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """The application as `make run` starts it."""
+    process = subprocess.Popen(
+        RUN, env=settings, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        answers(settings, process)
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+        localdb.stop(Path(settings["CAREAPP_VAR"]) / "postgres")
+
+
+def answers(settings: dict[str, str], process: "subprocess.Popen[str]") -> None:
+    """Wait until the sign-in page is there."""
+    end = time.monotonic() + 240
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{settings['PORT']}/sign-in", timeout=2) as answer:
+                assert b"Password" in answer.read()
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    pytest.fail("the application did not start")
+
+
+def test_a_second_run_says_that_the_port_is_taken(running: "subprocess.Popen[str]", settings: dict[str, str]) -> None:
+    second = subprocess.run(RUN, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert "is taken" in second.stdout
+    assert running.poll() is None
+
+
+def test_the_end_of_one_process_ends_all(running: "subprocess.Popen[str]", settings: dict[str, str]) -> None:
+    victim = next(pid for pid in descendants(running.pid) if "jobs" in command_of(pid))
+    os.kill(victim, signal.SIGKILL)
+    running.wait(30)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(settings["PORT"]))) != 0
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes a process started, and theirs."""
+    children = [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    return children + [grandchild for child in children for grandchild in descendants(child)]
+
+
+def command_of(pid: int) -> str:
+    """A process's command line."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def test_production_refuses_to_start_without_its_secrets() -> None:
+    bare = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    refused = subprocess.run(
+        [sys.executable, "-c", "from careapp import create_app; create_app()"],
+        env={**bare, "PYTHONPATH": str(ROOT)}, cwd="/", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert refused.returncode != 0
+    assert "SECRET_KEY" in refused.stderr
+    assert "Traceback" not in refused.stderr

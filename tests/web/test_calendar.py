@@ -1,0 +1,202 @@
+"""The calendar, adding and blocking slots, and booking from a free one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from careapp import clock
+from careapp.access import Actor, Role
+from careapp.episodes.queries import list_episodes
+from careapp.patients.views import HumanName
+from careapp.scheduling import slots
+from careapp.scheduling.queries import get_slot, list_appointments, list_slots
+from tests import factories as make
+from tests.web.checks import forms_of, parsed
+from tests.web.conftest import Desk
+
+
+@pytest.fixture
+def clinic(god: Actor) -> Any:
+    return make.a_clinic(god)
+
+
+@pytest.fixture
+def provider(god: Actor, clinic: Any) -> Any:
+    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
+
+
+def week_of(slot: Any) -> str:
+    year, week, _ = clock.local(slot.starts_at, "Asia/Yangon").date().isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def test_a_providers_week_tells_slots_apart_in_words(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
+    free, full, group, blocked = (
+        make.a_slot(god, provider, hours=hours, capacity=capacity, clinic=clinic)
+        for hours, capacity in ((200, 1), (201, 1), (202, 10), (203, 1))
+    )
+    make.an_appointment(god, slot=full)
+    make.an_appointment(god, slot=group)
+    slots.act(god, blocked.locator, action="block", reason="Leave")
+    page = front.get(f"/calendar?provider={provider.locator}&week={week_of(free)}").text
+    for word in ("Free", "Full", "9 of 10 left", "Blocked", "Times: Asia/Yangon, UTC+06:30"):
+        assert f">{word}<" in page, word
+    assert f'href="/slots/{free.locator}/book"' in page
+
+
+def test_a_clinics_week_lists_its_providers(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
+    slot = make.a_slot(god, provider, hours=200, clinic=clinic, capacity=3)
+    page = front.get(f"/calendar?clinic={clinic.locator}&week={week_of(slot)}").text
+    assert "Dr Hla Hla" in page
+    assert "3 free" in page
+    assert f'href="/slots/{slot.locator}/book"' in page
+
+
+@pytest.mark.parametrize("which", ["provider", "clinic", "neither"])
+def test_it_takes_five_statements(
+    god: Actor, front: Desk, provider: Any, clinic: Any, statements: Callable[[], Any], which: str
+) -> None:
+    for hours in (1, 2, 3):
+        make.a_slot(god, provider, hours=hours, clinic=clinic)
+    query = {"provider": f"?provider={provider.locator}", "clinic": f"?clinic={clinic.locator}", "neither": ""}[which]
+    with statements() as seen:
+        front.get(f"/calendar{query}")
+    assert len(seen) <= 5, "\n\n".join(seen)
+
+
+@pytest.mark.parametrize("query", ["week=2026-W60", "week=now", "provider=EPI-2026-000001", "clinic=<b>"])
+def test_an_unreadable_address_is_refused(front: Desk, query: str) -> None:
+    assert front.open("GET", f"/calendar?{query}").status_code == 422
+
+
+def test_there_may_be_nothing_yet(front: Desk) -> None:
+    assert "There is no provider here yet" in front.get("/calendar").text
+    assert front.open("GET", "/calendar?provider=PRV-2026-999999").status_code == 404
+
+
+def test_times_are_on_the_clinics_clock(god: Actor, front: Desk) -> None:
+    clinic = make.a_clinic(god, name="Hudson Clinic", time_zone="America/New_York")
+    provider = make.a_provider(god, clinic_locators=[clinic.locator])
+    slot = make.a_slot(god, provider, hours=200, clinic=clinic)
+    local = clock.local(slot.starts_at, "America/New_York")
+    year, week, _ = local.date().isocalendar()
+    page = front.get(f"/calendar?provider={provider.locator}&week={year}-W{week:02d}").text
+    assert f"<span>{local:%H:%M}</span>" in page
+    assert "America/New_York" in page
+
+
+def test_slots_are_added_blocked_and_unblocked(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
+    day = (clock.local(clock.now(), "Asia/Yangon") + timedelta(days=8)).date().isoformat()
+    address = f"/slots/new?provider={provider.locator}&clinic={clinic.locator}"
+    typed = {"day": day, "first": "09:00", "last": "11:15", "minutes": "30", "capacity": "2"}
+    form = front.forms(address)[address]
+    assert front.send(form, **typed).status_code == front.send(form, **typed).status_code == 303
+    made = list_slots(god, provider.locator).items
+    assert [one.starts_at.strftime("%H:%M") for one in made] == ["02:30", "03:00", "03:30", "04:00"]
+    overlapping = front.fill(address, **typed)
+    assert overlapping.status_code == 409
+    assert "another slot at that time" in overlapping.text
+    assert front.fill(address, **{**typed, "minutes": "200"}).status_code == 422
+    page = f"/slots/{made[0].locator}/book"
+    assert front.fill(page, f"/slots/{made[0].locator}/block").status_code == 303
+    assert get_slot(god, made[0].locator).status == "BLOCKED"
+    assert "This slot is blocked." in front.get(page).text
+    front.fill(page, f"/slots/{made[0].locator}/unblock")
+    assert get_slot(god, made[0].locator).status == "AVAILABLE"
+
+
+def test_a_clinician_adds_only_his_own(god: Actor, desk: Callable[..., Desk], provider: Any, clinic: Any) -> None:
+    from careapp.db import db
+    from careapp.scheduling.slots import PR
+    from sqlalchemy import select
+    from careapp import commands
+
+    with commands.system_transaction(god.tenant_id):
+        own = db.session.execute(select(PR.id).where(PR.locator == provider.locator)).scalar_one()
+    make.a_provider(god)
+    doctor = desk(Role.CLINICIAN, provider_id=own)
+    assert "Dr Hla Hla" in doctor.get("/calendar").text
+    form = doctor.forms("/slots/new")["/slots/new"]
+    assert form.choices["provider_locator"] == [provider.locator]
+
+
+def test_booking_for_a_patient_found_by_name(god: Actor, front: Desk, provider: Any) -> None:
+    slot = make.a_slot(god, provider)
+    patient = make.a_patient(god, name=HumanName(family="Thwin", given=["Mi", "Mi"]))
+    episode = make.an_episode(god, patient)
+    page = f"/slots/{slot.locator}/book"
+    found = front.fill(page, f"/slots/{slot.locator}/patients", name="thw")
+    form = {one.action: one for one in forms_of(parsed(found.text))}[page]
+    assert form.values["choice"] == episode.locator
+    assert form.choices["choice"] == [episode.locator, patient.locator]
+    done = front.send(form, type="FOLLOW_UP", reason="Cough")
+    assert (done.status_code, done.location) == (303, f"/episodes/{episode.locator}")
+    assert front.send(form, type="FOLLOW_UP", reason="Cough").location == done.location
+    booked = list_appointments(god, episode.locator).items
+    assert [(one.status, one.type, one.reason) for one in booked] == [("BOOKED", "FOLLOW_UP", "Cough")]
+
+
+def test_booking_opens_an_episode_on_the_spot(god: Actor, front: Desk, provider: Any) -> None:
+    slot, patient = make.a_slot(god, provider), make.a_patient(god)
+    page = f"/slots/{slot.locator}/book"
+    found = front.fill(page, f"/slots/{slot.locator}/patients", htmx=True, locator=patient.locator)
+    form = {one.action: one for one in forms_of(parsed(found.text, fragment=True))}[page]
+    done = front.send(form, care_type="PREVENTIVE", reason="Check-up")
+    assert done.status_code == 303
+    opened = list_episodes(god, party=patient.locator).items
+    assert [(one.care_type, one.stage) for one in opened] == [("PREVENTIVE", "SCHEDULED")]
+
+
+def test_the_loser_of_a_race_books_another_time_with_one_press(god: Actor, front: Desk, provider: Any) -> None:
+    slot = make.a_slot(god, provider)
+    others = [make.a_slot(god, provider, hours=hours) for hours in (3, 4, 5, 6)]
+    patient = make.a_patient(god)
+    page = f"/slots/{slot.locator}/book"
+    form = front.forms(f"{page}?party={patient.locator}")[page]
+    make.an_appointment(god, slot=slot)
+    lost = front.send(form, care_type="CHRONIC_CARE", reason="Blood pressure")
+    assert lost.status_code == 409
+    assert "Just taken" in lost.text
+    assert not list_episodes(god, party=patient.locator).items
+    buttons = [one.get("formaction") for one in parsed(lost.text).iter("button") if one.get("formaction")]
+    assert buttons == [f"/slots/{one.locator}/book" for one in others[:3]]
+    again = {one.action: one for one in forms_of(parsed(lost.text))}[page]
+    assert (again.values["care_type"], again.values["reason"]) == ("CHRONIC_CARE", "Blood pressure")
+    again.action = buttons[0]
+    assert front.send(again).status_code == 303
+    assert get_slot(god, others[0].locator).status == "BOOKED"
+
+
+def test_nothing_is_booked_without_a_patient(god: Actor, front: Desk, provider: Any) -> None:
+    slot = make.a_slot(god, provider)
+    page = f"/slots/{slot.locator}/book"
+    assert front.fill(page, f"/slots/{slot.locator}/patients").status_code == 422
+    form = front.forms(f"{page}?party={make.a_patient(god).locator}")[page]
+    del form.values["choice"]
+    refused = front.send(form)
+    assert refused.status_code == 422
+    assert "Find the patient" in refused.text
+    for locator in ("EPI-2026-999999", "PTY-2026-999999", "nonsense"):
+        assert front.send(form, choice=locator).status_code == 422
+
+
+def test_a_refused_booking_keeps_the_patient(god: Actor, front: Desk, provider: Any) -> None:
+    patient = make.a_patient(god)
+    episode = make.an_episode(god, patient)
+    slot = make.a_slot(god, provider)
+    make.an_appointment(god, episode, slot=make.a_slot(god))
+    page = f"/slots/{slot.locator}/book"
+    refused = front.fill(f"{page}?episode={episode.locator}", page, reason="Cough")
+    assert refused.status_code == 409
+    assert "The patient has APT-" in refused.text
+    form = {one.action: one for one in forms_of(parsed(refused.text))}[page]
+    assert (form.values["choice"], form.values["reason"]) == (episode.locator, "Cough")
+
+
+def test_who_may_not_book_is_refused(god: Actor, desk: Callable[..., Desk], provider: Any) -> None:
+    slot = make.a_slot(god, provider)
+    auditor = desk(Role.AUDITOR)
+    for address in (f"/slots/{slot.locator}/book", "/calendar", "/slots/new"):
+        assert auditor.open("GET", address).status_code == 403

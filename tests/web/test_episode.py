@@ -1,0 +1,216 @@
+"""The episode page: what it shows to whom, its moves, closing and cancelling."""
+
+from collections.abc import Callable
+
+import pytest
+
+from careapp.access import Actor, Role
+from careapp.episodes.queries import get_episode
+from careapp.referrals.queries import get_referral
+from careapp.scheduling import appointments
+from careapp.scheduling.queries import get_appointment
+from tests import factories as make
+from tests.web.checks import forms_of, parsed
+from tests.web.conftest import Desk
+
+
+def test_it_shows_patient_contents_and_history(god: Actor, doctor: Desk) -> None:
+    patient = make.a_patient(god)
+    episode = make.an_episode(god, patient, reason="Cough since Monday")
+    booked = make.an_appointment(god, episode, status="CONFIRMED")
+    make.a_prescription(god, episode)
+    make.a_referral(god, episode)
+    page = doctor.get(f"/episodes/{episode.locator}").text
+    for text in (
+        patient.name.text, "17 May 1980 (46 years)", "No allergies recorded", "Cough since Monday", booked.locator,
+        "Amoxicillin 500 mg capsule", "Full blood count", "Appointment confirmed", "Prescription issued",
+        "Laboratory referral, referred", "Times: Asia/Yangon, UTC+06:30".lower(),
+    ):  # fmt: skip
+        assert text in page, text
+
+
+def test_front_desk_sees_that_things_exist_and_an_admin_not_even_that(god: Actor, front: Desk, desk: Callable[..., Desk]) -> None:
+    episode = make.an_episode(god)
+    prescription = make.a_prescription(god, episode, status="VOID")
+    referral = make.a_referral(god, episode)
+    seen = front.get(f"/episodes/{episode.locator}").text
+    assert prescription.locator in seen
+    assert referral.locator in seen
+    assert "Amoxicillin" not in seen
+    assert "blood" not in seen
+    hidden = desk(Role.ADMIN).get(f"/episodes/{episode.locator}").text
+    assert prescription.locator not in hidden
+    assert referral.locator not in hidden
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_move_and_its_undo(god: Actor, front: Desk, htmx: bool) -> None:
+    booked = make.an_appointment(god, status="CONFIRMED")
+    page = f"/episodes/{booked.episode_locator}"
+    done = front.fill(page, f"/appointments/{booked.locator}/arrive", htmx=htmx)
+    assert done.status_code == (200 if htmx else 303)
+    if htmx:
+        assert f"{booked.locator} is now arrived." in done.text
+        assert "data-focus" in done.text
+        assert f'hx-post="/appointments/{booked.locator}/undo" hx-target="#{booked.episode_locator}" hx-swap="keep"' in done.text
+    assert get_appointment(god, booked.locator).status == "ARRIVED"
+    front.fill(page, f"/appointments/{booked.locator}/undo", htmx=htmx)
+    assert get_appointment(god, booked.locator).status == "CONFIRMED"
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_move_refused_shows_the_present_state(god: Actor, front: Desk, htmx: bool) -> None:
+    booked = make.an_appointment(god, status="CONFIRMED")
+    form = front.forms(f"/episodes/{booked.episode_locator}")[f"/appointments/{booked.locator}/arrive"]
+    appointments.act(god, booked.locator, action="cancel", category="PATIENT")
+    refused = front.send(form, htmx=htmx)
+    assert refused.status_code == 409
+    assert "has changed since you saw it" in refused.text
+    assert 'data-status="CANCELLED"' in refused.text
+    assert refused.text.lstrip().startswith("<div" if htmx else "<!doctype")
+
+
+def test_cancelling_asks_for_a_reason(god: Actor, front: Desk) -> None:
+    booked = make.an_appointment(god, status="BOOKED")
+    page, action = f"/episodes/{booked.episode_locator}", f"/appointments/{booked.locator}/cancel"
+    assert front.fill(page, action).status_code == 422
+    front.fill(page, action, reason="Bus was late", category="PATIENT")
+    assert get_appointment(god, booked.locator).status == "CANCELLED"
+    assert "Bus was late" in front.get(page).text
+
+
+def test_close_is_refused_naming_what_is_open_and_keeps_the_summary(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    referral = make.a_referral(god, episode)
+    page, close = f"/episodes/{episode.locator}", f"/episodes/{episode.locator}/close"
+    refused = doctor.fill(page, close, summary="Better after rest")
+    assert refused.status_code == 409
+    assert f"referral {referral.locator} (REFERRED)" in refused.text
+    again = {form.action: form for form in forms_of(parsed(refused.text))}[close]
+    assert again.values["summary"] == "Better after rest"
+    doctor.fill(page, f"/referrals/{referral.locator}/book", scheduled_for="2026-11-23T10:30", facility="City Lab")
+    booked = get_referral(god, referral.locator)
+    assert (booked.facility, booked.scheduled_for.isoformat()) == ("City Lab", "2026-11-23T04:00:00+00:00")
+    doctor.fill(page, f"/referrals/{referral.locator}/complete", outcome="Normal")
+    assert doctor.send(again).status_code == 303
+    closed = get_episode(god, episode.locator)
+    assert (closed.status, closed.summary) == ("CLOSED", "Better after rest")
+    assert "Better after rest" in doctor.get(page).text
+
+
+def test_close_needs_a_summary(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    refused = doctor.fill(f"/episodes/{episode.locator}", f"/episodes/{episode.locator}/close")
+    assert refused.status_code == 422
+    assert f"<title>Error: {episode.locator}" in refused.text
+    assert '<a href="#summary">' in refused.text
+
+
+def test_a_stale_close_can_be_pressed_again(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    close = f"/episodes/{episode.locator}/close"
+    form = doctor.forms(f"/episodes/{episode.locator}")[close]
+    form.values["version"] = "7"
+    refused = doctor.send(form, summary="Well again")
+    assert refused.status_code == 409
+    again = {form.action: form for form in forms_of(parsed(refused.text))}[close]
+    assert doctor.send(again).status_code == 303
+
+
+def test_who_may_not_close_has_no_form_and_is_refused(god: Actor, doctor: Desk, front: Desk) -> None:
+    episode = make.an_episode(god)
+    close = f"/episodes/{episode.locator}/close"
+    assert close not in front.forms(f"/episodes/{episode.locator}")
+    form = doctor.forms(f"/episodes/{episode.locator}")[close]
+    form.values["csrf_token"] = front.forms("/patients")["/patients"].values["csrf_token"]
+    plain, htmx = front.send(form, summary="x"), front.send(form, htmx=True, summary="x")
+    assert plain.status_code == htmx.status_code == 403
+    assert htmx.headers["HX-Retarget"] == "#alerts"
+
+
+def test_cancelling_the_episode_ends_what_is_open(god: Actor, front: Desk) -> None:
+    booked = make.an_appointment(god, status="BOOKED")
+    page = f"/episodes/{booked.episode_locator}"
+    front.fill(page, f"{page}/cancel", reason="Went to another clinic")
+    assert get_episode(god, booked.episode_locator).status == "CANCELLED"
+    assert get_appointment(god, booked.locator).status == "CANCELLED"
+    ended = front.get(page).text
+    assert "because the episode ended" in ended
+    assert f"{page}/cancel" not in ended
+
+
+def test_a_prescription_is_issued_once_and_voided_with_a_reason(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    provider = make.a_provider(god)
+    address = f"/episodes/{episode.locator}/prescriptions/new"
+    typed = {"medication": "Ibuprofen 400 mg tablet", "dosage": "1 tablet if needed", "provider_locator": provider.locator}
+    form = doctor.forms(address)[address]
+    assert doctor.send(form, **typed).status_code == doctor.send(form, **typed).status_code == 303
+    page = doctor.get(f"/episodes/{episode.locator}").text
+    assert page.count('data-status="ISSUED"') == 1
+    changed = doctor.send(form, **{**typed, "dosage": "2 tablets"})
+    assert changed.status_code == 422
+    assert "saved once already" in changed.text
+    assert doctor.send(forms_of(parsed(changed.text))[1]).status_code == 303
+    assert doctor.get(f"/episodes/{episode.locator}").text.count('data-status="ISSUED"') == 2
+    void = next(action for action in doctor.forms(f"/episodes/{episode.locator}") if action.endswith("/void"))
+    assert doctor.fill(f"/episodes/{episode.locator}", void).status_code == 422
+    assert doctor.fill(f"/episodes/{episode.locator}", void, reason="Wrong patient").status_code == 303
+
+
+def test_an_incomplete_prescription_keeps_what_was_typed(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    address = f"/episodes/{episode.locator}/prescriptions/new"
+    refused = doctor.fill(address, medication="Ibuprofen", quantity="many")
+    assert refused.status_code == 422
+    assert "<title>Error: Prescribe" in refused.text
+    form = {one.action: one for one in forms_of(parsed(refused.text))}[address]
+    assert (form.values["medication"], form.values["quantity"]) == ("Ibuprofen", "many")
+    for name in ("dosage", "quantity", "provider_locator"):
+        assert f'<a href="#{name}">' in refused.text
+
+
+def test_a_referral_is_made(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    address = f"/episodes/{episode.locator}/referrals/new"
+    assert doctor.fill(address, reason="Chest X-ray", type="IMAGING", priority="STAT").status_code == 303
+    page = doctor.get(f"/episodes/{episode.locator}").text
+    assert "Chest X-ray" in page
+    assert "At once" in page
+    assert doctor.fill(address, reason="").status_code == 422
+
+
+def test_nothing_new_is_written_into_an_ended_episode(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    address = f"/episodes/{episode.locator}/referrals/new"
+    form = doctor.forms(address)[address]
+    doctor.fill(f"/episodes/{episode.locator}", f"/episodes/{episode.locator}/close", summary="Done")
+    refused = doctor.send(form, reason="Too late")
+    assert refused.status_code == 409
+    assert "Open a new episode" in refused.text
+
+
+def test_an_appointment_moves_to_another_time(god: Actor, front: Desk) -> None:
+    provider = make.a_provider(god)
+    slot, later = make.a_slot(god, provider, hours=24), make.a_slot(god, provider, hours=30)
+    booked = make.an_appointment(god, slot=slot, status="CONFIRMED")
+    address = f"/appointments/{booked.locator}/reschedule"
+    form = front.forms(address)[address]
+    assert form.choices["slot_locator"] == [later.locator]
+    assert front.send(form).status_code == 422
+    taken = make.an_appointment(god, slot=later)
+    refused = front.send(form, slot_locator=later.locator)
+    assert refused.status_code == 409
+    assert "full" in refused.text
+    appointments.act(god, taken.locator, action="cancel")
+    assert front.send(form, slot_locator=later.locator, reason="Asked for it").status_code == 303
+    assert get_appointment(god, booked.locator).slot_locator == later.locator
+
+
+def test_foreign_and_unknown_episodes_are_not_found(god: Actor, front: Desk, new_tenant: Callable[..., object]) -> None:
+    from tests.conftest import everything
+
+    foreign = make.an_episode(everything(new_tenant()))
+    pages = [front.open("GET", f"/episodes/{locator}") for locator in (foreign.locator, "EPI-2026-999999")]
+    assert [page.status_code for page in pages] == [404, 404]
+    assert front.open("GET", "/episodes/EPI-2026-999999", htmx=True).headers["HX-Retarget"] == "#alerts"
