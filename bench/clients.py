@@ -113,7 +113,8 @@ def serve(pipe: Pipe) -> None:
 def _way(task: Task) -> Iterator[Callable[[Order], None]]:
     """A function that carries out one order over a connection kept open for the task."""
     if task.port is None:
-        plan = task.plan or []
+        plan = task.plan
+        assert plan is not None, "psycopg is told what to run"
         with psycopg.connect(task.database, options="-c timezone=UTC") as connection:
             yield lambda order: void(run(connection, plan, order.inputs))
         return

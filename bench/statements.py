@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from psycopg import Connection
 from sqlalchemy import Engine, event
 
-from careapp import commands
+from careapp import commands, tenancy
 
 SAVEPOINT = re.compile(r"^\s*(SAVEPOINT|RELEASE|ROLLBACK TO)\b", re.IGNORECASE)
 
@@ -33,6 +33,7 @@ class Recording:
 
     statements: list[Statement] = field(default_factory=list)
     authentication: int = 0
+    tenant_id: int | None = None
 
     @property
     def count(self) -> int:
@@ -52,6 +53,7 @@ def recording(engine: Engine) -> Iterator[Recording]:
         rows = cursor.fetchall() if cursor.description else []
         if rows:
             cursor.scroll(0, mode="absolute")  # the application reads them after us
+        found.tenant_id = commands.current_unit().actor.tenant_id
         found.statements.append(Statement(sql, dict(parameters or {}), rows))
 
     event.listen(engine, "after_cursor_execute", keep)
@@ -94,28 +96,34 @@ class Source:
         return self.value
 
 
-Plan = list[tuple[str, dict[str, Source]]]
+@dataclass(frozen=True)
+class Plan:
+    """Statements to run again in one transaction of a tenant, each with where its parameters come from."""
+
+    tenant_id: int | None
+    steps: list[tuple[str, dict[str, Source]]]
 
 
-def plan_of(first: list[Statement], inputs: Values, second: list[Statement], other_inputs: Values) -> Plan:
+def plan_of(first: Recording, inputs: Values, second: Recording, other_inputs: Values) -> Plan:
     """How to run the statements of two recordings again with new inputs.
 
     Raises ValueError when the two requests did not run the same statements.
     """
-    if [statement.sql for statement in first] != [statement.sql for statement in second]:
+    if [statement.sql for statement in first.statements] != [statement.sql for statement in second.statements]:
         raise ValueError("two requests of one kind ran different statements")
-    plan: Plan = []
-    for position, (one, other) in enumerate(zip(first, second, strict=True)):
-        known = _known(first[:position], inputs), _known(second[:position], other_inputs)
+    plan = Plan(first.tenant_id, [])
+    for position, (one, other) in enumerate(zip(first.statements, second.statements, strict=True)):
+        known = _known(first.statements[:position], inputs), _known(second.statements[:position], other_inputs)
         sources = {name: _source(one.parameters[name], other.parameters[name], *known) for name in one.parameters}
-        plan.append((one.sql, sources))
+        plan.steps.append((one.sql, sources))
     return plan
 
 
 def run(connection: Connection[Any], plan: Plan, inputs: Values) -> list[list[tuple[Any, ...]]]:
     """Run a plan in one transaction and return each statement's rows."""
     results: list[list[tuple[Any, ...]]] = []
-    for sql, sources in plan:
+    connection.pgconn.exec_(tenancy.opening(plan.tenant_id))  # as the application's transactions begin
+    for sql, sources in plan.steps:
         cursor = connection.execute(sql, {name: source.fill(inputs, results) for name, source in sources.items()})
         results.append(cursor.fetchall() if cursor.description else [])
     connection.commit()

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -19,7 +21,7 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column, registry
 from sqlalchemy.sql import ColumnElement
 
 
@@ -77,12 +79,14 @@ def table_of(model: type[Base]) -> Table:
 
 def insert(model: type[Base], *returning: ColumnElement[Any] | Any, **values: Any) -> Row[Any]:
     """Insert one row and return the named columns of it."""
-    return db.session.execute(table_of(model).insert().values(**values).returning(*returning)).one()
+    return db.session.execute(_insert_statement(model, returning, False), values).one()
 
 
 def insert_many(model: type[Base], rows: list[dict[str, Any]]) -> None:
     """Insert rows of equal shape in one round trip; nothing happens for an empty list."""
-    if rows:
+    if len(rows) == 1:
+        db.session.execute(_kept_insert(model, (), False), rows[0])
+    elif rows:
         db.session.execute(table_of(model).insert().values(rows))
 
 
@@ -92,8 +96,24 @@ def insert_unless_clash(model: type[Base], *returning: ColumnElement[Any] | Any,
     Two plain inserts that clash on an exclusion constraint wait for each other until the deadlock check; this form
     does not (postgres guide §4: 8,792 bookings and no deadlock, against 42 and 26).
     """
-    statement = postgres_insert(table_of(model)).values(**values).on_conflict_do_nothing().returning(*returning)
-    return db.session.execute(statement).one_or_none()
+    return db.session.execute(_insert_statement(model, returning, True), values).one_or_none()
+
+
+def _insert_statement(model: type[Base], returning: tuple[Any, ...], unless_clash: bool) -> UpdateBase:
+    """The statement of an insert: kept where it returns plain columns, as building it costs more than running it."""
+    if all(isinstance(column, Column | InstrumentedAttribute) for column in returning):
+        return _kept_insert(model, returning, unless_clash)
+    return _build_insert(model, returning, unless_clash)
+
+
+def _build_insert(model: type[Base], returning: tuple[Any, ...], unless_clash: bool) -> UpdateBase:
+    statement = postgres_insert(table_of(model))
+    if unless_clash:
+        statement = statement.on_conflict_do_nothing()
+    return statement.returning(*returning) if returning else statement
+
+
+_kept_insert = cache(_build_insert)
 
 
 def guarded_update(

@@ -16,7 +16,7 @@ class View(BaseModel):
     @classmethod
     def of(cls, row: Row[Any], **changes: Any) -> Self:
         """The view of a row; `changes` overrides single columns."""
-        return cls.model_validate({**row._mapping, **changes} if changes else row._mapping)
+        return cls.model_validate({**dict(zip(row._fields, row, strict=True)), **changes})
 
 
 V = TypeVar("V")

@@ -127,7 +127,8 @@ def _block_days(admin: Actor, blueprint: Blueprint, now: datetime) -> None:
         day = monday_of(now, zone) + timedelta(days=7 + plan.blocked)
         for slot in free_slots(admin):
             if slot.provider_locator == provider.locator and slot.starts_at.astimezone(zone).date() == day:
-                slots.act(admin, slot.locator, action="block", reason=AWAY)
+                with clock.at(now - timedelta(days=2)):
+                    slots.act(admin, slot.locator, action="block", reason=AWAY)
 
 
 def _order_of_stories(blueprint: Blueprint) -> list[str]:

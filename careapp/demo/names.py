@@ -37,7 +37,7 @@ class Person:
 
 
 def people(random: Random, count: int) -> list[Person]:
-    """So many people with different names, all grown up, the same for the same `random`; some have an e-mail address."""
+    """So many people with different names, the same for the same `random`; all are grown up, some have e-mail."""
     found: dict[str, Person] = {}
     for text, gender in _IN_BURMESE_SCRIPT[:count]:
         found[text] = _person(random, HumanName(given=[text], text=text), gender, len(found))

@@ -73,8 +73,8 @@ def get_board(actor: Actor, *, care_type: str | None = None, per_column: int = C
     rows = db.session.execute(union_all(*parts)).all()
     columns = []
     for stage in STAGES:
-        found = sorted((row for row in rows if row.stage == stage), key=lambda row: (row.opened_at, row.id), reverse=True)
-        page = _page(actor, found, per_column)
+        found = [row for row in rows if row.stage == stage]
+        page = _page(sorted(found, key=_keys, reverse=True), per_column)
         columns.append(Column(stage=stage, count=counts[stage], cards=page.items, next_cursor=page.next_cursor))
     record_read("episode.board", patients=tuple(sorted({card.party_locator for one in columns for card in one.cards})))
     return Board(columns=columns)
@@ -88,11 +88,9 @@ def list_cards(
     statement = _cards(actor, stage, care_type)
     if cursor is not None:
         statement = statement.where(tuple_(E.opened_at, E.id) < tuple_(*decode_cursor(cursor, datetime, int)))
-    page = _page(actor, db.session.execute(statement.limit(limit + 1)).all(), limit)
+    page = _page(db.session.execute(statement.limit(limit + 1)).all(), limit)
     record_read("episode.board", patients=tuple(sorted({card.party_locator for card in page.items})), stage=stage)
     return page
-
-
 
 
 def _open(actor: Actor, stage: str, care_type: str | None) -> list[ColumnElement[bool]]:
@@ -138,5 +136,9 @@ def _cards(actor: Actor, stage: str, care_type: str | None) -> Select[Any]:
     )  # fmt: skip
 
 
-def _page(actor: Actor, rows: Sequence[Row[Any]], limit: int) -> Page[Card]:
-    return page_of(rows, limit, Card.of, lambda row: (row.opened_at, row.id))
+def _keys(row: Row[Any]) -> tuple[datetime, int]:
+    return row.opened_at, row.id
+
+
+def _page(rows: Sequence[Row[Any]], limit: int) -> Page[Card]:
+    return page_of(rows, limit, Card.of, _keys)

@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from sqlalchemy import select
-
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of
-from careapp.episodes.models import Episode
+from careapp.db import db
 from careapp.episodes.queries import get_episode
-from careapp.episodes.service import E, T
+from careapp.episodes.service import E, T, episode_rows
 from careapp.episodes.states import OPEN
-from careapp.patients.models import Patient
 from careapp.patients.queries import get_patient, search_patients
 from careapp.patients.views import PatientView
 from careapp.views import View
@@ -56,13 +52,8 @@ def get_candidate(actor: Actor, *, episode: str | None = None, party: str | None
 def _with_episodes(actor: Actor, patients: Sequence[PatientView]) -> list[Candidate]:
     """Each patient with his open episodes, read in one statement."""
     locators = [patient.locator for patient in patients]
-    rows = db.session.execute(
-        select(*E, T.locator.label("party_locator"))
-        .select_from(table_of(Episode))
-        .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))
-        .where(E.tenant_id == actor.tenant_id, E.status == OPEN, T.locator.in_(locators))
-        .order_by(E.opened_at.desc(), E.id.desc())
-    ).all()
+    statement = episode_rows(actor).where(E.status == OPEN, T.locator.in_(locators))
+    rows = db.session.execute(statement.order_by(E.opened_at.desc(), E.id.desc())).all()
     record_read("episode.list", patients=tuple(locators))
     return [
         Candidate(patient=one, episodes=[OpenEpisode.of(row) for row in rows if row.party_locator == one.locator])

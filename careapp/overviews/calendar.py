@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, false, func, select
 from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
@@ -26,6 +26,7 @@ from careapp.scheduling.slots import CL, LONGEST_SLOT, PR, S, bookable, slot_row
 from careapp.scheduling.views import SlotView
 from careapp.views import View
 
+PLACE = table_of(Clinic).alias("place")  # the rows it joins have a subquery over clinics of their own
 WEEK = timedelta(days=7)
 HOW_MANY_FREE = 12
 
@@ -75,12 +76,8 @@ def get_calendar(
     home = place or next((one for one in clinics if chosen and one.locator in chosen.clinics), None)
     zone = home.time_zone if home else tenant_zone(actor)
     today = clock.local(clock.now(), zone).date()
-    first = monday or today - timedelta(days=today.weekday())
-    start = datetime.combine(first, time(), clock.zone(zone))
-    end = datetime.combine(first + WEEK, time(), clock.zone(zone))
-    touching = (S.ends_at > start, S.starts_at > start - LONGEST_SLOT, S.starts_at < end)
-    whose = PR.locator == chosen.locator if chosen else CL.locator == place.locator if place else S.id < 0
-    slots = _cells(actor, *touching, whose)
+    whose = PR.locator == chosen.locator if chosen else PLACE.c.locator == place.locator if place else false()
+    first, slots = _week(actor, zone, monday, today, whose)
     return Calendar(
         clinics=clinics, providers=providers, own_provider=own, clinic=place, provider=chosen, zone=zone, monday=first,
         today=today, slots=slots,
@@ -105,17 +102,32 @@ def get_slot_cells(actor: Actor, locators: Sequence[str]) -> list[SlotCell]:
 @query(Permission.SLOT_VIEW)
 def next_free(actor: Actor, provider_locator: str, *, after: datetime | None = None) -> list[SlotCell]:
     """The provider's next free slots, from now or from `after` on. Raises NotFound for an unknown provider."""
-    found(
-        db.session.execute(select(PR.id).where(PR.tenant_id == actor.tenant_id, PR.locator == provider_locator)).one_or_none()
-    )
+    known = select(PR.id).where(PR.tenant_id == actor.tenant_id, PR.locator == provider_locator)
+    found(db.session.execute(known).one_or_none())
     moment = clock.now()
     free = (PR.locator == provider_locator, S.starts_at > (after or moment), bookable(moment))
     return _cells(actor, *free, limit=HOW_MANY_FREE)
 
 
+def _week(
+    actor: Actor, zone: str, monday: date | None, today: date, whose: ColumnElement[bool]
+) -> tuple[date, list[SlotCell]]:
+    """The week's Monday and slots. Without a Monday: this week, or the next one where this one has nothing to come."""
+    first = monday or today - timedelta(days=today.weekday())
+    start, middle, end = (
+        datetime.combine(first + number * WEEK, time(), clock.zone(zone)) for number in (0, 1, 1 if monday else 2)
+    )
+    slots = _cells(actor, S.ends_at > start, S.starts_at > start - LONGEST_SLOT, S.starts_at < end, whose)
+    this_week = [slot for slot in slots if slot.starts_at < middle]
+    if monday is None and len(slots) > len(this_week) and all(slot.over for slot in this_week):
+        return first + WEEK, slots[len(this_week) :]
+    return first, this_week
+
+
 def _chosen(
-    actor: Actor, clinics: Sequence[ClinicView], providers: Sequence[ProviderView], provider: str | None, clinic: str | None
-) -> tuple[ProviderView | None, ClinicView | None]:
+    actor: Actor, clinics: Sequence[ClinicView], providers: Sequence[ProviderView], provider: str | None,
+    clinic: str | None,
+) -> tuple[ProviderView | None, ClinicView | None]:  # fmt: skip
     """The provider and the clinic with these locators; raises NotFound for one that is not there."""
     place = next((one for one in clinics if one.locator == clinic), None)
     if clinic and place is None:
@@ -151,10 +163,10 @@ def _slot_rows(actor: Actor) -> Select[Any]:
     return (
         slot_rows(actor)
         .add_columns(
-            PR.name.label("provider_name"), PR.status.label("network_status"), CL.name.label("clinic_name"),
-            func.coalesce(CL.time_zone, own_zone).label("zone"),
+            PR.name.label("provider_name"), PR.status.label("network_status"), PLACE.c.name.label("clinic_name"),
+            func.coalesce(PLACE.c.time_zone, own_zone).label("zone"),
         )
-        .outerjoin(table_of(Clinic), (CL.tenant_id == S.tenant_id) & (CL.id == S.clinic_id))
+        .outerjoin(PLACE, (PLACE.c.tenant_id == S.tenant_id) & (PLACE.c.id == S.clinic_id))
     )  # fmt: skip
 
 

@@ -13,7 +13,10 @@ from careapp.views import Page, View
 
 
 class PatientChart(View):
-    """A patient in the tenant's zone: his allergies, his conditions (None for who may not read what is prescribed), and his episodes."""
+    """A patient, his allergies, his conditions, and his episodes; days are those of the tenant's zone.
+
+    Conditions are clinical: they are None for who may not read what is prescribed.
+    """
 
     patient: PatientView
     allergies: Sequence[FactView]

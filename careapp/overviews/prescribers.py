@@ -19,7 +19,10 @@ from careapp.views import View
 
 
 class Prescribers(View):
-    """Who takes part in the network, by name, and the locator of the likeliest: the one the actor is, else of the last appointment."""
+    """Who takes part in the network, by name, and the locator of the likeliest.
+
+    That is the provider the actor is, else the one of the episode's last appointment.
+    """
 
     providers: Sequence[ProviderView]
     likeliest: str | None

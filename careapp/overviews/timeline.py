@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, func, literal, select
+from sqlalchemy import Row, Select, Text, cast, func, literal, select
 
 from careapp.access import Actor, Permission
 from careapp.clinics.models import Clinic
@@ -26,12 +26,13 @@ from careapp.referrals.views import ReferralView
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.changes import MOVABLE, undoable
 from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import CL, PR
+from careapp.scheduling.slots import PR
 from careapp.scheduling.states import ACTIVE, APPOINTMENT
 from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
 H, U, F = table_of(StatusChange).c, table_of(User).c, table_of(PatientFact).c
+PLACE = table_of(Clinic).alias("place")  # the rows it joins have a subquery over clinics of their own
 LONGEST_HISTORY = 200  # changes; the newest are shown
 
 
@@ -141,7 +142,8 @@ def _banner(actor: Actor, row: Row[Any]) -> Banner:
     """The patient of an episode's row, with the allergies that still hold."""
     allergies = db.session.execute(
         select(F.text)
-        .where(F.tenant_id == actor.tenant_id, F.patient_id == row.patient_id, F.kind == "ALLERGY", F.abated_at.is_(None))
+        .where(F.tenant_id == actor.tenant_id, F.patient_id == row.patient_id)
+        .where(F.kind == "ALLERGY", F.abated_at.is_(None))
         .order_by(F.text)
     ).scalars()
     name = f"{row.given} {row.family}".strip()
@@ -151,15 +153,15 @@ def _banner(actor: Actor, row: Row[Any]) -> Banner:
     )  # fmt: skip
 
 
-def _appointment_rows(actor: Actor) -> Any:
+def _appointment_rows(actor: Actor) -> Select[Any]:
     tenant_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
     return (
         appointment_rows(actor)
         .add_columns(
-            PR.name.label("provider_name"), CL.name.label("clinic_name"),
-            func.coalesce(CL.time_zone, tenant_zone).label("zone"),
+            PR.name.label("provider_name"), PLACE.c.name.label("clinic_name"),
+            func.coalesce(PLACE.c.time_zone, tenant_zone).label("zone"),
         )
-        .outerjoin(table_of(Clinic), (CL.tenant_id == AP.tenant_id) & (CL.id == AP.clinic_id))
+        .outerjoin(PLACE, (PLACE.c.tenant_id == AP.tenant_id) & (PLACE.c.id == AP.clinic_id))
     )  # fmt: skip
 
 
@@ -194,13 +196,14 @@ def _referrals(actor: Actor, episode_id: int) -> list[ReferralView] | None:
 def _changes(actor: Actor, episode_id: int) -> Sequence[Row[Any]]:
     """The episode's status changes, newest first, each with the name of the member of staff who made it."""
     by_user = (U.tenant_id == H.tenant_id) & (literal("user:") + cast(U.id, Text) == H.actor)
-    return db.session.execute(
+    statement: Select[Any] = (
         select(*H, U.name.label("staff_name"))
         .select_from(table_of(StatusChange).outerjoin(table_of(User), by_user))
         .where(H.tenant_id == actor.tenant_id, H.episode_id == episode_id)
         .order_by(H.id.desc())
         .limit(LONGEST_HISTORY)
-    ).all()
+    )
+    return db.session.execute(statement).all()
 
 
 def _last_changes(changes: Sequence[Row[Any]]) -> dict[str, Row[Any]]:

@@ -1,5 +1,6 @@
 """Pages of the episode board: all stages side by side, or one stage at length."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
@@ -19,7 +20,12 @@ bp = Blueprint("board", __name__)
 def board() -> Response:
     """The board; with `stage`, one column from `cursor` on. For htmx only the further cards."""
     care_type, stage = _one_of(CARE_TYPES, "care_type"), _one_of(STAGES, "stage")
-    context = {"care_type": care_type, "care_types": CARE_TYPES, "count_up_to": COUNT_UP_TO, "address": address}
+    context: dict[str, Any] = {
+        "care_type": care_type,
+        "care_types": CARE_TYPES,
+        "count_up_to": COUNT_UP_TO,
+        "address": address,
+    }
     if stage is None:
         return page_or_fragment(
             "episodes/board.html", "episodes/_board.html",

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
-from careapp import clock
 from careapp.access import Permission
 from careapp.errors import Conflict, Invalid
 from careapp.overviews.calendar import Calendar, get_calendar
@@ -24,7 +23,7 @@ from careapp.web.week_grid import provider_rows, week_grid
 bp = Blueprint("calendar", __name__)
 
 MOST_SLOTS = 60  # added by one form
-USUAL = {"minutes": 30, "capacity": 1}
+USUAL_MINUTES = 30
 
 
 @bp.get("/calendar")
@@ -32,13 +31,13 @@ USUAL = {"minutes": 30, "capacity": 1}
 def calendar() -> Response:
     """The week; with `episode`, free slots lead straight to booking for it."""
     shown = _calendar()
-    weeks = {"before": shown.monday - timedelta(weeks=1), "after": shown.monday + timedelta(weeks=1), "now": None}
+    weeks = {"before": shown.monday - timedelta(weeks=1), "after": shown.monday + timedelta(weeks=1), "now": shown.today}
     grid = {"grid": week_grid(shown)} if shown.provider else {"rows": provider_rows(shown)}
     episode = locator_in(request.args.get("episode"), "EPI")
     return page_or_fragment(
         "scheduling/calendar.html", "scheduling/_week.html", calendar=shown, episode=episode, manages=_manages(shown),
-        week=times.week_name(shown.monday), sunday=shown.monday + timedelta(days=6), moment=clock.now(),
-        links={name: address(shown, monday, episode) for name, monday in weeks.items()}, **grid,
+        week=times.week_name(shown.monday), sunday=shown.monday + timedelta(days=6),
+        links={name: address(shown, day, episode) for name, day in weeks.items()}, **grid,
     )  # fmt: skip
 
 
@@ -49,7 +48,8 @@ def slots_form() -> Response:
     shown = _calendar()
     form = AddSlotsForm(
         formdata=None, provider_locator=shown.provider and shown.provider.locator,
-        clinic_locator=shown.clinic and shown.clinic.locator, day=max(shown.monday, shown.today), **USUAL,
+        clinic_locator=shown.clinic and shown.clinic.locator, day=max(shown.monday, shown.today),
+        minutes=USUAL_MINUTES, capacity=1,
     )  # fmt: skip
     return _form_page(_with_choices(form, shown), shown)
 
@@ -69,7 +69,7 @@ def add_slots() -> Response:
             for start, end in spans:
                 slots.add_slot(
                     actor, sent.provider_locator, start=start, end=end, capacity=sent.capacity,
-                    clinic_locator=clinic and clinic.locator,
+                    clinic_locator=clinic.locator if clinic else None,
                 )  # fmt: skip
             return f"/calendar?provider={sent.provider_locator}&week={times.week_name(sent.day)}"
 
@@ -79,12 +79,12 @@ def add_slots() -> Response:
         return _form_page(form, shown, refusal.status)
 
 
-def address(shown: Calendar, monday: date | None = None, episode: str | None = None) -> str:
-    """The address of the same calendar in another week; None is the present one."""
+def address(shown: Calendar, week_of: date, episode: str | None = None) -> str:
+    """The address of the same calendar in the week this day lies in."""
     given = {
         "provider": shown.provider and shown.provider.locator,
         "clinic": shown.clinic and shown.clinic.locator,
-        "week": monday and times.week_name(monday),
+        "week": times.week_name(week_of),
         "episode": episode,
     }
     return f"/calendar?{urlencode({name: value for name, value in given.items() if value})}"

@@ -29,6 +29,7 @@ def init_context(app: Flask) -> None:
     app.jinja_env.filters.update(
         words=words, local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
         day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age, local_week=times.local_week,
+        near_date=times.near_date, near_datetime=times.near_datetime,
     )  # fmt: skip
     app.jinja_env.globals.update(moves_of=moves_of, tone_of=tone_of, may=may)
 

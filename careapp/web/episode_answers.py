@@ -19,21 +19,28 @@ PAGE, FRAGMENT = "episodes/episode.html", "episodes/_care.html"
 class Changed(Protocol):
     """What is needed of anything that was moved."""
 
-    locator: str
-    status: str
-    version: int
+    @property
+    def locator(self) -> str:
+        """Its locator."""
+
+    @property
+    def status(self) -> str:
+        """Its state after the move."""
+
+    @property
+    def version(self) -> int:
+        """Its version after the move."""
 
 
 def episode_page(
     locator: str, status: int = 200, *, alert: str | None = None, close_form: CareForm | None = None
 ) -> Response:
     """The episode as it is now. With a refusal's status, `alert` says why; a close form keeps what was typed."""
-    return page_or_fragment(PAGE, FRAGMENT, status, title=locator, alert=alert, **_context(locator, close_form=close_form))
+    context = _context(locator, close_form=close_form)
+    return page_or_fragment(PAGE, FRAGMENT, status, title=locator, alert=alert, **context)
 
 
-def moved(
-    act: Callable[[], Changed], episode_of: Callable[[], str], *, undo: str | None = None
-) -> Response:
+def moved(act: Callable[[], Changed], episode_of: Callable[[], str], *, undo: str | None = None) -> Response:
     """Make a move, `act`, and show its episode: done with a notice, or refused with the present state (409, 422).
 
     `undo` is the address that takes the move back, where one exists.
@@ -44,9 +51,9 @@ def moved(
         return episode_page(episode_of(), refusal.status, alert=said(refusal))
     episode = episode_of()
     context = _context(episode, focus=thing.locator)
-    can_undo = any(one.can_undo for one in context["page"].appointments if one.locator == thing.locator)
+    can_undo = any(one.can_undo for one in context["chart"].appointments if one.locator == thing.locator)
     notice = Notice(
-        f"{thing.locator} is now {words(thing.status).lower()}.", context["page"].banner.name,
+        f"{thing.locator} is now {words(thing.status).lower()}.", context["chart"].banner.name,
         Undo(undo, thing.version, episode, "keep") if undo and can_undo else None,
     )  # fmt: skip
     return changed(FRAGMENT, to=f"/episodes/{episode}", notice=notice, **context)
@@ -66,6 +73,6 @@ def said(refusal: Refusal) -> str:
 
 
 def _context(locator: str, *, close_form: CareForm | None = None, focus: str | None = None) -> dict[str, Any]:
-    page = get_episode_page(current_actor(), locator)
-    form = close_form or CloseForm(formdata=None, version=page.episode.version)
-    return {"page": page, "close_form": form, "focus": focus}
+    chart = get_episode_page(current_actor(), locator)
+    form = close_form or CloseForm(formdata=None, version=chart.episode.version)
+    return {"chart": chart, "close_form": form, "focus": focus}

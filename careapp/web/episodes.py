@@ -82,7 +82,7 @@ def episode_cancel(locator: str) -> Response:
 
 
 def _refused(form: CareForm, locator: str, refusal: Conflict | Invalid) -> CareForm:
-    """The close form with what refused it, on the version its page now shows: who has read what changed may press again."""
+    """The close form with what refused it, on the version its page now shows: who has read that may press again."""
     form_refused(form, refusal)
     if isinstance(refusal, Conflict):
         form.version.raw_data, form.version.data = None, get_banner(current_actor(), locator)[0].version

@@ -1,5 +1,7 @@
-"""Errors on pages: each refusal as a page, or as a notice where htmx asked. Addresses of the JSON surfaces get a problem
-document also where no blueprint of theirs answers."""
+"""Errors on pages: each refusal as a page, or as a notice where htmx asked.
+
+Addresses of the JSON surfaces get a problem document also where no blueprint of theirs answers.
+"""
 
 from flask import Flask, Response, make_response, render_template, request
 from flask_wtf.csrf import CSRFError, generate_csrf
@@ -45,13 +47,11 @@ def stale_form(error: CSRFError) -> Response:
 
 def not_served(error: HTTPException) -> AnyResponse:
     """An address nobody answers, a body too large, and the like."""
-    if error.response is not None:
-        return error.response
+    status = error.code or 500
+    if error.response is not None or status < 400:
+        return error.get_response(request.environ)
     if speaks_json(request.path):
         return problem_of(error)
-    status = error.code or 500
-    if status < 400:
-        return error.get_response()
     return refused(status, WORDS_FOR.get(status, UNREADABLE)) if status < 500 else broken(error)
 
 

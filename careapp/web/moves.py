@@ -23,7 +23,8 @@ def each_move(
         for transition in lifecycle.transitions:
             if transition.name not in without:
                 name = f"{lifecycle.entity}_{transition.name}".replace("-", "_")
-                bp.post(f"{path}/<locator>/{transition.name}", endpoint=name)(requires(permission)(_bound(view, transition)))
+                guarded = requires(permission)(_bound(view, transition))
+                bp.post(f"{path}/<locator>/{transition.name}", endpoint=name)(guarded)
         return view
 
     return decorate

@@ -82,9 +82,7 @@ def referral_complete(locator: str) -> Response:
 
     def act() -> ReferralView:
         sent = CompleteReferralForm().checked()
-        return service.act(
-            current_actor(), locator, action="complete", version=sent.version, outcome=sent.outcome
-        )
+        return service.act(current_actor(), locator, action="complete", version=sent.version, outcome=sent.outcome)
 
     return moved(act, lambda: _episode_of(locator))
 

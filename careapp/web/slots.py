@@ -46,9 +46,7 @@ def find_patient(locator: str) -> Response:
     form, find = BookForm(formdata=None), FindPatientForm()
     try:
         sent = find.checked()
-        candidates = find_candidates(
-            current_actor(), name=sent.name, birth_date=sent.birth_date, locator=sent.locator
-        )
+        candidates = find_candidates(current_actor(), name=sent.name, birth_date=sent.birth_date, locator=sent.locator)
     except Invalid as refusal:
         find.refuse(refusal)
         return _slot_page(locator, form, None, 422, find=find)
@@ -65,13 +63,11 @@ def book(locator: str) -> Response:
         sent = form.checked()
 
         def create() -> str:
-            episode = sent.choice
+            episode, reason = sent.choice, sent.reason
             if episode.startswith("PTY"):
-                opened = episodes.open_episode(actor, party_locator=episode, care_type=sent.care_type, reason=sent.reason)
+                opened = episodes.open_episode(actor, party_locator=episode, care_type=sent.care_type, reason=reason)
                 episode = opened.locator
-            appointments.book(
-                actor, episode, slot_locator=locator, type=sent.type, reason=sent.reason, accepted=True
-            )
+            appointments.book(actor, episode, slot_locator=locator, type=sent.type, reason=reason, accepted=True)
             return f"/episodes/{episode}"
 
         return see_other(create_once(actor, form, create), Notice("The appointment is booked."))
@@ -99,18 +95,15 @@ def likeliest(candidates: Sequence[Candidate]) -> str | None:
 
 
 def _refused(locator: str, form: BookForm, refusal: Conflict | Invalid | NotFound) -> Response:
-    """The form again with all that was typed, the patient still chosen, and other times where the time was the reason."""
-    if isinstance(refusal, NotFound):
+    """The form again: all that was typed, the patient still chosen, other times where the time was the reason."""
+    if isinstance(refusal, NotFound) or "partyLocator" in getattr(refusal, "errors", {}):
         refusal = Invalid({"choice": "This patient or episode is not there any more. Find the patient again."})
     form_refused(form, refusal)
     chosen = str(form.choice.data or "")
-    known = chosen and not (isinstance(refusal, Invalid) and "choice" in refusal.errors)
     kind = "party" if chosen.startswith("PTY") else "episode"
-    candidates = [get_candidate(current_actor(), **{kind: chosen})] if known else None
+    candidates = None if form.choice.errors else [get_candidate(current_actor(), **{kind: chosen})]
     others = [one["locator"] for one in refusal.extra.get("alternatives", ())]
-    return _slot_page(
-        locator, form, candidates, refusal.status, alternatives=get_slot_cells(current_actor(), others)
-    )
+    return _slot_page(locator, form, candidates, refusal.status, alternatives=get_slot_cells(current_actor(), others))
 
 
 def _slot_page(

@@ -18,7 +18,7 @@ SENT_BEFORE = "This form was saved once already, with other entries. To save it 
 
 
 def create_once(actor: Actor, form: CareForm, create: Callable[[], str]) -> str:
-    """Run `create`, which answers the address to go to, unless this form was saved before; then the first one's address.
+    """Run `create`, which gives the address to go to. For a form saved before, give the first one's address.
 
     All that `create` does stands in one transaction. A refusal keeps nothing, so the corrected form can be sent. A form
     that was saved, changed (by the Back button) and sent again is refused once, and gets a number of its own.
@@ -29,16 +29,17 @@ def create_once(actor: Actor, form: CareForm, create: Callable[[], str]) -> str:
         return Answer(303, {"Location": create()}, b"")
 
     try:
-        return idempotency.once(actor, route, str(form.submission.data), _content(), answer, _raise_again).headers["Location"]
+        given = idempotency.once(actor, route, str(form.submission.data), _content(), answer, _raise_again)
     except Invalid as refusal:
         if refusal.code != "IDEMPOTENCY_KEY_REUSED":
             raise
         form.submission.data = form.submission.default()
         raise Invalid({"form": SENT_BEFORE}) from None
+    return given.headers["Location"]
 
 
 def _content() -> str:
-    """What was sent, address included, as one short text to compare by; the token and the form's number do not count."""
+    """What was sent, address included, as a short text to compare by; token and form number do not count."""
     sent = sorted((name, value) for name, value in request.form.items(multi=True) if name not in NOT_CONTENT)
     return sha256(json.dumps([request.path, sent]).encode()).hexdigest()
 

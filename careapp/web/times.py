@@ -26,6 +26,17 @@ def local_datetime(moment: datetime, zone: str) -> str:
     return f"{local_date(moment, zone)}, {local_time(moment, zone)}"
 
 
+def near_date(moment: datetime, zone: str) -> str:
+    """`Fri 20 Nov` in `zone`; with its year where that is not the present one. For lists of what is going on now."""
+    on = clock.local(moment, zone).date()
+    return f"{on:%a} {on.day} {on:%b}" if on.year == clock.local(clock.now(), zone).year else day(on)
+
+
+def near_datetime(moment: datetime, zone: str) -> str:
+    """`Fri 20 Nov, 14:30` on the clock of `zone`."""
+    return f"{near_date(moment, zone)}, {local_time(moment, zone)}"
+
+
 def day(value: date) -> str:
     """`Fri 20 Nov 2026`."""
     return f"{value:%a} {value.day} {value:%b %Y}"

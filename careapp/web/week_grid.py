@@ -58,7 +58,7 @@ class WeekGrid:
 
 @dataclass(frozen=True)
 class Cell:
-    """One provider's day in a clinic's week: a word for all of it, the first free slots, and how many more there are."""
+    """One provider's day in a clinic's week: a word for it, the first free slots, and how many more there are."""
 
     day: date
     is_today: bool

@@ -76,8 +76,8 @@ def providers_of_one_name(god: Actor) -> tuple[List, Callable[[], Any]]:
 def slots_of_a_provider(god: Actor) -> tuple[List, Callable[[], Any]]:
     provider = make.a_provider(god)
     for hours in range(HOW_MANY):
-        make.a_slot(god, provider, hours=10 + hours)
-    before = iter(range(9, -100, -1))
+        make.a_slot(god, provider, hours=60 + hours)
+    before = iter(range(59, 0, -1))
 
     def add_an_earlier_one() -> None:
         make.a_slot(god, provider, hours=next(before))

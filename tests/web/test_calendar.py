@@ -5,13 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from careapp import clock
+from careapp import clock, commands
 from careapp.access import Actor, Role
+from careapp.db import db
 from careapp.episodes.queries import list_episodes
 from careapp.patients.views import HumanName
 from careapp.scheduling import slots
 from careapp.scheduling.queries import get_slot, list_appointments, list_slots
+from careapp.scheduling.slots import PR
 from tests import factories as make
 from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
@@ -108,11 +111,6 @@ def test_slots_are_added_blocked_and_unblocked(god: Actor, front: Desk, provider
 
 
 def test_a_clinician_adds_only_his_own(god: Actor, desk: Callable[..., Desk], provider: Any, clinic: Any) -> None:
-    from careapp.db import db
-    from careapp.scheduling.slots import PR
-    from sqlalchemy import select
-    from careapp import commands
-
     with commands.system_transaction(god.tenant_id):
         own = db.session.execute(select(PR.id).where(PR.locator == provider.locator)).scalar_one()
     make.a_provider(god)

@@ -3,6 +3,8 @@
 # WTForms brings no types, so its classes are Any.
 # mypy: allow-subclassing-any
 
+from typing import Any
+
 from wtforms import RadioField, SelectField
 from wtforms.validators import ValidationError
 
@@ -28,8 +30,8 @@ class AddSlotsForm(CareForm):
 class ChoiceField(RadioField):
     """Radio buttons whose choices the page prints itself: a locator, of an open episode or of a patient."""
 
-    def __init__(self, label: str, missing: str) -> None:
-        super().__init__(label, choices=[], validate_choice=False)
+    def __init__(self, label: str, missing: str, **kwargs: Any) -> None:
+        super().__init__(label, choices=[], validate_choice=False, **kwargs)
         self.missing = missing
 
     def pre_validate(self, form: CareForm) -> None:

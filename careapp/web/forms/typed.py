@@ -62,7 +62,7 @@ class LocalMomentField(DateTimeLocalField):
 
     def __init__(self, label: str, **kwargs: Any) -> None:
         message = "Enter a day and time such as 2026-11-20 09:30."
-        super().__init__(label, [], list(MOMENT_FORMATS), invalid_value_message=message, **kwargs)
+        super().__init__(label, format=list(MOMENT_FORMATS), invalid_value_message=message, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         """Convert what was sent; nothing sent is None. Raises ValueError for anything but a day and time."""

@@ -1,0 +1,162 @@
+"""The OpenAPI document is valid and says what the routes do; its page is valid HTML with nothing from elsewhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import html5lib
+import pytest
+import schemathesis
+from apiflask import APIFlask
+from jsonschema import Draft202012Validator
+
+from careapp.api.moves import VERSION_OPTIONAL
+from tests.api.conftest import Api
+
+CARE_SERVICE = """
+POST /episodes
+GET /episodes
+GET /episodes/{locator}
+PATCH /episodes/{locator}/close
+PATCH /episodes/{locator}/cancel
+POST /episodes/{locator}/appointments
+GET /episodes/{locator}/appointments
+PATCH /appointments/{locator}/confirm
+PATCH /appointments/{locator}/attend
+PATCH /appointments/{locator}/cancel
+PATCH /appointments/{locator}/no-show
+POST /providers/{locator}/slots
+GET /providers/{locator}/slots
+PATCH /slots/{locator}/block
+POST /episodes/{locator}/prescriptions
+GET /episodes/{locator}/prescriptions
+PATCH /prescriptions/{locator}/fill
+PATCH /prescriptions/{locator}/void
+POST /episodes/{locator}/referrals
+GET /episodes/{locator}/referrals
+PATCH /referrals/{locator}/book
+PATCH /referrals/{locator}/complete
+PATCH /referrals/{locator}/cancel
+GET /internal/episodes/{locator}
+GET /internal/members/{party}/episodes
+"""
+MORE = """
+GET /appointments/{locator}
+GET /slots/{locator}
+GET /prescriptions/{locator}
+GET /referrals/{locator}
+PATCH /appointments/{locator}/accept
+PATCH /appointments/{locator}/arrive
+PATCH /appointments/{locator}/start
+PATCH /appointments/{locator}/undo
+PATCH /appointments/{locator}/reschedule
+POST /patients
+GET /patients
+GET /patients/{locator}
+POST /patients/search
+GET /providers
+POST /providers
+GET /providers/{locator}
+GET /clinics
+"""
+KEYWORDS = {
+    "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "examples", "format", "items",
+    "maxItems", "maxLength", "maximum", "minLength", "minimum", "pattern", "properties", "required", "type",
+}  # fmt: skip
+
+
+@pytest.fixture
+def document(app: APIFlask) -> dict[str, Any]:
+    """The document as a client gets it."""
+    found: dict[str, Any] = Api(app, {}).get("/api/openapi.json").json
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if method != "parameters":
+                yield method, path, operation
+
+
+def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Every schema inside a schema, itself included."""
+    yield part
+    for name in ("items", "additionalProperties"):
+        if isinstance(part.get(name), dict):
+            yield from schemas_in(part[name])
+    for inner in [*part.get("anyOf", []), *part.get("properties", {}).values()]:
+        yield from schemas_in(inner)
+
+
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(document).validate()
+    for name, schema in document["components"]["schemas"].items():
+        Draft202012Validator.check_schema(schema)
+        for inner in schemas_in(schema):
+            assert set(inner) <= KEYWORDS, (name, inner)
+
+
+def test_every_reference_points_somewhere(document: dict[str, Any]) -> None:
+    for kind, name in re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(document)):
+        assert name in document["components"][kind]
+
+
+def test_it_shows_every_route_of_care_service_and_ours(document: dict[str, Any]) -> None:
+    shown = {f"{method.upper()} {path.removeprefix('/api/v1')}" for method, path, _ in operations(document)}
+    assert set(CARE_SERVICE.split("\n")[1:-1]) <= shown
+    assert set(MORE.split("\n")[1:-1]) <= shown
+    assert len(set(CARE_SERVICE.split("\n")[1:-1])) == 25
+
+
+def test_operation_ids_are_unique(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+
+
+def test_bodies_take_nothing_unknown_and_answers_may_grow(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        assert schema["type"] == "object"
+        assert schema.get("additionalProperties") is (False if name.endswith("In") else None), name
+
+
+def test_every_operation_says_who_may_and_how_it_refuses(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        internal = path.startswith("/internal/")
+        assert operation["security"] == ([{"internalToken": []}] if internal else [{"bearer": []}]), path
+        assert {"400", "401", "403", "422"} <= set(operation["responses"])
+        assert ("404" in operation["responses"]) == ("{" in path)
+        assert sum(status.startswith("2") for status in operation["responses"]) == 1
+        names = {parameter["name"] for parameter in operation["parameters"]}
+        assert ("Idempotency-Key" in names) == (method == "post")
+        assert ("If-Match" in names) == (method == "patch")
+        assert operation["tags"][0] in {tag["name"] for tag in document["tags"]}
+
+
+def test_it_says_which_moves_need_a_version(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        if method == "patch":
+            kind, move = path.split("/")[3].removesuffix("s"), path.rsplit("/", 1)[-1]
+            assert ("428" in operation["responses"]) == (move not in VERSION_OPTIONAL.get(kind, ())), path
+
+
+def test_the_document_is_the_same_for_every_host(app: APIFlask, document: dict[str, Any]) -> None:
+    assert document["servers"] == [{"url": "/"}]
+    assert Api(app, {}).get("/api/openapi.json", Host="evil.example").json == document
+
+
+def test_the_page_is_valid_and_strict(app: APIFlask, document: dict[str, Any]) -> None:
+    answer = Api(app, {}).get("/api/docs")
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(answer.text)
+    ids = re.findall(r'\sid="([^"]+)"', answer.text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', answer.text)) <= set(ids)
+    assert len(re.findall(r"<h1[ >]", answer.text)) == 1
+    assert not re.search(r"<style|\sstyle=|<script>|\son\w+=", answer.text)
+    for address in re.findall(r'(?:src|href)="([^"#][^"]*)"', answer.text):
+        assert address.startswith("/"), address
+    for method, path, _ in operations(document):
+        assert f"What {method.upper()} {path} takes" in answer.text

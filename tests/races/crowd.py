@@ -1,0 +1,54 @@
+"""A crowd: many acts that begin at the same moment, each in a thread and an application context of its own."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from apiflask import APIFlask
+
+from careapp.errors import Refusal
+
+PATIENCE = 60  # seconds after which a thread that hangs fails the test
+
+
+class Crowd:
+    """Runs acts at once; what each returned, or the refusal it ended in, comes back in the order given."""
+
+    def __init__(self, app: APIFlask) -> None:
+        self.app = app
+
+    def __call__(self, acts: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Run all acts; an error that is no refusal is a fault, and is raised."""
+        outcomes: list[Any] = [None] * len(acts)
+        faults: list[BaseException] = []
+        start = threading.Barrier(len(acts))
+
+        def run(place: int) -> None:
+            with self.app.app_context():
+                start.wait(PATIENCE)
+                try:
+                    outcomes[place] = acts[place]()
+                except Refusal as refusal:
+                    outcomes[place] = refusal
+                except BaseException as fault:
+                    faults.append(fault)
+
+        threads = [threading.Thread(target=run, args=(place,), daemon=True) for place in range(len(acts))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
+        if faults:
+            raise faults[0]
+        return outcomes
+
+
+def refused(outcomes: Sequence[Any]) -> list[str]:
+    """The codes of the refusals among outcomes."""
+    return [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
+
+
+def done(outcomes: Sequence[Any]) -> list[Any]:
+    """What those returned that were not refused."""
+    return [outcome for outcome in outcomes if not isinstance(outcome, Refusal)]
