@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from careapp import api, config, localdb, reactions, web
 from careapp.cli.database import database, database_url
+from careapp.cli.demo import demo
 from careapp.cli.events import events
 from careapp.cli.import_fhir import import_fhir
 from careapp.cli.jobs import jobs
@@ -28,10 +29,9 @@ from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import init_headers
 from careapp.surface.health import health
 from careapp.surface.json_input import StrictJSON
-from careapp.surface.problems import init_problems
 
 LARGEST_BODY = 1024 * 1024  # bytes
-COMMANDS = (database, database_url, events, import_fhir, jobs, outbox, states, token)
+COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, token)
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
@@ -64,7 +64,6 @@ def build(**overrides: object) -> APIFlask:
 def _register_surfaces(app: APIFlask, settings: Settings) -> None:
     """Put headers, health, API, portal routes and pages into the application, each with its way of knowing people."""
     init_headers(app)
-    init_problems(app)
     app.register_blueprint(health)
     api.register(app)
     app.register_blueprint(internal)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from apiflask import APIFlask
@@ -14,6 +15,9 @@ from careapp.access import Actor, Permission, Role, permissions_of
 from careapp.db import db
 from careapp.operations.tenants import create_tenant
 from tests.database import TestDatabase
+
+if TYPE_CHECKING:
+    from tools.kafka.broker import Broker
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ["CAREAPP_ENV"] = "development"
@@ -60,6 +64,25 @@ def make_app(database: TestDatabase, var: Path, **settings: object) -> APIFlask:
     )
     made.testing = True
     return made
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Broker"]:
+    """A broker of our own, which a test may stop, kill or freeze as long as it leaves it running."""
+    from tools.kafka.broker import Broker  # here, because few tests need Kafka and its client takes a while to load
+
+    foreign = os.environ.get("CAREAPP_TEST_KAFKA")
+    if foreign:
+        pytest.skip(f"NOT TESTED: CAREAPP_TEST_KAFKA={foreign} names a broker that a test may not stop, kill or freeze")
+    with Broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka_address(request: pytest.FixtureRequest) -> str:
+    """Where a real Kafka answers (host:port): the one CAREAPP_TEST_KAFKA names, otherwise our own."""
+    address: str = os.environ.get("CAREAPP_TEST_KAFKA") or request.getfixturevalue("broker").bootstrap
+    return address
 
 
 @pytest.fixture(autouse=True)

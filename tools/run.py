@@ -26,6 +26,7 @@ def main() -> int:
     keep_database()
     for command in (["db", "upgrade"], ["demo"]):
         subprocess.run([BIN / "flask", "--app", "wsgi", *command], check=True)
+    send_demo_events()
     print(f"\n  http://{HOST}:{port}   Ctrl-C stops it.")
     print(f"  Portal routes: curl -H 'X-Internal-Token: {os.environ['INTERNAL_TOKENS'].split(':', 1)[1]}' ", end="")
     print(f"http://{HOST}:{port}/internal/members/PTY-…/episodes\n", flush=True)
@@ -46,6 +47,13 @@ def internal_token() -> str:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(32))
     return path.read_text()
+
+
+def send_demo_events() -> None:
+    """Send the thousands of events a new demo clinic begins with; without a broker, to a file instead of the screen."""
+    place = Path(os.environ.get("CAREAPP_VAR", "var")) / "demo-events.log"
+    with place.open("a") as log:
+        subprocess.run([BIN / "flask", "--app", "wsgi", "outbox", "drain"], check=True, stdout=log, stderr=log)
 
 
 def keep_database() -> None:

@@ -39,6 +39,7 @@ def take(browser: Browser, address: str, suffix: str, width: int, height: int) -
     page = context.new_page()
 
     def picture(name: str) -> None:
+        page.evaluate("document.fonts.ready.then(() => true)")
         page.screenshot(path=PICTURES / f"{name}{suffix}.png")
 
     page.goto("/sign-in")

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import Among, Line, Locator, Paged, Sent
 from careapp.api.moves import each_move
 from careapp.clinics import queries as clinic_queries
 from careapp.clinics import service as clinic_service
@@ -17,6 +16,7 @@ from careapp.providers.states import NETWORK
 from careapp.providers.views import ProviderPage, ProviderView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import created, tagged
+from careapp.surface.fields import Among, Line, Locator, Paged, Sent
 
 
 class ProviderIn(Sent):

@@ -6,13 +6,13 @@ from flask import Response
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import ActionIn, Among, Locator, MoveIn, Paged, Sent, Words
 from careapp.api.moves import add_move
 from careapp.episodes import queries, service
 from careapp.episodes.states import CARE_TYPES, EPISODE, STAGES
 from careapp.episodes.views import EpisodePage, EpisodeView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import created, tagged
+from careapp.surface.fields import ActionIn, Among, Locator, MoveIn, Paged, Sent, Words
 
 CareType = Annotated[str, Among(CARE_TYPES)]
 

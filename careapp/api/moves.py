@@ -7,10 +7,10 @@ from flask import Response
 
 from careapp.access import Permission
 from careapp.api.blueprint import api
-from careapp.surface.fields import ActionIn, MoveIn
 from careapp.lifecycle import Lifecycle
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import expected_version, tagged
+from careapp.surface.fields import ActionIn, MoveIn
 from careapp.views import View
 
 # Care-service's own moves: its clients send no version, so there it is optional (design §6).

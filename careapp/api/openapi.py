@@ -59,10 +59,10 @@ def openapi() -> Response:
 @docs.get("/docs")
 @public
 def readable() -> str:
-    """The same document as a page, the same for everybody, so it asks nobody's session."""
+    """The same document as a page."""
     document = current_app.spec  # type: ignore[attr-defined]
     return render_template(
-        "docs/openapi.html", actor=None, nav=[], session_seconds=0,
+        "docs/openapi.html",
         document=document, operations=operations_by_tag(document), body_fields=body_fields, answer_of=answer_of,
     )  # fmt: skip
 

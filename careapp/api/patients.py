@@ -7,13 +7,13 @@ from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import Among, Cursor, Day, Limit, Line, Locator, Paged, Sent
 from careapp.paging import DEFAULT_LIMIT
 from careapp.patients import queries, service
-from careapp.patients.models import GENDERS
+from careapp.patients.states import GENDERS
 from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientPage, PatientView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import answer_of, created, done_once, tagged
+from careapp.surface.fields import Among, Cursor, Day, Limit, Line, Locator, Paged, Sent
 
 
 class NameIn(Sent):

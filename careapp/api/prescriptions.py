@@ -7,13 +7,13 @@ from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import WHOLE, Line, Locator, Paged, Sent, Words
 from careapp.api.moves import each_move
 from careapp.prescriptions import queries, service
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.prescriptions.views import Medication, PrescriptionPage, PrescriptionView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import created, tagged
+from careapp.surface.fields import WHOLE, Line, Locator, Paged, Sent, Words
 
 
 class MedicationIn(Sent):

@@ -6,13 +6,13 @@ from flask import Response
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import ActionIn, Among, Line, Moment, Paged, Sent, Words
 from careapp.api.moves import each_move
 from careapp.referrals import queries, service
 from careapp.referrals.states import PRIORITIES, REFERRAL, TYPES
 from careapp.referrals.views import ReferralPage, ReferralView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import created, tagged
+from careapp.surface.fields import ActionIn, Among, Line, Moment, Paged, Sent, Words
 
 
 class ReferralIn(Sent):

@@ -7,13 +7,13 @@ from pydantic import Field
 
 from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
-from careapp.surface.fields import WHOLE, ActionIn, Among, Locator, Moment, Paged, Sent, Words
 from careapp.api.moves import add_move, each_move
 from careapp.scheduling import appointments, changes, queries, slots
 from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
 from careapp.scheduling.views import AppointmentPage, AppointmentView, SlotPage, SlotView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import created, tagged
+from careapp.surface.fields import WHOLE, ActionIn, Among, Locator, Moment, Paged, Sent, Words
 
 
 class SlotIn(Sent):

@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import click
+from flask import current_app
 from flask.cli import AppGroup
 
 from careapp.access import Actor, Permission
 from careapp.errors import Invalid, Refusal
 from careapp.operations import outbox_desk
 from careapp.operations.maintenance import TenantName, tenants
+from careapp.outbox.kafka_sender import sender_for
+from careapp.outbox.relay import Relay
 from careapp.operations.outbox_desk import UnsentEvent
 
 outbox = AppGroup("outbox", help="Events that have not left: list them, retry or withhold one.")
@@ -53,6 +56,17 @@ def _line(tenant: TenantName, event: UnsentEvent) -> str:
     since = f"since {event.created_at:%Y-%m-%d %H:%M:%S} UTC"
     parts = (tenant.key, event.event_id, event.state, event.topic, event.key, event.sequence, since, event.attempts)
     return "  ".join(str(part) for part in (*parts, event.last_error or "-"))
+
+
+@outbox.command("drain")
+def drain() -> None:
+    """Send what waits now, and end; `flask jobs` does it all the time."""
+    app = current_app
+    relay = Relay(app.config["DATABASE_RELAY_URL"], sender_for(app.config["SETTINGS"]))
+    while relay.run_pass():
+        pass
+    relay.close()
+    click.echo(f"{relay.published} events sent.")
 
 
 def _tenants(key: str | None) -> list[TenantName]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Row, Select, literal, select
+from sqlalchemy import Integer, Row, Select, bindparam, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
-from careapp.db import db, guarded_update, insert, table_of
+from careapp.db import db, insert, table_of
 from careapp.episodes.events import EpisodeOpened
 from careapp.episodes.models import Episode
 from careapp.episodes.states import EPISODE, OPEN
@@ -33,25 +33,49 @@ def open_work(actor: Actor, episode_id: int) -> list[OpenItem]:
     return [item for source in _open_work for item in source(actor, episode_id)]
 
 
+_ROWS = select(*E, T.locator.label("party_locator")).join(
+    table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id)
+)
+# Statements that every change runs are built once: building one takes longer than running it.
+_LOCK = _ROWS.where(E.tenant_id == bindparam("tenant")).with_for_update(of=table_of(Episode))
+_LOCK_LOCATOR, _LOCK_ID = _LOCK.where(E.locator == bindparam("locator")), _LOCK.where(E.id == bindparam("id"))
+_COUNTERS = ("seen", "open_appointments", "open_referrals")
+_COUNT = table_of(Episode).update().values({name: E[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
+_COUNT_ID = _COUNT.where(E.tenant_id == bindparam("tenant"), E.id == bindparam("the_id"))
+_CLAIM = _COUNT.where(
+    E.tenant_id == bindparam("tenant"), E.locator == bindparam("the_locator"), E.status == OPEN,
+    T.tenant_id == E.tenant_id, T.id == E.patient_id,
+).returning(*E, T.locator.label("party_locator"))  # fmt: skip
+
+
 def episode_rows(actor: Actor) -> Select[Any]:
     """The actor's episodes, with the patient's locator: the one place that joins and scopes them."""
-    return (
-        select(*E, T.locator.label("party_locator"))
-        .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))
-        .where(E.tenant_id == actor.tenant_id)
-    )
+    return _ROWS.where(E.tenant_id == actor.tenant_id)
 
 
 def lock_episode(actor: Actor, locator: str) -> Row[Any]:
     """The episode, locked until the transaction ends; the first lock of every change inside it. Raises NotFound."""
-    statement = episode_rows(actor).where(E.locator == locator).with_for_update(of=table_of(Episode))
-    return found(db.session.execute(statement).one_or_none())
+    return found(db.session.execute(_LOCK_LOCATOR, {"tenant": actor.tenant_id, "locator": locator}).one_or_none())
 
 
 def lock_episode_by_id(actor: Actor, episode_id: int) -> Row[Any]:
     """The same lock where the id is known, as from a row inside the episode."""
-    statement = episode_rows(actor).where(E.id == episode_id).with_for_update(of=table_of(Episode))
-    return found(db.session.execute(statement).one_or_none())
+    return found(db.session.execute(_LOCK_ID, {"tenant": actor.tenant_id, "id": episode_id}).one_or_none())
+
+
+def claim_open(
+    actor: Actor, locator: str, *, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0
+) -> Row[Any]:
+    """Lock an OPEN episode and change its counters by these differences, in one statement.
+
+    Raises NotFound and Conflict EPISODE_NOT_OPEN.
+    """
+    given = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
+    row = db.session.execute(_CLAIM, {"tenant": actor.tenant_id, "the_locator": locator, **given}).one_or_none()
+    if row is None:
+        require_open(lock_episode(actor, locator))
+        raise AssertionError("unreachable: a finished episode is never opened again")
+    return row
 
 
 def episode_id_of(actor: Actor, locator: str) -> int:
@@ -79,10 +103,9 @@ def require_open(episode: Row[Any]) -> None:
 
 def count(actor: Actor, episode_id: int, *, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0) -> None:
     """Change the counters of a locked episode by these differences; its version stays."""
-    changes = {"seen": seen, "open_appointments": open_appointments, "open_referrals": open_referrals}
-    moved = {name: E[name] + change for name, change in changes.items() if change}
-    if moved:
-        guarded_update(Episode, E.tenant_id == actor.tenant_id, E.id == episode_id, version=E.version, **moved)
+    if seen or open_appointments or open_referrals:
+        given = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
+        db.session.execute(_COUNT_ID, {"tenant": actor.tenant_id, "the_id": episode_id, **given})
 
 
 @command(Permission.EPISODE_OPEN)

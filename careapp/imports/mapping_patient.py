@@ -17,7 +17,7 @@ from careapp.imports.reading import (
     texts,
 )
 from careapp.imports.report import Note, Unusable
-from careapp.patients.models import GENDERS
+from careapp.patients.states import GENDERS
 from careapp.patients.names import words
 from careapp.patients.views import ContactPoint, HumanName, Identifier
 

@@ -9,9 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.db import Aggregate, Base, TenantRow, one_of, tenant_key
 from careapp.locators import column_rule
-
-GENDERS = ("male", "female", "other", "unknown")  # FHIR R4 administrative-gender
-FACT_KINDS = ("CONDITION", "ALLERGY")
+from careapp.patients.states import FACT_KINDS, GENDERS
 
 
 class Patient(Aggregate, Base):

@@ -77,7 +77,12 @@ def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[F
 
 
 def _page(
-    actor: Actor, conditions: list[ColumnElement[bool]], action: str, detail: dict[str, str], limit: int, cursor: str | None
+    actor: Actor,
+    conditions: list[ColumnElement[bool]],
+    action: str,
+    detail: dict[str, str],
+    limit: int,
+    cursor: str | None,
 ) -> Page[PatientView]:
     """One page of the patients that meet all conditions, newest first, audited with everybody it shows."""
     statement = select(*T).where(T.tenant_id == actor.tenant_id, *conditions)

@@ -82,7 +82,7 @@ def _text(most: int) -> StringConstraints:
 Line = Annotated[str, _text(200)]
 Words = Annotated[str, _text(4000)]
 WHOLE = BeforeValidator(_whole)  # stands after the limits, or they would not show in the document
-Locator = Annotated[str, StringConstraints(min_length=1, max_length=32)]
+Locator = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^\S+$")]
 Moment = Annotated[
     AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc),
     WithJsonSchema({"type": "string", "format": "date-time"}),

@@ -10,7 +10,6 @@ from careapp.surface.actors import current_actor
 from careapp.surface.json_input import is_storable
 from careapp.surface.problems import problem, problem_of
 
-
 SAFE = ("GET", "HEAD", "OPTIONS")  # a body they carry means nothing and is not read
 
 

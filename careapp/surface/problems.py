@@ -5,11 +5,10 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, request
+from flask import Response, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 
 from careapp.audit.writer import request_id
 from careapp.errors import Invalid, Refusal, TooMany, Upstream
@@ -25,17 +24,6 @@ _CODES = {
     415: "UNSUPPORTED_MEDIA_TYPE",
 }
 _log = structlog.get_logger()
-
-
-def init_problems(app: Flask) -> None:
-    """Answer what no route takes under the JSON surfaces with a problem document: it belongs to no blueprint's handler."""
-
-    @app.before_request
-    def refuse_unmatched() -> Response | None:
-        error = request.routing_exception
-        if error is None or isinstance(error, RequestRedirect) or not speaks_json(request.path):
-            return None
-        return problem_of(error)
 
 
 def speaks_json(path: str) -> bool:

@@ -12,7 +12,7 @@ from apiflask import APIFlask
 from jsonschema import Draft202012Validator
 
 from careapp.api.moves import VERSION_OPTIONAL
-from tests.api.conftest import Api
+from tests.api.client import Api
 
 CARE_SERVICE = """
 POST /episodes

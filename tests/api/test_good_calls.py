@@ -8,7 +8,7 @@ from apiflask import APIFlask
 
 from careapp.access import Actor
 from tests.api.calls import CALLS
-from tests.api.conftest import Api
+from tests.api.client import Api
 
 FIELDS = {
     "episode": "locator partyLocator careType status stage triageSessionLocator reason summary openedAt closedAt version",

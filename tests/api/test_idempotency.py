@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from careapp.access import Actor
 from tests import factories as make
 from tests.api.calls import CALLS, Call
-from tests.api.conftest import Api, is_problem
+from tests.api.client import Api, is_problem
 from tests.conftest import TestTenant
 from tests.looking import newest, one
 

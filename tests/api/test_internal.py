@@ -1,6 +1,7 @@
 """The portal's routes: what they show and never show, to whom, and in which tenant."""
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 
 import pytest
 from apiflask import APIFlask
@@ -8,20 +9,17 @@ from apiflask import APIFlask
 from careapp.access import Actor
 from careapp.surface.internal_credentials import CREDENTIALS, HEADER
 from tests import factories as make
-from tests.api.conftest import Api, is_problem
+from tests.api.client import Api, is_problem
 from tests.api.test_good_calls import FIELDS
 from tests.conftest import TestTenant, everything
 from tests.looking import audits, newest
 
 Portal = Callable[..., Api]
-TOKEN_HEADER = HEADER.replace("-", "_")
 
 
 @pytest.fixture
 def portal(app: APIFlask, tenant: TestTenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
     """portal("TOKEN") sends that credential; FIRST and SECOND are good for this test's tenant."""
-    from hashlib import sha256
-
     known = [(tenant.key, sha256(token.encode()).digest()) for token in ("FIRST", "SECOND")]
     monkeypatch.setitem(app.extensions, CREDENTIALS, known)
     yield lambda token="FIRST": Api(app, {HEADER: token} if token is not None else {}, base="/internal")

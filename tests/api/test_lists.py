@@ -13,7 +13,7 @@ from careapp.access import Actor
 from careapp.scheduling import slots
 from tests import factories as make
 from tests.api.calls import CALLS
-from tests.api.conftest import Api, is_problem
+from tests.api.client import Api, is_problem
 
 Client = Callable[..., Api]
 LISTS = ("list_providers", "list_clinics", "list_patients", "list_episodes", "list_slots", "list_appointments",

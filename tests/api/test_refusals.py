@@ -9,7 +9,7 @@ from careapp.access import Actor
 from careapp.providers import service as providers
 from careapp.scheduling import slots
 from tests import factories as make
-from tests.api.conftest import Api, is_problem
+from tests.api.client import Api, is_problem
 from tests.conftest import TestTenant, everything
 from tests.looking import execute, one
 

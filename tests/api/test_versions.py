@@ -8,7 +8,7 @@ from careapp.access import Actor
 from careapp.api.moves import VERSION_OPTIONAL
 from tests import factories as make
 from tests.api.calls import CALLS
-from tests.api.conftest import Api, is_problem
+from tests.api.client import Api, is_problem
 from tests.looking import newest
 
 Client = Callable[..., Api]

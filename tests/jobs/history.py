@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,29 +33,31 @@ class Published:
 
 
 class Reader:
-    """Reads all topics back, from where they ended when it was made."""
+    """Reads all topics back, from where they ended when it was made. It may be used while the broker answers."""
 
     def __init__(self, address: str) -> None:
-        self._address = address
-        with self._consumer() as consumer:
-            self._start = consumer.end_offsets(consumer.assignment())
+        self._consumer = KafkaConsumer(bootstrap_servers=address, group_id=None)
+        names = [(name, self._consumer.partitions_for_topic(name)) for name in topics.ALL]
+        self._consumer.assign([TopicPartition(name, number) for name, numbers in names for number in numbers or ()])
+        for partition, end in self._ends().items():
+            self._consumer.seek(partition, end)
+        self._found: list[Published] = []
 
     def read(self, tenant: TestTenant) -> list[Published]:
         """All messages of a tenant until now, in order within each partition."""
-        found: list[Published] = []
-        with self._consumer() as consumer:
-            ends = consumer.end_offsets(consumer.assignment())
-            for partition, offset in self._start.items():
-                consumer.seek(partition, offset)
-            while any(consumer.position(partition) < end for partition, end in ends.items()):
-                found += [self._published(one) for batch in consumer.poll(timeout_ms=500).values() for one in batch]
-        return [one for one in found if one.envelope["tenant"] == tenant.key]
+        ends = self._ends()
+        while any(self._consumer.position(partition) < end for partition, end in ends.items()):
+            batches = self._consumer.poll(timeout_ms=500).values()
+            self._found += [self._published(record) for batch in batches for record in batch]
+        return [one for one in self._found if one.envelope["tenant"] == tenant.key]
 
-    def _consumer(self) -> closing[KafkaConsumer]:
-        consumer = KafkaConsumer(bootstrap_servers=self._address, group_id=None)
-        names = [(name, consumer.partitions_for_topic(name)) for name in topics.ALL]
-        consumer.assign([TopicPartition(name, number) for name, numbers in names for number in numbers or ()])
-        return closing(consumer)
+    def close(self) -> None:
+        """End the connection."""
+        self._consumer.close()
+
+    def _ends(self) -> dict[TopicPartition, int]:
+        ends: dict[TopicPartition, int] = self._consumer.end_offsets(self._consumer.assignment())
+        return ends
 
     @staticmethod
     def _published(record: Any) -> Published:

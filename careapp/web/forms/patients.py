@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from careapp.patients.models import GENDERS
+from careapp.patients.states import GENDERS
 from careapp.patients.views import ContactPoint, HumanName
 from careapp.web.forms.fields import CareForm, DayField, SubmissionField, TextField
 from careapp.web.forms.typed import CodeField, LineField

@@ -1,0 +1,1 @@
+"""Journeys: people at their screens, in a real browser."""
