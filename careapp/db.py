@@ -18,6 +18,7 @@ from sqlalchemy import (
     Row,
     Table,
     UpdateBase,
+    bindparam,
     func,
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -79,13 +80,13 @@ def table_of(model: type[Base]) -> Table:
 
 def insert(model: type[Base], *returning: ColumnElement[Any] | Any, **values: Any) -> Row[Any]:
     """Insert one row and return the named columns of it."""
-    return db.session.execute(_insert_statement(model, returning, False), values).one()
+    return db.session.execute(_insert_statement(model, tuple(values), returning, False), values).one()
 
 
 def insert_many(model: type[Base], rows: list[dict[str, Any]]) -> None:
     """Insert rows of equal shape in one round trip; nothing happens for an empty list."""
     if len(rows) == 1:
-        db.session.execute(_kept_insert(model, (), False), rows[0])
+        db.session.execute(_kept_insert(model, tuple(rows[0]), (), False), rows[0])
     elif rows:
         db.session.execute(table_of(model).insert().values(rows))
 
@@ -96,18 +97,22 @@ def insert_unless_clash(model: type[Base], *returning: ColumnElement[Any] | Any,
     Two plain inserts that clash on an exclusion constraint wait for each other until the deadlock check; this form
     does not (postgres guide §4: 8,792 bookings and no deadlock, against 42 and 26).
     """
-    return db.session.execute(_insert_statement(model, returning, True), values).one_or_none()
+    return db.session.execute(_insert_statement(model, tuple(values), returning, True), values).one_or_none()
 
 
-def _insert_statement(model: type[Base], returning: tuple[Any, ...], unless_clash: bool) -> UpdateBase:
+def _insert_statement(
+    model: type[Base], names: tuple[str, ...], returning: tuple[Any, ...], unless_clash: bool
+) -> UpdateBase:
     """The statement of an insert: kept where it returns plain columns, as building it costs more than running it."""
     if all(isinstance(column, Column | InstrumentedAttribute) for column in returning):
-        return _kept_insert(model, returning, unless_clash)
-    return _build_insert(model, returning, unless_clash)
+        return _kept_insert(model, names, returning, unless_clash)
+    return _build_insert(model, names, returning, unless_clash)
 
 
-def _build_insert(model: type[Base], returning: tuple[Any, ...], unless_clash: bool) -> UpdateBase:
-    statement = postgres_insert(table_of(model))
+def _build_insert(
+    model: type[Base], names: tuple[str, ...], returning: tuple[Any, ...], unless_clash: bool
+) -> UpdateBase:
+    statement = postgres_insert(table_of(model)).values({name: bindparam(name) for name in names})
     if unless_clash:
         statement = statement.on_conflict_do_nothing()
     return statement.returning(*returning) if returning else statement

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Integer, LargeBinary, Row, SmallInteger, Text, func, select, text, update
+from sqlalchemy import Index, Integer, LargeBinary, SmallInteger, Text, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from careapp import commands
 from careapp.access import Actor
 from careapp.audit.writer import AuditRow
-from careapp.db import Base, db, insert_unless_clash, table_of
+from careapp.db import Base, db, table_of
 from careapp.errors import Invalid, Refusal
 
 STORED_REFUSALS = frozenset({403, 404, 409, 422})
@@ -38,6 +38,22 @@ class IdempotencyKey(Base):
     __table_args__ = (Index("idempotency_key_age", "tenant_id", "created_at"),)
 
 
+_TABLE = table_of(IdempotencyKey)
+_THIS = [
+    _TABLE.c[name] == bindparam(f"the_{name.removesuffix('_id')}") for name in ("tenant_id", "principal", "route", "key")
+]
+_READ = select(_TABLE.c.request_hash, _TABLE.c.status, _TABLE.c.headers, _TABLE.c.body).where(*_THIS)
+_KEEP = update(_TABLE).where(*_THIS)
+# The second request with a key waits two seconds for the first one to end, no longer; what comes after this statement
+# waits for locks as ever. A key that was there already leaves the short wait in force: nothing is locked after that.
+_TAKE = text("""
+WITH patience AS (SELECT set_config('lock_timeout', '2s', true))
+INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)
+SELECT :the_tenant, :the_principal, :the_route, :the_key, :request_hash FROM patience
+ON CONFLICT DO NOTHING RETURNING set_config('lock_timeout', '0', true)
+""")
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP answer as it goes out, and as it is kept to be given again."""
@@ -59,13 +75,8 @@ def once(
     """
 
     def work() -> Answer:
-        _wait_at_most("2s")
-        row = insert_unless_clash(
-            IdempotencyKey, IdempotencyKey.key, tenant_id=actor.tenant_id, principal=actor.name, route=route, key=key,
-            request_hash=request_hash,
-        )  # fmt: skip
-        _wait_at_most("0")
-        if row is None:
+        taken = db.session.execute(_TAKE, {**_this(actor, route, key), "request_hash": request_hash}).one_or_none()
+        if taken is None:
             return _first_answer(actor, route, key, request_hash)
         given = _run(answer, refused, route)
         _keep(actor, route, key, given)
@@ -94,10 +105,7 @@ def _run(answer: Callable[[], Answer], refused: Callable[[Refusal], Answer], rou
 
 def _first_answer(actor: Actor, route: str, key: str, request_hash: str) -> Answer:
     """What the first request with this key was answered."""
-    table = table_of(IdempotencyKey)
-    row = db.session.execute(
-        select(table.c.request_hash, table.c.status, table.c.headers, table.c.body).where(*_this(actor, route, key))
-    ).one()
+    row = db.session.execute(_READ, _this(actor, route, key)).one()
     if row.request_hash != request_hash:
         raise Invalid(
             {"Idempotency-Key": "This key was used with another request. Make a new key for a new request."},
@@ -108,18 +116,10 @@ def _first_answer(actor: Actor, route: str, key: str, request_hash: str) -> Answ
 
 
 def _keep(actor: Actor, route: str, key: str, given: Answer) -> None:
-    table = table_of(IdempotencyKey)
     kept = {"status": given.status, "headers": given.headers, "body": given.body}
-    db.session.execute(update(table).where(*_this(actor, route, key)).values(**kept))
+    db.session.execute(_KEEP, {**_this(actor, route, key), **kept})
 
 
-def _this(actor: Actor, route: str, key: str) -> tuple[Any, ...]:
-    table = table_of(IdempotencyKey).c
-    return (
-        table.tenant_id == actor.tenant_id, table.principal == actor.name, table.route == route, table.key == key,
-    )  # fmt: skip
-
-
-def _wait_at_most(how_long: str) -> None:
-    """How long this transaction waits for a lock; the second request with a key must not hang behind the first."""
-    db.session.execute(text("SELECT set_config('lock_timeout', :how_long, true)"), {"how_long": how_long})
+def _this(actor: Actor, route: str, key: str) -> dict[str, Any]:
+    """The values that name one key in the statements of this module."""
+    return {"the_tenant": actor.tenant_id, "the_principal": actor.name, "the_route": route, "the_key": key}

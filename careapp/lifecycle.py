@@ -7,14 +7,15 @@ state, action and role.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Row, Text, func
+from sqlalchemy import BigInteger, Index, Row, Text, UpdateBase, bindparam, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
-from careapp.db import Base, TenantRow, guarded_update, insert, table_of, tenant_key
+from careapp.db import Base, TenantRow, db, insert, table_of, tenant_key
 from careapp.errors import Conflict, Forbidden
 from careapp.outbox.events import Event
 
@@ -138,15 +139,28 @@ def set_status(
     **values: Any,
 ) -> Row[Any]:
     """Set the status of a locked row and keep history and audit of it, unchecked and unpublished: move() and undo use it."""
-    columns = table_of(model).c
-    if "category" in columns:
+    if "category" in table_of(model).c:
         values["category"] = category  # set with every move, so that an undo forgets who had called off
-    unchanged = (columns.tenant_id == actor.tenant_id, columns.id == row.id, columns.status == row.status)
-    changed = guarded_update(model, *unchanged, returning=columns, status=target, **values)
+    values["status"] = target
+    given = {f"new_{name}": value for name, value in values.items()}
+    this = {"the_tenant": actor.tenant_id, "the_id": row.id, "the_status": row.status}
+    changed = db.session.execute(_status_update(model, tuple(values)), {**given, **this}).one_or_none()
     if changed is None:
         raise Conflict(f"{row.locator} was changed by somebody else just now.", code="STALE_VERSION", current=row.status)
     remember(actor, lifecycle, row, action, row.status, target, reason=reason, category=category)
     return changed
+
+
+@cache
+def _status_update(model: type[Base], names: tuple[str, ...]) -> UpdateBase:
+    """The guarded update of a row's status and what else a move sets; built once, as each move runs it."""
+    table = table_of(model)
+    columns, values = table.c, {name: bindparam(f"new_{name}") for name in names}
+    guard = (
+        columns.tenant_id == bindparam("the_tenant"), columns.id == bindparam("the_id"),
+        columns.status == bindparam("the_status"),
+    )  # fmt: skip
+    return table.update().where(*guard).values(version=columns.version + 1, **values).returning(*columns)
 
 
 def remember(

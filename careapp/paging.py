@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Row
+from sqlalchemy import Column, Row, Select, tuple_
 
+from careapp.db import db
 from careapp.errors import Invalid
 from careapp.views import Page
 
@@ -46,6 +47,22 @@ def _exactly(kind: type, key: Any) -> Any:
     return key
 
 
+def read_page(
+    statement: Select[Any], keys: tuple[Column[Any], ...], view: Callable[[Row[Any]], T], *, limit: int,
+    cursor: str | None, newest_first: bool = False,
+) -> Page[T]:  # fmt: skip
+    """One page of a list ordered by `keys`, the last of which is unique; `cursor` is the nextCursor of the page before.
+
+    Raises Invalid for a cursor that is not one of ours.
+    """
+    if cursor is not None:
+        last = tuple_(*decode_cursor(cursor, *(key.type.python_type for key in keys)))
+        statement = statement.where(tuple_(*keys) < last if newest_first else tuple_(*keys) > last)
+    order = [key.desc() if newest_first else key for key in keys]
+    rows = db.session.execute(statement.order_by(*order).limit(limit + 1)).all()
+    return page_of(rows, limit, view, lambda row: tuple(row._mapping[key] for key in keys))
+
+
 def page_of(
     rows: Sequence[Row[Any]], limit: int, view: Callable[[Row[Any]], T], keys: Callable[[Row[Any]], tuple[Any, ...]]
 ) -> Page[T]:
@@ -53,3 +70,8 @@ def page_of(
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(items=[view(row) for row in shown], next_cursor=encode_cursor(*keys(shown[-1])) if more else None)
+
+
+def patients_in(items: Sequence[Any]) -> tuple[str, ...]:
+    """The patients a list shows, each once, for its audit row; the items are views with a `party_locator`."""
+    return tuple(sorted({item.party_locator for item in items}))

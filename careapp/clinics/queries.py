@@ -1,6 +1,6 @@
 """Reads of clinics; they hold no patient data, so their reads leave no audit rows."""
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from careapp.access import Actor, Permission
 from careapp.clinics.service import CL
@@ -8,7 +8,7 @@ from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db
 from careapp.errors import NotFound
-from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.views import Page
 
 
@@ -25,7 +25,4 @@ def get_clinic(actor: Actor, locator: str) -> ClinicView:
 def list_clinics(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ClinicView]:
     """The tenant's clinics by name."""
     statement = select(*CL).where(CL.tenant_id == actor.tenant_id)
-    if cursor is not None:
-        statement = statement.where(tuple_(CL.name, CL.id) > tuple_(*decode_cursor(cursor, str, int)))
-    rows = db.session.execute(statement.order_by(CL.name, CL.id).limit(limit + 1)).all()
-    return page_of(rows, limit, ClinicView.of, lambda row: (row.name, row.id))
+    return read_page(statement, (CL.name, CL.id), ClinicView.of, limit=limit, cursor=cursor)

@@ -1,15 +1,13 @@
 """Reads of episodes."""
 
-from datetime import datetime
 
-from sqlalchemy import tuple_
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.episodes.service import E, T, episode_rows, found
 from careapp.episodes.views import EpisodeView
-from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.views import Page
 
 
@@ -29,9 +27,6 @@ def list_episodes(
     """Episodes newest first, of a party, in a state, of a care type or on a stage of the board."""
     filters = {E.status: status, E.care_type: care_type, E.stage: stage, T.locator: party}
     statement = episode_rows(actor).where(*(column == value for column, value in filters.items() if value is not None))
-    if cursor is not None:
-        statement = statement.where(tuple_(E.opened_at, E.id) < tuple_(*decode_cursor(cursor, datetime, int)))
-    rows = db.session.execute(statement.order_by(E.opened_at.desc(), E.id.desc()).limit(limit + 1)).all()
-    page = page_of(rows, limit, EpisodeView.of, lambda row: (row.opened_at, row.id))
-    record_read("episode.list", party, patients=tuple(sorted({item.party_locator for item in page.items})))
+    page = read_page(statement, (E.opened_at, E.id), EpisodeView.of, limit=limit, cursor=cursor, newest_first=True)
+    record_read("episode.list", party, patients=patients_in(page.items))
     return page

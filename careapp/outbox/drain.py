@@ -1,8 +1,8 @@
 """Draining one shard: its waiting events go out in order per key and are marked, in one transaction of the relay.
 
-Why this is right: the shard's row lock makes this the shard's only sender; the events are read by a statement of its own
-after the lock was granted, so every mark of the last holder is seen; an event is sent only when the one before it in its
-key has arrived. A crash before the commit repeats events with the same ids and loses none.
+Why this is right: the shard's row lock makes this the shard's only sender; the events are read by a statement of its
+own after the lock was granted, so every mark of the last holder is seen; an event is sent only when the one before it
+in its key has arrived. A crash before the commit repeats events with the same ids and loses none.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Sending to Kafka by kafka-python, which is pinned; its traps, and what avoids them, are in the decision record on it."""
+"""Sending to Kafka by kafka-python, which is pinned; the decision record on it names its traps."""
 
 from collections.abc import Sequence
 

@@ -1,14 +1,14 @@
 """Reads of patients: one, all, and by name prefix, birth date or locator."""
 
-from datetime import date, datetime
+from datetime import date
 
-from sqlalchemy import ColumnElement, exists, select, tuple_
+from sqlalchemy import ColumnElement, exists, select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.errors import Invalid, NotFound
-from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.patients.models import Patient, PatientFact, PatientNameWord
 from careapp.patients.names import words
 from careapp.patients.views import FactView, PatientView
@@ -86,8 +86,8 @@ def _page(
 ) -> Page[PatientView]:
     """One page of the patients that meet all conditions, newest first, audited with everybody it shows."""
     statement = select(*T).where(T.tenant_id == actor.tenant_id, *conditions)
-    if cursor is not None:
-        statement = statement.where(tuple_(T.created_at, T.id) < tuple_(*decode_cursor(cursor, datetime, int)))
-    rows = db.session.execute(statement.order_by(T.created_at.desc(), T.id.desc()).limit(limit + 1)).all()
-    record_read(action, patients=tuple(row.locator for row in rows[:limit]), **detail)
-    return page_of(rows, limit, PatientView.from_row, lambda row: (row.created_at, row.id))
+    page = read_page(
+        statement, (T.created_at, T.id), PatientView.from_row, limit=limit, cursor=cursor, newest_first=True
+    )
+    record_read(action, patients=tuple(patient.locator for patient in page.items), **detail)
+    return page

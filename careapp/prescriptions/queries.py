@@ -1,14 +1,10 @@
 """Reads of prescriptions; who may only know that they exist sees no medicine."""
 
-from datetime import datetime
-
-from sqlalchemy import tuple_
-
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.episodes.service import episode_id_of, found
-from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.prescriptions.service import RX, prescription_rows
 from careapp.prescriptions.views import PrescriptionView
 from careapp.views import Page
@@ -29,8 +25,9 @@ def list_prescriptions(
     """The prescriptions of an episode, newest first; raises NotFound for an unknown episode."""
     episode_id = episode_id_of(actor, episode_locator)
     statement = prescription_rows(actor).where(RX.episode_id == episode_id)
-    if cursor is not None:
-        statement = statement.where(tuple_(RX.issued_at, RX.id) < tuple_(*decode_cursor(cursor, datetime, int)))
-    rows = db.session.execute(statement.order_by(RX.issued_at.desc(), RX.id.desc()).limit(limit + 1)).all()
-    record_read("prescription.list", episode_locator, patients=tuple({row.party_locator for row in rows}))
-    return page_of(rows, limit, lambda row: PrescriptionView.seen_by(actor, row), lambda row: (row.issued_at, row.id))
+    page = read_page(
+        statement, (RX.issued_at, RX.id), lambda row: PrescriptionView.seen_by(actor, row), limit=limit, cursor=cursor,
+        newest_first=True,
+    )  # fmt: skip
+    record_read("prescription.list", episode_locator, patients=patients_in(page.items))
+    return page

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, cast, func, select, tuple_
+from sqlalchemy import Select, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.types import Text
 
@@ -11,7 +11,7 @@ from careapp.clinics.models import Clinic
 from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.errors import NotFound
-from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.providers.models import Provider, ProviderClinic
 from careapp.providers.views import ProviderView
 from careapp.views import Page
@@ -55,7 +55,4 @@ def list_providers(
             PC.tenant_id == actor.tenant_id, PC.clinic_id == _CL.id, _CL.tenant_id == PC.tenant_id, _CL.locator == clinic
         )
         statement = statement.where(PR.id.in_(at_clinic))
-    if cursor is not None:
-        statement = statement.where(tuple_(PR.name, PR.id) > tuple_(*decode_cursor(cursor, str, int)))
-    rows = db.session.execute(statement.order_by(PR.name, PR.id).limit(limit + 1)).all()
-    return page_of(rows, limit, ProviderView.of, lambda row: (row.name, row.id))
+    return read_page(statement, (PR.name, PR.id), ProviderView.of, limit=limit, cursor=cursor)

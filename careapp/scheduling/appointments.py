@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, literal, select
+from sqlalchemy import Row, Select, Text, bindparam, select, true
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from careapp import commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
-from careapp.db import db, insert_unless_clash, table_of
+from careapp.db import db, table_of
 from careapp.episodes import service as episodes
 from careapp.episodes.models import Episode
 from careapp.episodes.service import E, T
@@ -21,7 +23,17 @@ from careapp.providers.models import Provider
 from careapp.scheduling.events import AppointmentBooked, AppointmentStatusChanged
 from careapp.scheduling.models import Appointment, Slot
 from careapp.scheduling.refusing import AP, find_clash, refuse_slot
-from careapp.scheduling.slots import PR, S, clinic_locator_of, give_place_back, in_scope, lock_slots, take_place
+from careapp.scheduling.slots import (
+    PR,
+    S,
+    clinic_locator_of,
+    give_place_back,
+    in_scope,
+    lock_slots,
+    place_wanted,
+    slot_with_buffer,
+    taking_a_place,
+)
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, PENDING, counts, holds_place
 from careapp.scheduling.views import AppointmentView
 
@@ -52,28 +64,48 @@ def book(
     Raises NotFound for the episode, Invalid for an unknown slot, and Conflict naming the rule that refuses:
     EPISODE_NOT_OPEN, PROVIDER_NOT_PARTICIPATING, SLOT_UNAVAILABLE, PATIENT_BUSY or BUFFER_VIOLATION.
     """
-    episode = episodes.lock_episode(actor, episode_locator)
-    episodes.require_open(episode)
-    slot = take_place(actor, slot_locator)
-    if slot is None:
-        raise refuse_slot(actor, slot_locator, episode.patient_id)
-    known = {
-        "episode_locator": episode.locator, "party_locator": episode.party_locator, "slot_locator": slot.locator,
-        "provider_locator": slot.provider_locator, "clinic_locator": slot.clinic_locator,
+    status = BOOKED if accepted else PENDING
+    seen, active = counts(status)
+    episode = episodes.claim_open(actor, episode_locator, seen=seen, open_appointments=active)
+    given = {
+        **place_wanted(actor, slot_locator), "episode_id": episode.id, "patient_id": episode.patient_id, "type": type,
+        "reason": reason, "notes": notes, "status": status, "episode_locator": episode.locator,
+        "party_locator": episode.party_locator,
     }  # fmt: skip
-    row = insert_unless_clash(
-        Appointment, *AP, *(literal(value).label(name) for name, value in known.items()),
-        tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, provider_id=slot.provider_id,
-        clinic_id=slot.clinic_id, slot_id=slot.id, starts_at=slot.starts_at, ends_at=slot.ends_at,
-        busy_until=slot.ends_at + timedelta(minutes=slot.buffer_minutes), type=type, reason=reason, notes=notes,
-        status=BOOKED if accepted else PENDING,
-    )  # fmt: skip
+    row = db.session.execute(_booking(actor.clinic_ids is not None), given).one_or_none()
     if row is None:
+        raise refuse_slot(actor, slot_locator, episode.patient_id)
+    if row.id is None:
+        slot = slot_with_buffer(actor, S.locator == slot_locator)
         raise find_clash(actor, slot, episode.patient_id) or Conflict("Just taken.", code="SLOT_UNAVAILABLE")
-    count_change(actor, row, None, row.status)
     remember(actor, APPOINTMENT, row, "book", None, row.status)
     commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
     return AppointmentView.of(row)
+
+
+@cache
+def _booking(scoped: bool) -> Select[Any]:
+    """The statement that takes a place in a slot and puts the appointment into it; built once, as it is the busiest.
+
+    It returns no row where no place could be taken, and a row without an id where the patient or the provider is
+    elsewhere at that time: the insert then did nothing instead of waiting (see insert_unless_clash).
+    """
+    place = taking_a_place(scoped).cte("place")
+    values = {name: place.c[name] for name in ("tenant_id", "provider_id", "clinic_id", "starts_at", "ends_at")}
+    values |= {"slot_id": place.c.id, "busy_until": place.c.ends_at + place.c.buffer_minutes * timedelta(minutes=1)}
+    for name in ("episode_id", "patient_id", "type", "reason", "notes", "status"):
+        values[name] = bindparam(name, type_=AP[name].type)
+    made = (
+        postgres_insert(table_of(Appointment))
+        .from_select(list(values), select(*values.values()))
+        .on_conflict_do_nothing()
+        .returning(*AP)
+        .cte("made")
+    )
+    known = (bindparam(name, type_=Text).label(name) for name in ("episode_locator", "party_locator"))
+    return select(
+        *made.c, *known, place.c.locator.label("slot_locator"), place.c.provider_locator, place.c.clinic_locator
+    ).select_from(place.outerjoin(made, true()))
 
 
 @command(Permission.APPOINTMENT_VIEW)  # move() asks for the permission of the move itself

@@ -15,16 +15,7 @@ from careapp.scheduling.appointments import count_change, lock_appointment, tell
 from careapp.scheduling.events import AppointmentRescheduled
 from careapp.scheduling.models import Appointment
 from careapp.scheduling.refusing import find_clash, refuse_slot
-from careapp.scheduling.slots import (
-    SETTINGS,
-    S,
-    clinic_locator_of,
-    give_place_back,
-    in_scope,
-    lock_slots,
-    slot_rows,
-    take_place,
-)
+from careapp.scheduling.slots import S, give_place_back, in_scope, lock_slots, slot_with_buffer, take_place
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CONFIRMED, PENDING, holds_place
 from careapp.scheduling.views import AppointmentView
 
@@ -100,7 +91,7 @@ def undo(actor: Actor, locator: str, *, version: int | None = None, reason: str 
     last = _last_move(actor, row)
     take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id))
     back_into_time = row.status not in ACTIVE and last.from_status in ACTIVE
-    slot = _slot_again(actor, row) if not holds_place(row.status) else _slot_as_it_is(actor, row)
+    slot = _slot_again(actor, row) if not holds_place(row.status) else slot_with_buffer(actor, S.id == row.slot_id)
     clash = find_clash(actor, slot, row.patient_id, moving=row.id) if back_into_time else None
     if clash:
         raise clash
@@ -143,15 +134,6 @@ def _slot_again(actor: Actor, row: Row[Any]) -> Row[Any]:
     if slot is None:
         raise refuse_slot(actor, row.slot_locator, row.patient_id)
     return slot
-
-
-def _slot_as_it_is(actor: Actor, row: Row[Any]) -> Row[*tuple[Any, ...]]:
-    """The slot of an appointment that still holds its place, with the tenant's buffer."""
-    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
-    statement = slot_rows(actor).with_only_columns(
-        *S, buffer.label("buffer_minutes"), clinic_locator_of(S.clinic_id, S.tenant_id), maintain_column_froms=True
-    )
-    return db.session.execute(statement.where(S.id == row.slot_id)).one()
 
 
 def take_turns(actor: Actor, *keys: tuple[str, int]) -> None:

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.episodes.service import episode_id_of, found
-from careapp.paging import DEFAULT_LIMIT, decode_cursor, page_of
+from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.refusing import AP
 from careapp.scheduling.slots import LONGEST_SLOT, PR, S, slot_rows
@@ -40,10 +40,7 @@ def list_slots(
         statement = statement.where(S.starts_at < end)
     if status is not None:
         statement = statement.where(S.status == status)
-    if cursor is not None:
-        statement = statement.where(tuple_(S.starts_at, S.id) > tuple_(*decode_cursor(cursor, datetime, int)))
-    rows = db.session.execute(statement.order_by(S.starts_at, S.id).limit(limit + 1)).all()
-    return page_of(rows, limit, SlotView.of, lambda row: (row.starts_at, row.id))
+    return read_page(statement, (S.starts_at, S.id), SlotView.of, limit=limit, cursor=cursor)
 
 
 @query(Permission.APPOINTMENT_VIEW)
@@ -61,9 +58,7 @@ def list_appointments(
     """The appointments of an episode by start; raises NotFound for an unknown episode."""
     episode_id = episode_id_of(actor, episode_locator)
     statement = appointment_rows(actor).where(AP.episode_id == episode_id)
-    if cursor is not None:
-        statement = statement.where(tuple_(AP.starts_at, AP.id) > tuple_(*decode_cursor(cursor, datetime, int)))
-    rows = db.session.execute(statement.order_by(AP.starts_at, AP.id).limit(limit + 1)).all()
-    record_read("appointment.list", episode_locator, patients=tuple({row.party_locator for row in rows}))
-    return page_of(rows, limit, AppointmentView.of, lambda row: (row.starts_at, row.id))
+    page = read_page(statement, (AP.starts_at, AP.id), AppointmentView.of, limit=limit, cursor=cursor)
+    record_read("appointment.list", episode_locator, patients=patients_in(page.items))
+    return page
 

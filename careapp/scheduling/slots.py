@@ -1,9 +1,25 @@
 """Slots: adding, blocking and unblocking them, and taking and giving back the places in them."""
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, literal, or_, select, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Row,
+    Select,
+    any_,
+    bindparam,
+    case,
+    literal,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -104,7 +120,7 @@ def require_own_or_any(actor: Actor, provider_id: int) -> None:
         raise Forbidden("You may change only your own slots.")
 
 
-def bookable(moment: datetime) -> ColumnElement[bool]:
+def bookable(moment: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     """The condition that a slot can take one more booking: available, room left, not over (walk-ins: until it ends)."""
     return (S.status == AVAILABLE) & (S.booked < S.capacity) & (S.ends_at > moment)
 
@@ -112,21 +128,52 @@ def bookable(moment: datetime) -> ColumnElement[bool]:
 def take_place(actor: Actor, slot_locator: str) -> Row[Any] | None:
     """Take one place of a bookable slot of a participating provider, or return None where that cannot be done.
 
-    One guarded statement, so of many at once exactly as many succeed as there are places. The row returned has the
-    slot's columns, both locators and the tenant's `buffer_minutes`.
+    The row returned has the slot's columns, both locators and the tenant's `buffer_minutes`.
     """
-    return guarded_update(
-        Slot,
-        S.tenant_id == actor.tenant_id, S.locator == slot_locator, in_scope(actor, S.clinic_id), bookable(clock.now()),
-        PR.tenant_id == S.tenant_id, PR.id == S.provider_id, PR.status == PARTICIPATES,
-        SETTINGS.tenant_id == S.tenant_id,
-        returning=(
+    statement = taking_a_place(actor.clinic_ids is not None)
+    return db.session.execute(statement, place_wanted(actor, slot_locator)).one_or_none()
+
+
+@cache
+def taking_a_place(scoped: bool) -> ReturningUpdate[Any]:
+    """The guarded UPDATE that takes a place: of many at once, exactly as many succeed as there are places.
+
+    Built once, for actors with a clinic scope and for those without; its values are those of place_wanted().
+    """
+    clinics = bindparam("clinics", type_=ARRAY(BigInteger))
+    return (
+        table_of(Slot)
+        .update()
+        .where(
+            S.tenant_id == bindparam("tenant"), S.locator == bindparam("wanted"),
+            or_(S.clinic_id.is_(None), S.clinic_id == any_(clinics)) if scoped else true(),
+            bookable(bindparam("moment", type_=DateTime(timezone=True))),
+            PR.tenant_id == S.tenant_id, PR.id == S.provider_id, PR.status == PARTICIPATES,
+            SETTINGS.tenant_id == S.tenant_id,
+        )
+        .values(
+            booked=S.booked + 1, version=S.version + 1, status=case((S.booked + 1 >= S.capacity, BOOKED), else_=AVAILABLE)
+        )
+        .returning(
             *S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id),
             SETTINGS.buffer_minutes,
-        ),
-        booked=S.booked + 1,
-        status=case((S.booked + 1 >= S.capacity, BOOKED), else_=AVAILABLE),
+        )
     )  # fmt: skip
+
+
+def place_wanted(actor: Actor, slot_locator: str) -> dict[str, Any]:
+    """The values of taking_a_place() for this actor and slot, now."""
+    wanted = {"tenant": actor.tenant_id, "wanted": slot_locator, "moment": clock.now()}
+    return wanted if actor.clinic_ids is None else {**wanted, "clinics": list(actor.clinic_ids)}
+
+
+def slot_with_buffer(actor: Actor, condition: ColumnElement[bool]) -> Row[Any]:
+    """The one slot that meets the condition, with its clinic's locator and the tenant's `buffer_minutes`."""
+    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
+    statement = slot_rows(actor).with_only_columns(
+        *S, buffer.label("buffer_minutes"), clinic_locator_of(S.clinic_id, S.tenant_id), maintain_column_froms=True
+    )
+    return db.session.execute(statement.where(condition)).one()
 
 
 def give_place_back(actor: Actor, slot_id: int) -> None:

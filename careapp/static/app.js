@@ -102,6 +102,7 @@
 
   // 7. Unsaved input: <form data-guard> asks before the page is left, also after a refused save.
   on("input", (event) => { if (event.target.form) dirty.add(event.target.form); });
+  if ($("[data-error-summary]")) document.querySelectorAll("form[data-guard]").forEach((form) => dirty.add(form));
   on("submit", (event) => { if (!event.target.hasAttribute("hx-post")) dirty.delete(event.target); });
   on("htmx:afterRequest", (event) => { if (ok(event)) dirty.delete(event.detail.elt); });
   on("htmx:afterSwap", (event) => {

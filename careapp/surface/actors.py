@@ -1,7 +1,8 @@
 """Who a request is from, in the way its blueprint asks, and what each view declares about access.
 
-Pages know people by session, the API and FHIR by bearer token, the portal routes by service credential. The permission
-a view declares is asked for by the command or query it calls, not here, so that a refusal is audited, and once.
+Pages know people by session, the API and FHIR by bearer token, the portal routes by service credential. Who lacks the
+permission a view declares is refused before the view runs, form pages that read nothing included; the command or query
+the view calls asks again.
 """
 
 import functools
@@ -11,8 +12,9 @@ from typing import ParamSpec, TypeVar
 from flask import Blueprint, Flask, current_app, g, request
 
 from careapp.access import Actor, Permission
+from careapp.commands import run_outermost
 from careapp.config import Settings
-from careapp.errors import Unauthenticated
+from careapp.errors import Forbidden, Unauthenticated
 from careapp.surface.internal_credentials import init_internal_credentials, internal_actor
 from careapp.surface.sessions import init_sessions, signed_in_actor
 from careapp.surface.tokens import bearer_actor, init_tokens
@@ -69,7 +71,7 @@ def page_actor() -> Actor:
 
 
 def requires(permission: Permission) -> Callable[[Callable[A, R]], Callable[A, R]]:
-    """Declare the permission a view's command or query asks for, and refuse everybody unknown before the view runs."""
+    """Declare the permission a view needs; everybody unknown, and everybody without it, is refused before it runs."""
     return _guard(permission)
 
 
@@ -88,10 +90,17 @@ def _guard(permission: str) -> Callable[[Callable[A, R]], Callable[A, R]]:
     def decorate(view: Callable[A, R]) -> Callable[A, R]:
         @functools.wraps(view)
         def guarded(*args: A.args, **kwargs: A.kwargs) -> R:
-            current_actor()
+            actor = current_actor()
+            if isinstance(permission, Permission) and not actor.may(permission):
+                run_outermost(actor, view.__name__, _refuse)
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
         return guarded
 
     return decorate
+
+
+def _refuse() -> None:
+    """A command that does nothing but refuse, which is how the refusal is audited."""
+    raise Forbidden()

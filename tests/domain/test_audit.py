@@ -165,6 +165,29 @@ def test_commands_inside_a_command_stand_or_fall_with_it(god: Actor) -> None:
     assert events(god, after=before["events"]) == []
 
 
+def test_what_a_command_does_is_permitted_by_the_command(god: Actor) -> None:
+    opener = Actor(god.tenant_id, god.tenant_key, "test:opener", frozenset({Permission.EPISODE_OPEN}))
+
+    @command(Permission.EPISODE_OPEN)
+    def admit(actor: Actor) -> str:
+        return make.an_episode(actor, make.a_patient(actor)).locator
+
+    assert admit(opener).startswith("EPI-")
+    with pytest.raises(Forbidden):
+        make.a_patient(opener)
+
+
+def test_many_keys_in_one_transaction_have_each_their_own_sequence(god: Actor) -> None:
+    with commands.unit_of(god, name="import"):
+        for _ in range(3):
+            for episode in (make.an_episode(god), make.an_episode(god)):
+                episodes.cancel(god, episode.locator)
+    found: dict[str, list[int]] = {}
+    for event in events(god):
+        found.setdefault(event.key, []).append(event.sequence)
+    assert sorted(found.values()) == [[1]] * 6 + [[1, 2]] * 6
+
+
 def test_a_savepoint_drops_what_was_collected_in_it(god: Actor) -> None:
     patient, before = make.a_patient(god), newest(god)
 

@@ -15,10 +15,9 @@ from jinja2 import StrictUndefined
 
 import careapp
 from careapp import config
-from careapp.access import Permission
 from careapp.db import db
 from careapp.errors import Refusal
-from careapp.surface.actors import current_actor, init_actors, public, requires
+from careapp.surface.actors import current_actor, init_actors, public, signed_in
 from careapp.surface.csrf import init_csrf
 from careapp.web import assets, htmx
 from careapp.web.sign_in import bp as sign_in_pages
@@ -56,7 +55,7 @@ def _blueprint(name: str, prefix: str) -> Blueprint:
     bp = Blueprint(name, __name__, url_prefix=prefix or None)
 
     @bp.route("/who", methods=["GET", "POST"])
-    @requires(Permission.EPISODE_VIEW)
+    @signed_in
     def who() -> Response:
         actor = current_actor()
         return jsonify(

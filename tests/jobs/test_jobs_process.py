@@ -27,7 +27,7 @@ Jobs = subprocess.Popen[bytes]
 
 @pytest.fixture
 def start_jobs(app: APIFlask, tmp_path: Path) -> Iterator[Callable[..., Jobs]]:
-    """start_jobs(KAFKA_BOOTSTRAP_SERVERS=…) runs `flask jobs` on the tests' database; its words go to tmp_path/jobs.log."""
+    """start_jobs(KAFKA_BOOTSTRAP_SERVERS=…) runs `flask jobs` on the tests' database and logs to tmp_path/jobs.log."""
     started: list[Jobs] = []
 
     def start(**environment: str) -> Jobs:

@@ -32,7 +32,7 @@ def _addresses(clinic: Clinic) -> list[str]:
         f"/appointments/{booked.locator}/reschedule", f"/episodes/new?party={patient.locator}", "/patients",
         "/patients/new", f"/patients/{patient.locator}", f"/calendar?provider={clinic.doctor.locator}",
         f"/calendar?clinic={clinic.clinic.locator}&episode={episode.locator}", f"/slots/{slot}/book",
-        f"/slots/{slot}/book?episode={episode.locator}", "/slots/new", "/nowhere",
+        f"/slots/{slot}/book?episode={episode.locator}", "/slots/new",
     ]  # fmt: skip
 
 
@@ -63,6 +63,7 @@ def test_after_each_kind_of_swap(
         if menu.is_visible():
             menu.click()
             _sound(page, axe, "a menu of the episode page")
+            menu.click()
     page.get_by_role("button", name="Close episode").click()
     page.locator("[data-error-summary]").wait_for()
     _sound(page, axe, "a close without a summary")
@@ -76,6 +77,15 @@ def test_after_each_kind_of_swap(
     page.get_by_role("button", name="Find").click()
     page.locator("#choice").wait_for()
     _sound(page, axe, "patients to book for")
+
+
+def test_a_page_that_is_not_there(
+    clinic: Clinic, live_url: str, new_page: Callable[..., Page], axe: Callable[..., list[Any]]
+) -> None:
+    page = new_page(statuses=(404,), viewport={"width": 360, "height": 740})
+    sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
+    page.goto(f"{live_url}/nowhere")
+    _sound(page, axe, "/nowhere")
 
 
 def test_first_page_of_an_auditor(clinic: Clinic, live_url: str, themed_page: Page, axe: Callable[..., list[Any]]) -> None:

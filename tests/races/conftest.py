@@ -1,10 +1,10 @@
 """Many at once: an application whose pool has a connection for each of them."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy import event
 
 from careapp.db import db
 from tests.conftest import make_app
@@ -24,6 +24,15 @@ def wide_app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def crowd(wide_app: APIFlask) -> Callable[..., Any]:
-    """crowd([act, …]) runs all acts at once, each in a thread and application context of its own."""
-    return Crowd(wide_app)
+def crowd(wide_app: APIFlask) -> Iterator[Crowd]:
+    """crowd([act, …]) runs all acts at once, each in a thread and application context of its own.
+
+    No race may deadlock, not even where a retry hides it: a deadlock costs everybody in it a second.
+    """
+    made = Crowd(wide_app)
+    with wide_app.app_context():
+        engine = db.engine
+    event.listen(engine, "handle_error", made.notice)
+    yield made
+    event.remove(engine, "handle_error", made.notice)
+    assert made.deadlocks == 0

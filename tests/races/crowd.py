@@ -5,17 +5,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from apiflask import APIFlask
+from sqlalchemy.engine import ExceptionContext
 
+from careapp.commands import DEADLOCK
 from careapp.errors import Refusal
 
 PATIENCE = 60  # seconds after which a thread that hangs fails the test
 
 
 class Crowd:
-    """Runs acts at once; what each returned, or the refusal it ended in, comes back in the order given."""
+    """Runs acts at once; what each returned, or the refusal it ended in, comes back in the order given.
+
+    `deadlocks` counts those the database had to break, which a retry hides from whoever called.
+    """
 
     def __init__(self, app: APIFlask) -> None:
         self.app = app
+        self.deadlocks = 0
+
+    def notice(self, context: ExceptionContext) -> None:
+        """Count a deadlock among the database's errors."""
+        self.deadlocks += getattr(context.original_exception, "sqlstate", None) == DEADLOCK
 
     def __call__(self, acts: Sequence[Callable[[], Any]]) -> list[Any]:
         """Run all acts; an error that is no refusal is a fault, and is raised."""

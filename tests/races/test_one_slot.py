@@ -84,6 +84,52 @@ def test_an_undo_and_a_new_booking_want_the_same_place(god: Actor, crowd: Crowd)
     assert queries.get_slot(god, slot.locator).booked == 1
 
 
+def test_one_patients_appointments_are_moved_to_the_same_time_by_many(god: Actor, crowd: Crowd) -> None:
+    patient = make.a_patient(god)
+    booked = [
+        make.an_appointment(god, make.an_episode(god, patient), make.a_slot(god, hours=hours))
+        for hours in range(10, 18)
+    ]
+    goals = [make.a_slot(god, hours=2) for _ in booked]
+    outcomes = crowd([
+        lambda at=at, goal=goal: changes.reschedule(god, at.locator, slot_locator=goal.locator)
+        for at, goal in zip(booked, goals, strict=True)
+    ])
+    [moved] = done(outcomes)
+    assert refused(outcomes) == ["PATIENT_BUSY"] * 7
+    blocking = {outcome.extra.get("blocking") for outcome in outcomes if isinstance(outcome, Conflict)}
+    assert blocking == {moved.locator}, "they take turns, so each is told what stands in its way"
+
+
+def test_patients_change_places(god: Actor, crowd: Crowd) -> None:
+    first, second = (make.a_slot(god, hours=hours, capacity=20) for hours in (1, 2))
+    there = [make.an_appointment(god, slot=first).locator for _ in range(8)]
+    back = [make.an_appointment(god, slot=second).locator for _ in range(8)]
+    acts = [
+        lambda at=at, goal=goal: changes.reschedule(god, at, slot_locator=goal.locator)
+        for pair in zip(there, back, strict=True)
+        for at, goal in zip(pair, (second, first), strict=True)
+    ]
+    assert refused(crowd(acts)) == []
+    assert [queries.get_slot(god, slot.locator).booked for slot in (first, second)] == [8, 8]
+
+
+def test_episodes_that_share_slots_are_cancelled_while_others_move_between_them(god: Actor, crowd: Crowd) -> None:
+    shared = [make.a_slot(god, hours=hours, capacity=24) for hours in range(1, 7)]
+    first, last = shared[0], shared[-1]
+    made = [make.an_episode(god) for _ in range(8)]
+    for number, episode in enumerate(made):
+        for slot in shared if number % 2 else reversed(shared):
+            make.an_appointment(god, episode, slot)
+    moving = [make.an_appointment(god, slot=first).locator for _ in range(8)]
+    outcomes = crowd([
+        *[lambda at=episode.locator: episodes.cancel(god, at) for episode in made],
+        *[lambda at=locator: changes.reschedule(god, at, slot_locator=last.locator) for locator in moving],
+    ])
+    assert refused(outcomes) == []
+    assert [queries.get_slot(god, slot.locator).booked for slot in shared] == [0, 0, 0, 0, 0, 8]
+
+
 def test_an_episode_is_cancelled_while_it_is_booked_into(god: Actor, crowd: Crowd) -> None:
     episode = make.an_episode(god)
     free = [make.a_slot(god, hours=hours).locator for hours in range(1, 13)]

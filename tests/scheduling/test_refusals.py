@@ -140,6 +140,10 @@ def test_a_provider_keeps_his_buffer(god: Actor, new_tenant: Callable[..., TestT
         assert (refusal.code, refusal.extra["blocking"]) == ("BUFFER_VIOLATION", there.locator)
         assert queries.get_slot(actor, adjacent.locator).booked == 0
         assert book_every_alternative(actor, refusal, make.a_patient(actor).locator) == [clear.locator]
+    early = slot_at(-60)
+    slots.act(actor, early.locator, action="block")
+    refusal = refusal_of(make.an_appointment, actor, slot=early)
+    assert [item["locator"] for item in refusal.extra["alternatives"]] == [clear.locator]
     assert make.an_appointment(actor, slot=clear).status == "PENDING", "ten minutes lie between"
     assert make.an_appointment(actor, slot=make.a_slot(actor, hours=2)).status == "PENDING", "another provider is free"
     appointments.act(actor, there.locator, action="cancel")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,6 +97,13 @@ def test_what_a_cancelled_episode_caused_is_not_taken_back(god: Actor) -> None:
     booked = make.an_appointment(god, episode)
     episodes.cancel(god, episode.locator)
     assert refusal_of(changes.undo, god, booked.locator).code == "EPISODE_NOT_OPEN"
+
+
+def test_what_another_move_caused_is_never_undoable(god: Actor) -> None:
+    made = {"action": "cancel", "at": clock.now()}
+    assert changes.undoable(god, SimpleNamespace(**made, cause=None))
+    assert not changes.undoable(god, SimpleNamespace(**made, cause="care.episode.cancelled"))
+    assert not changes.undoable(god, None)
 
 
 def test_a_cancel_is_not_taken_back_when_the_place_is_gone(god: Actor) -> None:
