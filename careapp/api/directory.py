@@ -25,7 +25,7 @@ class ProviderIn(Sent):
     name: Line
     specialty: Annotated[str, Field(pattern=r"^[A-Z][A-Z_]{1,59}$")]
     npi: Annotated[str, Field(pattern=r"^[0-9]{10}$")] | None = None
-    clinics: Annotated[list[Locator], Field(max_length=50)] = []
+    clinics: Annotated[list[Locator], Field(default_factory=list, max_length=50)]
 
 
 class ProviderQuery(Paged):

@@ -32,8 +32,8 @@ def each_move(
     `bodies` names the moves that take more than a version and a reason.
     """
     for transition in lifecycle.transitions:
-        body = (bodies or {}).get(transition.name, ActionIn)
-        add_move(lifecycle, path, transition.name, transition.label, view, body, permission, _with(act, transition.name))
+        name, body = transition.name, (bodies or {}).get(transition.name, ActionIn)
+        add_move(lifecycle, path, name, transition.label, view, body, permission, _with(act, name))
 
 
 def add_move(

@@ -82,4 +82,5 @@ def answer_of(document: dict[str, Any], operation: dict[str, Any]) -> tuple[str,
     """What an operation answers when it is done: status, name of the schema, and its fields."""
     [(status, answer)] = [(code, one) for code, one in operation["responses"].items() if code.startswith("2")]
     schema = answer["content"]["application/json"]["schema"]
-    return status, schema["$ref"].rsplit("/", 1)[-1], list(named(document["components"]["schemas"], schema)["properties"])
+    fields = named(document["components"]["schemas"], schema)["properties"]
+    return status, schema["$ref"].rsplit("/", 1)[-1], list(fields)

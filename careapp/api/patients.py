@@ -20,7 +20,7 @@ class NameIn(Sent):
     """A name (FHIR HumanName): a family name, given names, or both; many people have only given names."""
 
     family: Line | None = None
-    given: Annotated[list[Line], Field(max_length=10)] = []
+    given: Annotated[list[Line], Field(default_factory=list, max_length=10)]
 
 
 class IdentifierIn(Sent):
@@ -44,8 +44,8 @@ class PatientIn(Sent):
     name: NameIn
     birth_date: Day | None = None
     gender: Annotated[str, Among(GENDERS)] = "unknown"
-    identifiers: Annotated[list[IdentifierIn], Field(max_length=20)] = []
-    telecom: Annotated[list[ContactIn], Field(max_length=20)] = []
+    identifiers: Annotated[list[IdentifierIn], Field(default_factory=list, max_length=20)]
+    telecom: Annotated[list[ContactIn], Field(default_factory=list, max_length=20)]
 
 
 class SearchIn(Sent):

@@ -92,9 +92,7 @@ def get_slot(locator: str) -> Response:
 def book(locator: str, json_data: AppointmentIn) -> Response:
     """Book an appointment within an episode; it is PENDING and holds its slot."""
     actor = current_actor()
-    return created(
-        actor, lambda: appointments.book(actor, locator, **json_data.model_dump()), f"{PREFIX}/appointments"
-    )
+    return created(actor, lambda: appointments.book(actor, locator, **json_data.model_dump()), f"{PREFIX}/appointments")
 
 
 @api.get("/episodes/<locator>/appointments")

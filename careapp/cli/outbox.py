@@ -12,9 +12,9 @@ from careapp.access import Actor, Permission
 from careapp.errors import Invalid, Refusal
 from careapp.operations import outbox_desk
 from careapp.operations.maintenance import TenantName, tenants
+from careapp.operations.outbox_desk import UnsentEvent
 from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
-from careapp.operations.outbox_desk import UnsentEvent
 
 outbox = AppGroup("outbox", help="Events that have not left: list them, retry or withhold one.")
 of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tenant's key, for example demo.")

@@ -1,9 +1,10 @@
 """Actors of people: the one place that turns a user's row into who he is and what he may do."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, Text, column, func, select, table
+from sqlalchemy import ColumnElement, Integer, Row, Select, Text, bindparam, column, func, select, table
 
 from careapp import commands
 from careapp.access import Actor, Permission, Role, permissions_of
@@ -59,22 +60,30 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
     None when the tenant is gone, the user is disabled, or a `user:` of ours does not exist. A user's clinics and roles
     come from his row, so a token that is older than a change of rights cannot bring them back.
     """
-    users = table_of(User).c
     number = subject.removeprefix("user:")
     ours = number != subject
     if ours and not (number.isascii() and number.isdecimal() and int(number) <= LARGEST_ID):
         return None
-    who = users.id == int(number) if ours else users.email == directory.normalised(subject)
-    people = TENANTS.outerjoin(table_of(User), (users.tenant_id == TENANTS.c.id) & who)
-    rows = users_joined().select_from(people).where(TENANTS.c.id == tenant_id, TENANTS.c.key == tenant_key)
+    who = int(number) if ours else directory.normalised(subject)
+    given = {"tenant": tenant_id, "tenant_key": tenant_key, "who": who}
     with commands.system_transaction(tenant_id):
-        row = db.session.execute(rows).one_or_none()
+        row = db.session.execute(_tenant_and_user(ours), given).one_or_none()
     if row is None or row.disabled_at or (ours and row.user_id is None):
         return None
     if row.user_id:
         return actor_for_user(row, roles=roles)
     held = known_roles(roles)
     return Actor(tenant_id, tenant_key, f"token:{subject}", permissions_of(held), held, label=subject)
+
+
+@cache
+def _tenant_and_user(by_id: bool) -> Select[Any]:
+    """The tenant with the user of that id, or of that address, if he exists; built once, as each API request asks it."""
+    users = table_of(User).c
+    who = users.id == bindparam("who") if by_id else users.email == bindparam("who")
+    people = TENANTS.outerjoin(table_of(User), (users.tenant_id == TENANTS.c.id) & who)
+    mine = (TENANTS.c.id == bindparam("tenant"), TENANTS.c.key == bindparam("tenant_key"))
+    return users_joined().select_from(people).where(*mine)
 
 
 def actor_of_email(email: str) -> Actor | None:

@@ -7,8 +7,10 @@ they find out who the actor is, so there is none yet.
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Select, bindparam, update
 
 from careapp import clock, commands
 from careapp.access import Actor
@@ -38,28 +40,37 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
     Reads once. Writes that it was seen at most once a minute, and never for a `poll`: a forgotten screen must run out.
     """
     now = clock.now()
-    mine, users = table_of(UserSession), table_of(User)
-    rows = (
-        users_joined(mine.c.last_seen_at)
-        .select_from(mine)
-        .join(users, (users.c.tenant_id == mine.c.tenant_id) & (users.c.id == mine.c.user_id))
-        .join(TENANTS, TENANTS.c.id == mine.c.tenant_id)
-        .where(
-            mine.c.tenant_id == tenant_id,
-            mine.c.sid_hash == _hash(sid),
-            mine.c.ended_at.is_(None),
-            mine.c.last_seen_at > now - timedelta(seconds=settings.session_idle_seconds),
-            mine.c.created_at > now - timedelta(seconds=settings.session_life_seconds),
-            users.c.disabled_at.is_(None),
-        )
-    )
+    given = {
+        "tenant": tenant_id, "sid_hash": _hash(sid), "seen_after": now - timedelta(seconds=settings.session_idle_seconds),
+        "begun_after": now - timedelta(seconds=settings.session_life_seconds),
+    }  # fmt: skip
     with commands.system_transaction(tenant_id):
-        row = db.session.execute(rows).one_or_none()
+        row = db.session.execute(_live_session(), given).one_or_none()
         if row is None:
             return None
         if not poll and row.last_seen_at < now - SEEN_EVERY:
             _seen(tenant_id, sid, now)
     return actor_for_user(row)
+
+
+@cache
+def _live_session() -> Select[Any]:
+    """The session with its user, where it is live; built once, as each page asks it."""
+    mine, users = table_of(UserSession), table_of(User)
+    return (
+        users_joined(mine.c.last_seen_at)
+        .select_from(mine)
+        .join(users, (users.c.tenant_id == mine.c.tenant_id) & (users.c.id == mine.c.user_id))
+        .join(TENANTS, TENANTS.c.id == mine.c.tenant_id)
+        .where(
+            mine.c.tenant_id == bindparam("tenant"),
+            mine.c.sid_hash == bindparam("sid_hash"),
+            mine.c.ended_at.is_(None),
+            mine.c.last_seen_at > bindparam("seen_after"),
+            mine.c.created_at > bindparam("begun_after"),
+            users.c.disabled_at.is_(None),
+        )
+    )
 
 
 def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> None:

@@ -6,14 +6,14 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from careapp.access import Permission
-from careapp.surface.fields import Among, Paged
-from careapp.surface.json_blueprint import protect
 from careapp.episodes.states import EPISODE
 from careapp.episodes.views import EpisodePage
 from careapp.overviews import portal
 from careapp.overviews.portal import PortalEpisodeView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import tagged
+from careapp.surface.fields import Among, Paged
+from careapp.surface.json_blueprint import protect
 
 internal = APIBlueprint("internal", __name__, url_prefix="/internal")
 protect(internal)

@@ -33,7 +33,9 @@ class PortalEpisodeView(EpisodeView):
 def portal_episode(actor: Actor, locator: str) -> PortalEpisodeView:
     """One episode with everything in it; raises NotFound."""
     row = found(db.session.execute(episode_rows(actor).where(E.locator == locator)).one_or_none())
-    appointments = db.session.execute(appointment_rows(actor).where(AP.episode_id == row.id).order_by(AP.starts_at)).all()
+    appointments = db.session.execute(
+        appointment_rows(actor).where(AP.episode_id == row.id).order_by(AP.starts_at)
+    ).all()
     prescriptions = db.session.execute(prescription_rows(actor).where(RX.episode_id == row.id).order_by(RX.id)).all()
     referrals = db.session.execute(referral_rows(actor).where(RF.episode_id == row.id).order_by(RF.id)).all()
     record_read("portal.episode", locator, patients=(row.party_locator,))
@@ -50,6 +52,7 @@ def member_episodes(
     actor: Actor, party_locator: str, *, status: str | None = None, limit: int, cursor: str | None = None
 ) -> Page[EpisodeView]:
     """A member's episodes, newest first; raises NotFound for an unknown member."""
-    found(db.session.execute(select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == party_locator)).one_or_none())
+    found(
+        db.session.execute(select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == party_locator)).one_or_none()
+    )
     return list_episodes(actor, party=party_locator, status=status, limit=limit, cursor=cursor)
-

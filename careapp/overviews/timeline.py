@@ -229,6 +229,6 @@ def _history(
             row, who=row.staff_name or row.actor, what=known.get(row.locator),
             reason=row.reason if row.entity in told else None,
         )
-        for row in changes
+        for row in sorted(changes, key=lambda row: (row.at, row.id), reverse=True)
         if row.entity == EPISODE.entity or row.locator in known
     ]  # fmt: skip

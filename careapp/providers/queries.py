@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Select, cast, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 from sqlalchemy.types import Text
 
 from careapp.access import Actor, Permission
@@ -20,9 +20,10 @@ PR, PC, _CL = table_of(Provider).c, table_of(ProviderClinic).c, table_of(Clinic)
 
 
 def provider_rows(actor: Actor) -> Select[Any]:
-    """The tenant's providers, with the locators of their clinics as a list."""
+    """The tenant's providers, with the locators of their clinics as a list, in order."""
+    in_order = func.array_agg(aggregate_order_by(_CL.locator, _CL.locator))
     works_at = (
-        select(func.coalesce(func.array_agg(_CL.locator), cast(array([]), ARRAY(Text))))
+        select(func.coalesce(in_order, cast(array([]), ARRAY(Text))))
         .join_from(table_of(ProviderClinic), table_of(Clinic), (_CL.tenant_id == PC.tenant_id) & (_CL.id == PC.clinic_id))
         .where(PC.tenant_id == PR.tenant_id, PC.provider_id == PR.id)
         .correlate(table_of(Provider))

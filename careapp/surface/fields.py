@@ -93,7 +93,6 @@ Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole_in_quer
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
-
 class Sent(BaseModel):
     """Base of bodies and queries: names are camelCase, and a name nobody knows is refused, not dropped."""
 
@@ -117,4 +116,3 @@ class ActionIn(MoveIn):
     """The body of a move that may say why."""
 
     reason: Words | None = None
-

@@ -28,13 +28,14 @@ def check_request() -> None:
         raise UnsupportedMediaType("Send the body as application/json.")
     if any(len(values) > 1 for _, values in request.args.lists()):
         raise Invalid({name: "Send this once." for name, values in request.args.lists() if len(values) > 1})
-    if request.args and not any(location == "query" for _, location in view._spec.get("args", ())):  # type: ignore[attr-defined]
+    if request.args and not any(location == "query" for _, location in getattr(view, "_spec", {}).get("args", ())):
         raise Invalid({name: "There is no such parameter here." for name in request.args})
 
 
 def refused_fields(error: HTTPError) -> Response:
     """APIFlask's refusal of a body or query, as one problem document that names each field."""
-    found = {field: " ".join(messages) for fields in (error.detail or {}).values() for field, messages in fields.items()}
+    places = (error.detail or {}).values()
+    found = {field: " ".join(messages) for fields in places for field, messages in fields.items()}
     if error.status_code != 422:
         return problem_of(BadRequest(error.message))
     return problem(Invalid({name.replace("_schema", "body"): text for name, text in found.items()}))

@@ -46,7 +46,8 @@ def fault(error: Exception) -> Refusal:
     _log.error("fault", request_id=request_id.get(), exc_info=error)
     if away:
         return Upstream("The database does not answer right now. Nothing was changed. Try again in a moment.")
-    unforeseen = Refusal(f"Something went wrong here. Tell support the number {request_id.get()}.", code="INTERNAL_ERROR")
+    number = request_id.get()
+    unforeseen = Refusal(f"Something went wrong here. Tell support the number {number}.", code="INTERNAL_ERROR")
     unforeseen.status = 500
     return unforeseen
 

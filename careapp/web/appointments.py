@@ -6,7 +6,7 @@ from careapp.access import Permission
 from careapp.errors import Conflict, Invalid
 from careapp.lifecycle import Transition
 from careapp.overviews.calendar import get_slot_cell, next_free
-from careapp.overviews.timeline import get_appointment_row
+from careapp.overviews.timeline import get_appointment_row, get_banner
 from careapp.scheduling import appointments, changes
 from careapp.scheduling.queries import get_appointment
 from careapp.scheduling.states import APPOINTMENT
@@ -89,12 +89,14 @@ def _reschedule_page(form: RescheduleForm, locator: str, refusal: Conflict | Inv
     actor = current_actor()
     appointment = get_appointment_row(actor, locator)
     form.version.raw_data, form.version.data = None, appointment.version
+    episode, banner, _ = get_banner(actor, appointment.episode_locator)
     after = locator_in(request.args.get("after"), "SLT")
     since = get_slot_cell(actor, after).starts_at if after else None
     return page_or_fragment(
         "scheduling/reschedule.html", "scheduling/_reschedule.html", refusal.status if refusal else 200,
         title="Move appointment", alert=said(refusal) if isinstance(refusal, Conflict) else None, form=form,
-        appointment=appointment, free=next_free(actor, appointment.provider_locator, after=since),
+        appointment=appointment, episode=episode, banner=banner,
+        free=next_free(actor, appointment.provider_locator, after=since),
     )  # fmt: skip
 
 

@@ -31,7 +31,11 @@ USUAL_MINUTES = 30
 def calendar() -> Response:
     """The week; with `episode`, free slots lead straight to booking for it."""
     shown = _calendar()
-    weeks = {"before": shown.monday - timedelta(weeks=1), "after": shown.monday + timedelta(weeks=1), "now": shown.today}
+    weeks = {
+        "before": shown.monday - timedelta(weeks=1),
+        "after": shown.monday + timedelta(weeks=1),
+        "now": shown.today,
+    }
     grid = {"grid": week_grid(shown)} if shown.provider else {"rows": provider_rows(shown)}
     episode = locator_in(request.args.get("episode"), "EPI")
     return page_or_fragment(

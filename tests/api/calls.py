@@ -66,19 +66,23 @@ def slot_body(actor: Actor) -> dict[str, Any]:
 def patient_body(actor: Actor) -> dict[str, Any]:
     """Every field a patient can have."""
     return {
-        "name": {"family": "Aung", "given": ["Hla", "May"]}, "birthDate": "1975-02-03", "gender": "female",
+        "name": {"family": "Aung", "given": ["Hla", "May"]},
+        "birthDate": "1975-02-03",
+        "gender": "female",
         "identifiers": [{"system": "https://id.example/card", "value": "12/345"}],
         "telecom": [{"system": "phone", "value": "+95 1 234 567", "use": "mobile"}],
-    }  # fmt: skip
+    }
 
 
 def prescription_body(actor: Actor) -> dict[str, Any]:
     """Every field a prescription can have."""
     return {
         "medication": {"text": "Amoxicillin 500 mg", "code": "308191", "system": "http://www.nlm.nih.gov/rxnorm"},
-        "dosage": "1 capsule three times a day", "quantity": 21, "refills": 1,
+        "dosage": "1 capsule three times a day",
+        "quantity": 21,
+        "refills": 1,
         "providerLocator": make.a_provider(actor).locator,
-    }  # fmt: skip
+    }
 
 
 def reschedule(actor: Actor) -> Call:
@@ -103,8 +107,14 @@ def appointment_body(actor: Actor) -> dict[str, Any]:
 
 CALLS: dict[str, Scene] = {
     "api.create_provider": post(
-        "/providers", None,
-        lambda actor: {"name": "Dr Mya", "specialty": "CARDIOLOGY", "npi": "1234567893", "clinics": [make.a_clinic(actor).locator]},
+        "/providers",
+        None,
+        lambda actor: {
+            "name": "Dr Mya",
+            "specialty": "CARDIOLOGY",
+            "npi": "1234567893",
+            "clinics": [make.a_clinic(actor).locator],
+        },
     ),
     "api.list_providers": get("/providers"),
     "api.get_provider": get("/providers/{locator}", make.a_provider),
@@ -128,16 +138,19 @@ CALLS: dict[str, Scene] = {
     "api.list_prescriptions": get("/episodes/{locator}/prescriptions", make.an_episode),
     "api.get_prescription": get("/prescriptions/{locator}", make.a_prescription),
     "api.refer": post(
-        "/episodes/{locator}/referrals", make.an_episode,
+        "/episodes/{locator}/referrals",
+        make.an_episode,
         lambda actor: {"type": "LAB", "reason": "Full blood count", "priority": "URGENT", "facility": "City Lab"},
     ),
     "api.list_referrals": get("/episodes/{locator}/referrals", make.an_episode),
     "api.get_referral": get("/referrals/{locator}", make.a_referral),
     "api.appointment_reschedule": reschedule,
-    "api.appointment_undo": patch("/appointments/{locator}/undo", lambda actor: make.an_appointment(actor, status="CONFIRMED")),
+    "api.appointment_undo": patch(
+        "/appointments/{locator}/undo", lambda actor: make.an_appointment(actor, status="CONFIRMED")
+    ),
     "internal.get_episode": get("/internal/episodes/{locator}", make.an_episode),
     "internal.list_member_episodes": get("/internal/members/{locator}/episodes", make.a_patient),
-}  # fmt: skip
+}
 
 BODIES: dict[str, dict[str, Any]] = {
     "episode_close": {"summary": "Recovered"},

@@ -26,7 +26,7 @@ class Api:
         return self.raw(method, path, data, **({"Content_Type": "application/json"} if data else {}), **headers)
 
     def raw(self, method: str, path: str, data: bytes | None, **headers: str) -> TestResponse:
-        """One request with these very bytes, in an application context of its own: in the test's, it would share `g`."""
+        """One request with these very bytes, in an application context of its own: the test's would lend it its `g`."""
         sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
         address = path if path.startswith(("/api", "/internal")) else self._base + path
         client = self._app.test_client(use_cookies=False)

@@ -19,7 +19,7 @@ AUTHENTICATION = "FROM tenants LEFT OUTER JOIN users"  # the last statement of i
 
 @pytest.fixture
 def api(app: APIFlask, actor_of: Callable[..., Actor]) -> Callable[..., Api]:
-    """api("front_desk", tenant=…) speaks for somebody with that role, a clinician unless told; api(None) sends no token."""
+    """api("front_desk", tenant=…) speaks for somebody with that role, a clinician by default; api(None) for nobody."""
 
     def make(role: Role | str | None = "clinician", **fields: Any) -> Api:
         return Api(app, {}) if role is None else speaking_for(app, actor_of(role, **fields))

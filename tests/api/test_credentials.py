@@ -183,7 +183,9 @@ def portal(
 def test_the_portal_reads_in_the_tenant_of_its_token(portal: FlaskClient, tenant: TestTenant, token: str) -> None:
     answer = portal.get("/internal/who", headers={"X-Internal-Token": token})
     assert (answer.json["name"], answer.json["tenant"]) == ("portal", tenant.key)
-    assert answer.json["permissions"] == [Permission.PORTAL_READ]
+    assert set(answer.json["permissions"]) == {
+        Permission.PORTAL_READ, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("token", [None, "", "first-toke", "first-token ,", "third-token", "\u00e9"])

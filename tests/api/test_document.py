@@ -61,9 +61,26 @@ GET /providers/{locator}
 GET /clinics
 """
 KEYWORDS = {
-    "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "examples", "format", "items",
-    "maxItems", "maxLength", "maximum", "minLength", "minimum", "pattern", "properties", "required", "type",
-}  # fmt: skip
+    "$ref",
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "default",
+    "description",
+    "enum",
+    "examples",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "type",
+}
 
 
 @pytest.fixture

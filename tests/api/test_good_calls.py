@@ -11,24 +11,38 @@ from tests.api.calls import CALLS
 from tests.api.client import Api
 
 FIELDS = {
-    "episode": "locator partyLocator careType status stage triageSessionLocator reason summary openedAt closedAt version",
+    "episode": "locator partyLocator careType status stage triageSessionLocator reason summary openedAt closedAt"
+    " version",
     "slot": "locator providerLocator clinicLocator start end capacity booked status version",
     "appointment": "locator episodeLocator partyLocator providerLocator clinicLocator slotLocator start end type status"
     " reason notes version",
-    "prescription": "locator episodeLocator partyLocator providerLocator medication dosage quantity refills status reason"
-    " issuedAt version",
+    "prescription": "locator episodeLocator partyLocator providerLocator medication dosage quantity refills status"
+    " reason issuedAt version",
     "referral": "locator episodeLocator partyLocator type priority reason facility scheduledFor outcome status version",
     "provider": "locator npi name specialty networkStatus clinics version",
     "clinic": "locator name timeZone version",
     "patient": "locator name birthDate gender identifiers telecom version",
 }
 PREFIXES = {
-    "EPI": "episode", "SLT": "slot", "APT": "appointment", "RXP": "prescription", "REF": "referral", "PRV": "provider",
-    "CLN": "clinic", "PTY": "patient",
-}  # fmt: skip
+    "EPI": "episode",
+    "SLT": "slot",
+    "APT": "appointment",
+    "RXP": "prescription",
+    "REF": "referral",
+    "PRV": "provider",
+    "CLN": "clinic",
+    "PTY": "patient",
+}
 TIMES = ("openedAt", "closedAt", "start", "end", "issuedAt", "scheduledFor")
-MAY = {"create_provider": "admin", "create_clinic": "admin", "provider_activate": "admin", "provider_deactivate": "admin",
-       "add_slot": "front_desk", "slot_block": "front_desk", "slot_unblock": "front_desk"}  # fmt: skip
+MAY = {
+    "create_provider": "admin",
+    "create_clinic": "admin",
+    "provider_activate": "admin",
+    "provider_deactivate": "admin",
+    "add_slot": "front_desk",
+    "slot_block": "front_desk",
+    "slot_unblock": "front_desk",
+}
 
 
 def test_every_route_has_a_good_call(app: APIFlask) -> None:

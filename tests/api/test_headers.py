@@ -75,9 +75,20 @@ def test_a_fault_says_only_its_number(api: Client, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/nothing", "/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v2/episodes", "/api/v1/episodes/", "/internal/nothing",
-             "/api/v1/episodes/a/b/c/d", "/api/v1/%00", "/api/v1/episodes/%2e%2e%2fadmin"]
-)  # fmt: skip
+    "path",
+    [
+        "/api/nothing",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/nothing",
+        "/api/v2/episodes",
+        "/api/v1/episodes/",
+        "/internal/nothing",
+        "/api/v1/episodes/a/b/c/d",
+        "/api/v1/%00",
+        "/api/v1/episodes/%2e%2e%2fadmin",
+    ],
+)
 def test_what_is_no_address_is_a_problem_document(api: Client, path: str) -> None:
     for client in (api(), api(None)):
         answer = client.get(path)
@@ -85,7 +96,10 @@ def test_what_is_no_address_is_a_problem_document(api: Client, path: str) -> Non
         check_headers(answer)
 
 
-@pytest.mark.parametrize(("method", "path"), [("DELETE", "/episodes"), ("PUT", "/patients/PTY-2026-000001"), ("POST", "/slots/SLT-2026-000001/block")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/episodes"), ("PUT", "/patients/PTY-2026-000001"), ("POST", "/slots/SLT-2026-000001/block")],
+)
 def test_a_wrong_method_is_told_which_are_right(api: Client, method: str, path: str) -> None:
     answer = api().send(method, path, {})
     is_problem(answer, 405, "METHOD_NOT_ALLOWED")

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from careapp.access import Actor, Role
-from tests import factories as make
 from tests.api.calls import CALLS
 from tests.api.client import Api, is_problem
 from tests.conftest import TestTenant
 
 Client = Callable[..., Api]
 Digest = Callable[[], dict[str, Any]]
-WRITES = sorted(name for name, scene in CALLS.items() if name.startswith("api.") and ".get_" not in name and ".list_" not in name)
+WRITES = sorted(
+    name for name, scene in CALLS.items() if name.startswith("api.") and ".get_" not in name and ".list_" not in name
+)
 DEEP = 100_000
 
 # What no parser should take as a body: name, bytes, statuses.
@@ -54,11 +55,42 @@ BROKEN: dict[str, bytes] = {
     "XML": b"<reason/>",
 }
 NO_OBJECT: dict[str, bytes] = {
-    "an array": b"[]", "an array of objects": b'[{"reason": "a"}]', "a text": b'"reason"', "a number": b"7",
-    "true": b"true", "an empty text": b'""',
-}  # fmt: skip
-SERVER_SET = ("tenantId", "tenant_id", "id", "locator", "status", "createdAt", "party_locator", "__class__", "$ref", "", "openedAt")
-NEVER_RIGHT: tuple[Any, ...] = (10**30, -(10**30), -1, 1.5, True, False, "", " \t ", "x" * 4001, {}, {"a": 1}, ["a"] * 60, [[]], [None])
+    "an array": b"[]",
+    "an array of objects": b'[{"reason": "a"}]',
+    "a text": b'"reason"',
+    "a number": b"7",
+    "true": b"true",
+    "an empty text": b'""',
+}
+SERVER_SET = (
+    "tenantId",
+    "tenant_id",
+    "id",
+    "locator",
+    "status",
+    "createdAt",
+    "party_locator",
+    "__class__",
+    "$ref",
+    "",
+    "openedAt",
+)
+NEVER_RIGHT: tuple[Any, ...] = (
+    10**30,
+    -(10**30),
+    -1,
+    1.5,
+    True,
+    False,
+    "",
+    " \t ",
+    "x" * 4001,
+    {},
+    {"a": 1},
+    ["a"] * 60,
+    [[]],
+    [None],
+)
 
 
 def sender(api: Client, name: str) -> Api:
@@ -87,8 +119,17 @@ def test_what_no_parser_should_take(api: Client, god: Actor, everything_stored: 
         is_problem(answer, 422 if label in NO_OBJECT else 400)
     large = b'{"reason": "' + b"x" * 10_000_000 + b'"}'
     is_problem(client.raw(call.method, call.path, large, Content_Type="application/json"), 413, "TOO_LARGE")
-    for kind in ("text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "",
-                 "application/merge-patch+json", "application/jsonp", "text/json", "application/json2"):  # fmt: skip
+    for kind in (
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "",
+        "application/merge-patch+json",
+        "application/jsonp",
+        "text/json",
+        "application/json2",
+    ):
         data = json.dumps(call.body or {}).encode()
         is_problem(client.raw(call.method, call.path, data, Content_Type=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
     assert everything_stored() == before
@@ -117,92 +158,6 @@ def test_wrong_values_in_every_field(api: Client, god: Actor, everything_stored:
     assert everything_stored() == before
 
 
-TIMES = (
-    "yesterday", "2027-01-01", "2027-01-01T09:00:00", "2027-01-01T09:00Z", "2027-02-30T09:00:00Z", "2027-01-01T25:00:00Z",
-    "0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1899-12-31T00:00:00Z", "9999-12-31T23:59:59Z", "2201-01-01T00:00:00Z",
-    "2027-01-01T09:00:00+24:00", "2027-01-01T09:00:00+99:99", "+2027-01-01T09:00:00Z", "2027-01-01T09:00:00Z\n",
-    "２０２７-01-01T09:00:00Z", 1_800_000_000, 1.5, True, None, [], {}, "P1D", "2027-W01-1T09:00:00Z", "x" * 5000,
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("field", ["start", "end"])
-def test_absurd_times_of_a_slot(api: Client, god: Actor, everything_stored: Digest, field: str) -> None:
-    provider = make.a_provider(god).locator
-    good = {"start": "2027-03-01T09:00:00+06:30", "end": "2027-03-01T10:00:00+06:30"}
-    before = everything_stored()
-    for value in TIMES:
-        answer = api("front_desk").post(f"/providers/{provider}/slots", {**good, field: value})
-        assert [error["field"] for error in is_problem(answer, 422)["errors"]] == [field], value
-    assert everything_stored() == before
-
-
-def test_slots_that_make_no_sense(api: Client, god: Actor, everything_stored: Digest) -> None:
-    provider = make.a_provider(god).locator
-    before = everything_stored()
-    for start, end in (
-        ("2027-03-01T10:00:00Z", "2027-03-01T10:00:00Z"),
-        ("2027-03-01T10:00:00Z", "2027-03-01T09:00:00Z"),
-        ("2027-03-01T10:00:00+06:30", "2027-03-01T10:00:00+07:30"),
-        ("2020-03-01T10:00:00Z", "2020-03-01T11:00:00Z"),
-        ("2027-03-01T10:00:00Z", "2027-03-03T10:00:00Z"),
-        ("2027-03-01T10:00:00Z", "2190-03-03T10:00:00Z"),
-    ):
-        answer = api("front_desk").post(f"/providers/{provider}/slots", {"start": start, "end": end})
-        assert [error["field"] for error in is_problem(answer, 422)["errors"]] == ["end"], (start, end)
-    assert everything_stored() == before
-
-
-@pytest.mark.parametrize("offset", ["+16:00", "-23:59", "Z"])
-def test_offsets_that_postgresql_does_not_know_are_still_times(api: Client, god: Actor, offset: str) -> None:
-    provider = make.a_provider(god).locator
-    slot = {"start": f"2027-03-01T09:00:00{offset}", "end": f"2027-03-01T10:00:00{offset}"}
-    assert api("front_desk").post(f"/providers/{provider}/slots", slot).status_code == 201
-
-
-@pytest.mark.parametrize(
-    "day", ["2999-01-01", "1799-12-31", "0000-00-00", "2027-02-30", "17-05-1980", "1980-5-7", "1980-05-17T00:00:00Z", "", 19800517,
-            True, "1980-05-17 ", "١٩٨٠-٠٥-١٧"]
-)  # fmt: skip
-def test_absurd_birth_dates(api: Client, god: Actor, everything_stored: Digest, day: object) -> None:
-    before = everything_stored()
-    answer = api().post("/patients", {"name": {"family": "Aung"}, "birthDate": day})
-    assert [error["field"] for error in is_problem(answer, 422)["errors"]] == ["birthDate"]
-    assert everything_stored() == before
-
-
-@pytest.mark.parametrize("zone", ["Mars/Base", "America", "../../etc/passwd", "/etc/passwd", "UTC\n", ".", "posix", "asia/yangon/x", "é", "a" * 200])
-def test_zones_that_are_none(api: Client, zone: str) -> None:
-    answer = api("admin").post("/clinics", {"name": "Hill Clinic", "timeZone": zone})
-    if zone == "UTC\n":  # blanks around a text are dropped
-        assert answer.json["timeZone"] == "UTC"
-        return
-    assert [error["field"] for error in is_problem(answer, 422)["errors"]] == ["timeZone"]
-
-
-def test_names_without_a_letter(api: Client) -> None:
-    for name in ({}, {"family": "--"}, {"given": []}, {"given": ["."]}, {"family": None}):
-        answer = api().post("/patients", {"name": name})
-        assert [error["field"] for error in is_problem(answer, 422)["errors"]] == ["name"], name
-
-
-def test_texts_at_their_limits(api: Client, god: Actor) -> None:
-    party = make.a_patient(god).locator
-    for reason, status in (("x" * 4000, 201), ("𝔘" * 4000, 201), ("  x  ", 201), ("x" * 4001, 422), ("\u200b", 201), ("\u2003", 422)):
-        answer = api().post("/episodes", {"partyLocator": party, "careType": "GP", "reason": reason})
-        assert answer.status_code == status, (reason[:9], answer.text)
-        if status == 201:
-            assert answer.json["reason"] == reason.strip(" ")
-
-
-def test_texts_are_kept_as_they_are(api: Client, god: Actor) -> None:
-    party = make.a_patient(god).locator
-    for reason in ("'; DROP TABLE episodes; --", "<script>alert(1)</script>", "${jndi:ldap://x}", "{{7*7}}", "မင်္ဂလာပါ 👩‍⚕️", "a\r\nb\tc", "%s%n", "\\u0000"):
-        sent = {"partyLocator": party, "careType": "GP", "reason": reason}
-        made = api().post("/episodes", sent)
-        assert made.status_code == 201
-        assert api().get(made.headers["Location"]).json["reason"] == reason
-
-
 @pytest.mark.parametrize("name", sorted(name for name, scene in CALLS.items() if name.startswith("api.")))
 def test_addresses_that_cannot_be_stored(api: Client, god: Actor, everything_stored: Digest, name: str) -> None:
     call, client = CALLS[name](god), sender(api, name)
@@ -211,15 +166,24 @@ def test_addresses_that_cannot_be_stored(api: Client, god: Actor, everything_sto
         is_problem(client.send(call.method, call.path + query, call.body), 400)
     if "{locator}" in call.template:
         for locator, statuses in (
-            ("%00", {400}), ("EPI-2026-000001%00", {400}), ("%ED%A0%80", {404}), ("%FF", {404}), ("x" * 5000, {404}),
-            ("'%20OR%20'1'='1", {404}), ("EPI-2026-%D9%A1", {404}), ("epi-2026-000001", {404}), ("%20", {404}),
-        ):  # fmt: skip
+            ("%00", {400}),
+            ("EPI-2026-000001%00", {400}),
+            ("%ED%A0%80", {404}),
+            ("%FF", {404}),
+            ("x" * 5000, {404}),
+            ("'%20OR%20'1'='1", {404}),
+            ("EPI-2026-%D9%A1", {404}),
+            ("epi-2026-000001", {404}),
+            ("%20", {404}),
+        ):
             answer = client.send(call.method, call.template.format(locator=locator), call.body, **call.headers)
             assert is_problem(answer)["status"] in statuses, locator
     assert everything_stored() == before
 
 
-def test_mass_assignment_reaches_no_other_tenant(api: Client, god: Actor, new_tenant: Callable[..., TestTenant]) -> None:
+def test_mass_assignment_reaches_no_other_tenant(
+    api: Client, god: Actor, new_tenant: Callable[..., TestTenant]
+) -> None:
     other = new_tenant()
     for field in ("tenant", "tenantId", "tenant_id", "tenantKey"):
         for value in (other.id, other.key):

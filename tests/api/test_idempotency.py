@@ -16,8 +16,17 @@ from tests.conftest import TestTenant
 from tests.looking import newest, one
 
 Client = Callable[..., Api]
-POSTS = ("create_provider", "create_clinic", "register_patient", "search_patients", "open_episode", "add_slot", "book",
-         "issue", "refer")  # fmt: skip
+POSTS = (
+    "create_provider",
+    "create_clinic",
+    "register_patient",
+    "search_patients",
+    "open_episode",
+    "add_slot",
+    "book",
+    "issue",
+    "refer",
+)
 ROLES = {"create_provider": "admin", "create_clinic": "admin", "add_slot": "front_desk"}
 
 
@@ -28,7 +37,13 @@ def key() -> str:
 
 def whole(answer: TestResponse) -> tuple[Any, ...]:
     """What the client sees of an answer, apart from the request's own number."""
-    return answer.status_code, answer.data, answer.content_type, answer.headers.get("Location"), answer.headers.get("ETag")
+    return (
+        answer.status_code,
+        answer.data,
+        answer.content_type,
+        answer.headers.get("Location"),
+        answer.headers.get("ETag"),
+    )
 
 
 def test_these_are_all_posts(god: Actor) -> None:
@@ -51,10 +66,16 @@ def test_the_same_request_again_gives_the_first_answer_and_no_second_effect(api:
 
 
 OTHER: dict[str, dict[str, Any]] = {
-    "create_provider": {"name": "Dr Other"}, "create_clinic": {"name": "Other"}, "register_patient": {"gender": "male"},
-    "search_patients": {"limit": 6}, "open_episode": {"reason": "Fever"}, "add_slot": {"capacity": 3},
-    "book": {"reason": "Fever"}, "issue": {"refills": 2}, "refer": {"priority": "STAT"},
-}  # fmt: skip
+    "create_provider": {"name": "Dr Other"},
+    "create_clinic": {"name": "Other"},
+    "register_patient": {"gender": "male"},
+    "search_patients": {"limit": 6},
+    "open_episode": {"reason": "Fever"},
+    "add_slot": {"capacity": 3},
+    "book": {"reason": "Fever"},
+    "issue": {"refills": 2},
+    "refer": {"priority": "STAT"},
+}
 
 
 def test_a_refusal_is_the_first_answer_too(api: Client, god: Actor) -> None:

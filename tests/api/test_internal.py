@@ -1,6 +1,6 @@
 """The portal's routes: what they show and never show, to whom, and in which tenant."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 
 import pytest
@@ -18,11 +18,11 @@ Portal = Callable[..., Api]
 
 
 @pytest.fixture
-def portal(app: APIFlask, tenant: TestTenant, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
+def portal(app: APIFlask, tenant: TestTenant, monkeypatch: pytest.MonkeyPatch) -> Portal:
     """portal("TOKEN") sends that credential; FIRST and SECOND are good for this test's tenant."""
     known = [(tenant.key, sha256(token.encode()).digest()) for token in ("FIRST", "SECOND")]
     monkeypatch.setitem(app.extensions, CREDENTIALS, known)
-    yield lambda token="FIRST": Api(app, {HEADER: token} if token is not None else {}, base="/internal")
+    return lambda token="FIRST": Api(app, {HEADER: token} if token is not None else {}, base="/internal")
 
 
 def test_an_episode_with_all_in_it_and_without_notes(portal: Portal, god: Actor) -> None:
@@ -99,7 +99,9 @@ def test_it_reads_one_tenant_only(portal: Portal, new_tenant: Callable[..., Test
     assert is_problem(portal().get("/internal/members/PTY-2026-999999/episodes"), 404) == missing
 
 
-def test_a_bearer_token_opens_no_internal_route_and_a_credential_no_other(portal: Portal, app: APIFlask, api: Portal, god: Actor) -> None:
+def test_a_bearer_token_opens_no_internal_route_and_a_credential_no_other(
+    portal: Portal, app: APIFlask, api: Portal, god: Actor
+) -> None:
     episode = make.an_episode(god).locator
     is_problem(api().get(f"/internal/episodes/{episode}"), 401)
     is_problem(Api(app, {HEADER: "FIRST"}).get(f"/episodes/{episode}"), 401)

@@ -16,8 +16,16 @@ from tests.api.calls import CALLS
 from tests.api.client import Api, is_problem
 
 Client = Callable[..., Api]
-LISTS = ("list_providers", "list_clinics", "list_patients", "list_episodes", "list_slots", "list_appointments",
-         "list_prescriptions", "list_referrals")  # fmt: skip
+LISTS = (
+    "list_providers",
+    "list_clinics",
+    "list_patients",
+    "list_episodes",
+    "list_slots",
+    "list_appointments",
+    "list_prescriptions",
+    "list_referrals",
+)
 
 
 def locators(client: Api, path: str, **query: Any) -> list[str]:
@@ -113,7 +121,9 @@ def test_slots_by_span_and_status(api: Client, god: Actor) -> None:
     span = {"from": one.ends_at.isoformat(), "to": three.starts_at.isoformat()}
     assert locators(api(), path, **span) == [two.locator]
     local = two.starts_at.astimezone().isoformat()
-    assert locators(api(), path, **{"from": local, "to": three.starts_at.isoformat().replace("+00:00", "Z")}) == [two.locator]
+    assert locators(api(), path, **{"from": local, "to": three.starts_at.isoformat().replace("+00:00", "Z")}) == [
+        two.locator
+    ]
 
 
 def test_providers_by_specialty_status_and_clinic(api: Client, god: Actor) -> None:
@@ -151,11 +161,31 @@ def packed(value: Any) -> str:
 
 NOON = "2026-11-20T12:00:00+00:00"
 JUNK = [
-    "junk", "é", "====", "%00", packed(None), packed(7), packed("text"), packed([]), packed({}), packed([1, 2]),
-    packed([NOON]), packed([NOON, "1"]), packed([NOON, True]), packed([NOON, 1.5]), packed([NOON, 2**63]), packed([NOON, 1, 2]),
-    packed([None, 1]), packed(["\x00", 1]), packed(["\ud800", 1]), packed(["a", "b"]), packed([["a"], 1]),
-    "A" * 501, base64.urlsafe_b64encode(b"[" * 300).decode(), base64.urlsafe_b64encode(b"\xff\xfe").decode(),
-]  # fmt: skip
+    "junk",
+    "é",
+    "====",
+    "%00",
+    packed(None),
+    packed(7),
+    packed("text"),
+    packed([]),
+    packed({}),
+    packed([1, 2]),
+    packed([NOON]),
+    packed([NOON, "1"]),
+    packed([NOON, True]),
+    packed([NOON, 1.5]),
+    packed([NOON, 2**63]),
+    packed([NOON, 1, 2]),
+    packed([None, 1]),
+    packed(["\x00", 1]),
+    packed(["\ud800", 1]),
+    packed(["a", "b"]),
+    packed([["a"], 1]),
+    "A" * 501,
+    base64.urlsafe_b64encode(b"[" * 300).decode(),
+    base64.urlsafe_b64encode(b"\xff\xfe").decode(),
+]
 NO_TIMES = [packed(["x", 1]), packed(["0001-01-01T00:00:00+14:00", 1]), packed(["9999-12-31T23:59:59-14:00", 1])]
 ODD_BUT_READABLE = ["2026-11-20", "2026-11-20T12:00:00+23:59", "2026-11-20T12:00:00+00:00:00.000001"]
 
@@ -176,11 +206,34 @@ def test_junk_cursors_are_refused(api: Client, god: Actor, name: str) -> None:
 def test_parameters_are_checked(api: Client, god: Actor, name: str) -> None:
     path = CALLS[f"api.{name}"](god).path
     for query in (
-        "limit=0", "limit=201", "limit=-1", "limit=1.5", "limit=x", "limit=", "limit=1e2", "limit=%D9%A3", "limit=" + "9" * 30,
-        "cursor=", "unknown=1", "limit=1&limit=2", "Limit=1", "status=NONSENSE", "status=", "tenantId=1",
-        "from=yesterday", "from=2026-11-20", "from=2026-11-20T09:00:00", "to=1700000000", "from=0000-01-01T00:00:00Z",
-        "to=9999-12-31T23:59:59Z", "from=2026-13-01T00:00:00Z", "stage=DONE", "careType=gp", "party=", "party=" + "x" * 33,
-    ):  # fmt: skip
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=1.5",
+        "limit=x",
+        "limit=",
+        "limit=1e2",
+        "limit=%D9%A3",
+        "limit=" + "9" * 30,
+        "cursor=",
+        "unknown=1",
+        "limit=1&limit=2",
+        "Limit=1",
+        "status=NONSENSE",
+        "status=",
+        "tenantId=1",
+        "from=yesterday",
+        "from=2026-11-20",
+        "from=2026-11-20T09:00:00",
+        "to=1700000000",
+        "from=0000-01-01T00:00:00Z",
+        "to=9999-12-31T23:59:59Z",
+        "from=2026-13-01T00:00:00Z",
+        "stage=DONE",
+        "careType=gp",
+        "party=",
+        "party=" + "x" * 33,
+    ):
         problem = is_problem(api().get(f"{path}?{query}"), 422, "VALIDATION_FAILED")
         assert [error["field"] for error in problem["errors"]] == [query.split("=")[0]], query
 

@@ -28,7 +28,9 @@ SOCKET_SETTINGS = ("max_redirects", "verify", "cert")
 
 
 @pytest.fixture
-def served(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[APIFlask, dict[str, str]]]:
+def served(
+    database: TestDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[APIFlask, dict[str, str]]]:
     """An application with one of everything in one tenant, and headers of somebody who may do everything there."""
     app = make_app(database, tmp_path_factory.mktemp("var"), internal_tokens="fuzzed:portal-token")
     tenant_id = create_tenant(database.owner, key="fuzzed", name="Fuzzed", time_zone="Asia/Yangon")

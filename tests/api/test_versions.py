@@ -12,8 +12,13 @@ from tests.api.client import Api, is_problem
 from tests.looking import newest
 
 Client = Callable[..., Api]
-MOVES = sorted(name for name in CALLS if name.startswith(("api.episode_", "api.appointment_", "api.slot_",
-               "api.prescription_", "api.referral_", "api.provider_")))  # fmt: skip
+MOVES = sorted(
+    name
+    for name in CALLS
+    if name.startswith(
+        ("api.episode_", "api.appointment_", "api.slot_", "api.prescription_", "api.referral_", "api.provider_")
+    )
+)
 
 
 def role_for(name: str) -> str:

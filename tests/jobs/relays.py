@@ -18,7 +18,7 @@ from careapp.outbox.kafka_sender import KafkaSender
 from careapp.outbox.relay import Relay
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 60  # for what must happen at some time; nothing is measured with it
+PATIENCE_SECONDS = 120  # for what must happen at some time; nothing is measured with it
 
 
 class RelayProcess:

@@ -159,7 +159,19 @@ def test_three_interactions_from_a_free_slot_and_one_after_a_lost_race(
     expect(page.locator("#notices")).to_contain_text("The appointment is booked.")
 
 
-def test_two_people_on_one_appointment(clinic: Clinic, live_url: str, page: Page, new_page: Callable[..., Page]) -> None:
+def test_more_cards_come_into_the_column(clinic: Clinic, live_url: str, page: Page) -> None:
+    for _ in range(15):
+        make.an_episode(clinic.actor)
+    sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
+    column = page.get_by_role("region", name="New")
+    expect(column.get_by_role("listitem")).to_have_count(13)  # twelve cards and the link
+    column.get_by_role("link", name="More").click()
+    expect(column.get_by_role("listitem")).to_have_count(15)
+
+
+def test_two_people_on_one_appointment(
+    clinic: Clinic, live_url: str, page: Page, new_page: Callable[..., Page]
+) -> None:
     booked = make.an_appointment(clinic.actor, slot=clinic.slots[0], status="BOOKED")
     address = f"{live_url}/episodes/{booked.episode_locator}"
     other = new_page()

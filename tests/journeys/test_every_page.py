@@ -88,6 +88,8 @@ def test_a_page_that_is_not_there(
     _sound(page, axe, "/nowhere")
 
 
-def test_first_page_of_an_auditor(clinic: Clinic, live_url: str, themed_page: Page, axe: Callable[..., list[Any]]) -> None:
+def test_first_page_of_an_auditor(
+    clinic: Clinic, live_url: str, themed_page: Page, axe: Callable[..., list[Any]]
+) -> None:
     sign_in(themed_page, live_url, clinic.emails[Role.AUDITOR])
     _sound(themed_page, axe, "/")

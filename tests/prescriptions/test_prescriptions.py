@@ -12,7 +12,9 @@ from tests import factories as make
 from tests.conftest import TestTenant, everything
 from tests.looking import events, history, one
 
-MEDICINE = Medication(text="Amoxicillin 500 mg capsule", code="308191", system="http://www.nlm.nih.gov/research/umls/rxnorm")
+MEDICINE = Medication(
+    text="Amoxicillin 500 mg capsule", code="308191", system="http://www.nlm.nih.gov/research/umls/rxnorm"
+)
 
 
 def test_what_was_ordered_is_kept_whole(clinician: Actor, god: Actor) -> None:
@@ -51,9 +53,7 @@ def test_only_a_clinician_orders_fills_and_voids(god: Actor, actor_of: Callable[
         with pytest.raises(Forbidden):
             service.act(actor, made.locator, action=action)
     with pytest.raises(Forbidden):
-        service.issue(
-            actor, episode.locator, medication=MEDICINE, dosage="1", provider_locator=made.provider_locator
-        )
+        service.issue(actor, episode.locator, medication=MEDICINE, dosage="1", provider_locator=made.provider_locator)
     assert queries.get_prescription(god, made.locator).status == "ISSUED"
 
 

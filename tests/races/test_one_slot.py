@@ -56,10 +56,12 @@ def test_one_patient_is_booked_into_overlapping_slots_by_many(god: Actor, crowd:
 def test_two_of_staff_make_different_moves_with_what_they_saw(god: Actor, crowd: Crowd) -> None:
     for first, second in (("confirm", "cancel"), ("arrive", "no-show"), ("accept", "accept")):
         booked = make.an_appointment(god)
-        outcomes = crowd([
-            lambda action=action, at=booked: appointments.act(god, at.locator, action=action, version=at.version)
-            for action in (first, second)
-        ])
+        outcomes = crowd(
+            [
+                lambda action=action, at=booked: appointments.act(god, at.locator, action=action, version=at.version)
+                for action in (first, second)
+            ]
+        )
         [winner] = done(outcomes)
         assert refused(outcomes) == ["STALE_VERSION"]
         assert queries.get_appointment(god, booked.locator) == winner
@@ -91,10 +93,12 @@ def test_one_patients_appointments_are_moved_to_the_same_time_by_many(god: Actor
         for hours in range(10, 18)
     ]
     goals = [make.a_slot(god, hours=2) for _ in booked]
-    outcomes = crowd([
-        lambda at=at, goal=goal: changes.reschedule(god, at.locator, slot_locator=goal.locator)
-        for at, goal in zip(booked, goals, strict=True)
-    ])
+    outcomes = crowd(
+        [
+            lambda at=at, goal=goal: changes.reschedule(god, at.locator, slot_locator=goal.locator)
+            for at, goal in zip(booked, goals, strict=True)
+        ]
+    )
     [moved] = done(outcomes)
     assert refused(outcomes) == ["PATIENT_BUSY"] * 7
     blocking = {outcome.extra.get("blocking") for outcome in outcomes if isinstance(outcome, Conflict)}
@@ -122,10 +126,12 @@ def test_episodes_that_share_slots_are_cancelled_while_others_move_between_them(
         for slot in shared if number % 2 else reversed(shared):
             make.an_appointment(god, episode, slot)
     moving = [make.an_appointment(god, slot=first).locator for _ in range(8)]
-    outcomes = crowd([
-        *[lambda at=episode.locator: episodes.cancel(god, at) for episode in made],
-        *[lambda at=locator: changes.reschedule(god, at, slot_locator=last.locator) for locator in moving],
-    ])
+    outcomes = crowd(
+        [
+            *[lambda at=episode.locator: episodes.cancel(god, at) for episode in made],
+            *[lambda at=locator: changes.reschedule(god, at, slot_locator=last.locator) for locator in moving],
+        ]
+    )
     assert refused(outcomes) == []
     assert [queries.get_slot(god, slot.locator).booked for slot in shared] == [0, 0, 0, 0, 0, 8]
 
@@ -146,10 +152,12 @@ def test_an_episode_is_cancelled_while_it_is_booked_into(god: Actor, crowd: Crow
 def test_an_episode_is_closed_while_it_is_booked_into(god: Actor, crowd: Crowd) -> None:
     for hours in range(1, 6):
         episode, slot = make.an_episode(god), make.a_slot(god, hours=hours)
-        outcomes = crowd([
-            booking(god, episode.locator, slot.locator),
-            lambda at=episode.locator: episodes.close(god, at, summary="Well"),
-        ])
+        outcomes = crowd(
+            [
+                booking(god, episode.locator, slot.locator),
+                lambda at=episode.locator: episodes.close(god, at, summary="Well"),
+            ]
+        )
         assert len(done(outcomes)) == 1
         assert refused(outcomes)[0] in {"EPISODE_NOT_OPEN", "EPISODE_HAS_OPEN_WORK"}
 

@@ -85,9 +85,7 @@ def test_every_action_and_role(god: Actor, lifecycle: Lifecycle, state: str) -> 
                 check_refused(stage, lifecycle, transition, refused_on, role, outcome, case)
 
 
-def check_done(
-    stage: Stage, lifecycle: Lifecycle, transition: Transition, state: str, role: Role, case: str
-) -> None:
+def check_done(stage: Stage, lifecycle: Lifecycle, transition: Transition, state: str, role: Role, case: str) -> None:
     """The move is made: status, version, one status change, one audit row, its events and no other."""
     god, actor = stage.god, stage.actor(role)
     locator = stage.a(lifecycle.entity, state)

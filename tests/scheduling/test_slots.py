@@ -47,9 +47,7 @@ def test_a_slot_must_have_a_time_that_is_not_over_and_room(god: Actor) -> None:
 
 def test_a_running_slot_can_still_be_added_and_booked_by_walk_ins(god: Actor) -> None:
     provider, now = make.a_provider(god), datetime.now(UTC)
-    running = slots.add_slot(
-        god, provider.locator, start=now - timedelta(minutes=20), end=now + timedelta(minutes=20)
-    )
+    running = slots.add_slot(god, provider.locator, start=now - timedelta(minutes=20), end=now + timedelta(minutes=20))
     assert make.an_appointment(god, slot=running).status == "PENDING"
 
 

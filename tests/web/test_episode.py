@@ -3,8 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
+from careapp import commands
 from careapp.access import Actor, Role
+from careapp.clinics.service import CL
+from careapp.db import db
 from careapp.episodes.queries import get_episode
 from careapp.referrals.queries import get_referral
 from careapp.scheduling import appointments
@@ -200,6 +204,7 @@ def test_an_appointment_moves_to_another_time(god: Actor, front: Desk) -> None:
     booked = make.an_appointment(god, slot=slot, status="CONFIRMED")
     address = f"/appointments/{booked.locator}/reschedule"
     form = front.forms(address)[address]
+    assert "No allergies recorded" in front.get(address).text
     assert form.choices["slot_locator"] == [later.locator]
     assert front.send(form).status_code == 422
     taken = make.an_appointment(god, slot=later)
@@ -209,6 +214,22 @@ def test_an_appointment_moves_to_another_time(god: Actor, front: Desk) -> None:
     appointments.act(god, taken.locator, action="cancel")
     assert front.send(form, slot_locator=later.locator, reason="Asked for it").status_code == 303
     assert get_appointment(god, booked.locator).slot_locator == later.locator
+
+
+def test_an_appointment_at_a_clinic_out_of_scope_is_not_shown(god: Actor, desk: Callable[..., Desk]) -> None:
+    near, far = make.a_clinic(god), make.a_clinic(god, name="Far Clinic")
+    episode = make.an_episode(god)
+    seen = make.an_appointment(god, episode, make.a_slot(god, clinic=near, hours=1))
+    hidden = make.an_appointment(god, episode, make.a_slot(god, clinic=far, hours=5))
+    with commands.system_transaction(god.tenant_id):
+        near_id = db.session.execute(select(CL.id).where(CL.locator == near.locator)).scalar_one()
+    front = desk(Role.FRONT_DESK, clinic_ids=[near_id])
+    page = front.get(f"/episodes/{episode.locator}").text
+    assert seen.locator in page
+    assert hidden.locator not in page
+    assert "Far Clinic" not in front.get("/calendar").text
+    assert front.open("GET", f"/slots/{hidden.slot_locator}/book").status_code == 404
+    assert front.open("GET", f"/appointments/{hidden.locator}/reschedule").status_code == 404
 
 
 def test_foreign_and_unknown_episodes_are_not_found(god: Actor, front: Desk, new_tenant: Callable[..., object]) -> None:

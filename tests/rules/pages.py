@@ -1,0 +1,74 @@
+"""Pages as the rules see them: their addresses, a browser with somebody signed in, and what differs by chance."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from careapp import commands
+from careapp.access import Actor, Role
+from careapp.db import db
+from careapp.identity import sessions
+from tests import factories as make
+from tests.identity.people import a_user
+
+NO_PAGES = ("api", "internal", "docs", "health", "static")
+
+# What an address of a page stands for, by the word before its locator.
+PAGE_OF: dict[str, Callable[[Actor], Any]] = {
+    "episodes": make.an_episode,
+    "appointments": make.an_appointment,
+    "slots": make.a_slot,
+    "patients": make.a_patient,
+    "prescriptions": make.a_prescription,
+    "referrals": make.a_referral,
+    "providers": make.a_provider,
+    "clinics": make.a_clinic,
+}
+
+
+def rules(app: APIFlask, method: str) -> list[Rule]:
+    """The rules of pages (not of the JSON surfaces, nor of files) that take a method."""
+    found = (rule for rule in app.url_map.iter_rules() if rule.endpoint.split(".")[0] not in NO_PAGES)
+    return [rule for rule in found if method in (rule.methods or ())]
+
+
+def page_address(rule: Rule, actor: Actor) -> str:
+    """An address of a page about something just made in the actor's tenant."""
+    assert rule.arguments <= {"locator"}, f"say in PAGE_OF what {rule.rule} stands for"
+    kind = rule.rule.split("/")[1]
+    return rule.rule.replace("<locator>", PAGE_OF[kind](actor).locator) if rule.arguments else rule.rule
+
+
+def signed_in(app: APIFlask, role: Role, admin: Actor) -> FlaskClient:
+    """A browser with somebody of that role signed in, in the tenant of `admin`."""
+    client, user = app.test_client(), a_user(admin, role)
+    with commands.system_transaction(admin.tenant_id):
+        sid = sessions.start(admin.tenant_id, user.id)
+    with client.session_transaction() as cookie:
+        cookie["tenant"], cookie["sid"] = admin.tenant_id, sid
+    return client
+
+
+def ask(app: APIFlask, client: FlaskClient, method: str, address: str, **options: Any) -> TestResponse:
+    """One request of a browser, in an application context of its own."""
+    with app.app_context():
+        answer = client.open(address, method=method, buffered=True, **options)
+        db.session.remove()
+    return answer
+
+
+def csrf_token(app: APIFlask, client: FlaskClient) -> str:
+    """The token of the forms on this browser's pages."""
+    page = ask(app, client, "GET", "/healthz/no-such-page").text
+    return page.split('name="csrf-token" content="')[1].split('"')[0]
+
+
+def without_numbers(page: str) -> str:
+    """A page without what differs from one request to the next: tokens, locators, keys of forms."""
+    page = re.sub(r'(csrf[-_]token" (?:content|value)=")[^"]*', r"\1", page)
+    return re.sub(r"[A-Z]{3}-\d{4}-\d+|[0-9a-f-]{32,36}", "", page)
