@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from psycopg import Connection
 from sqlalchemy import Engine, event
 
 from careapp import commands, tenancy
 
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+SHORTEST_VALUE = 8  # characters; a shorter value would be found in texts by chance
 SAVEPOINT = re.compile(r"^\s*(SAVEPOINT|RELEASE|ROLLBACK TO)\b", re.IGNORECASE)
 
 Values = dict[str, Any]
@@ -76,7 +78,7 @@ def in_command() -> bool:
 class Source:
     """Where a parameter's value comes from when a statement is run again."""
 
-    kind: str  # same, input, column, uuid, now, list
+    kind: str  # same, input, column, uuid, now, list, text
     value: Any = None
 
     def fill(self, inputs: Values, results: list[list[tuple[Any, ...]]]) -> Any:
@@ -93,6 +95,8 @@ class Source:
                 return datetime.now(UTC)
             case "list":
                 return [source.fill(inputs, results) for source in self.value]
+            case "text":
+                return "".join(source.fill(inputs, results) for source in self.value)
         return self.value
 
 
@@ -152,13 +156,13 @@ def _source(one: Any, other: Any, known: list[tuple[Source, Any]], other_known: 
             return source
     if isinstance(one, datetime):
         return Source("now")
-    return Source("uuid") if _is_uuid(one) else Source("same", one)
+    return _text(one, known) if isinstance(one, str) else Source("same", one)
 
 
-def _is_uuid(value: Any) -> bool:
-    if isinstance(value, UUID):
-        return True
-    try:
-        return isinstance(value, str) and str(UUID(value)) == value
-    except ValueError:
-        return False
+def _text(text: str, known: list[tuple[Source, Any]]) -> Source:
+    """A text, such as an event in JSON, with the known values and the UUIDs in it replaced; the rest stays."""
+    values = {value: source for source, value in known if isinstance(value, str) and len(value) >= SHORTEST_VALUE}
+    found = re.compile("|".join(["(" + UUID, *map(re.escape, values)]) + ")")
+    parts = [part for part in found.split(text) if part]
+    pieces = [values.get(part) or Source("uuid" if re.fullmatch(UUID, part) else "same", part) for part in parts]
+    return pieces[0] if len(pieces) == 1 else Source("text", pieces)

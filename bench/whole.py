@@ -113,7 +113,7 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
 def record(app: APIFlask, case: Case, requests: list[Request]) -> tuple[Recording, Plan]:
     """The statements of the case's first and last request, and the plan they give."""
     first, last = answered(app, case, requests[0]), answered(app, case, requests[-1])
-    return first, plan_of(first, requests[0].inputs, last, requests[-1].inputs)
+    return last, plan_of(first, requests[0].inputs, last, requests[-1].inputs)
 
 
 def answered(app: APIFlask, case: Case, request: Request) -> Recording:
@@ -121,7 +121,7 @@ def answered(app: APIFlask, case: Case, request: Request) -> Recording:
     with app.app_context():
         engine = db.engine
     with recording(engine) as found:
-        answer = app.test_client().open(
+        answer = app.test_client(use_cookies=False).open(
             request.path, method=request.method, headers=request.headers, data=request.body or None
         )
     if answer.status_code >= 300:

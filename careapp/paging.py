@@ -4,9 +4,10 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Row, Select, tuple_
+from sqlalchemy import Column, Integer, Row, Select, bindparam, tuple_
 
 from careapp.db import db
 from careapp.errors import Invalid
@@ -49,18 +50,31 @@ def _exactly(kind: type, key: Any) -> Any:
 
 def read_page(
     statement: Select[Any], keys: tuple[Column[Any], ...], view: Callable[[Row[Any]], T], *, limit: int,
-    cursor: str | None, newest_first: bool = False,
+    cursor: str | None, newest_first: bool = False, values: dict[str, Any] | None = None,
 ) -> Page[T]:  # fmt: skip
     """One page of a list ordered by `keys`, the last of which is unique; `cursor` is the nextCursor of the page before.
 
+    `values` are those of a statement that is built once and kept; a statement built for one request holds its own.
     Raises Invalid for a cursor that is not one of ours.
     """
-    if cursor is not None:
-        last = tuple_(*decode_cursor(cursor, *(key.type.python_type for key in keys)))
+    last = () if cursor is None else decode_cursor(cursor, *(key.type.python_type for key in keys))
+    after = {f"after_{number}": value for number, value in enumerate(last)}
+    ordered = _ordered if values is None else _kept_ordered
+    paged = ordered(statement, keys, newest_first, bool(last))
+    rows = db.session.execute(paged, {**(values or {}), **after, "rows_wanted": limit + 1}).all()
+    return page_of(rows, limit, view, lambda row: tuple(row._mapping[key] for key in keys))
+
+
+def _ordered(statement: Select[Any], keys: tuple[Column[Any], ...], newest_first: bool, later: bool) -> Select[Any]:
+    """The statement in order, from its beginning or after the keys of a cursor, with room for a limit."""
+    if later:
+        last = tuple_(*(bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)))
         statement = statement.where(tuple_(*keys) < last if newest_first else tuple_(*keys) > last)
     order = [key.desc() if newest_first else key for key in keys]
-    rows = db.session.execute(statement.order_by(*order).limit(limit + 1)).all()
-    return page_of(rows, limit, view, lambda row: tuple(row._mapping[key] for key in keys))
+    return statement.order_by(*order).limit(bindparam("rows_wanted", type_=Integer))
+
+
+_kept_ordered = cache(_ordered)
 
 
 def page_of(

@@ -9,13 +9,14 @@ PROBLEMS = {
     "403": "The role does not allow it.",
     "404": "There is no such thing for this actor.",
     "409": "The present state refuses it: a taken slot, an illegal move, a stale version.",
+    "411": "The body comes in chunks; send it with Content-Length.",
     "413": "The body is too large.",
     "415": "The body is not application/json.",
     "422": "Fields or parameters break a rule; each is named.",
     "428": "A change came without the version it was based on.",
     "503": "Something this depends on does not answer.",
 }
-ALWAYS, WITH_LOCATOR, WITH_BODY = ("400", "401", "403", "422", "503"), ("404",), ("409", "413", "415")
+ALWAYS, WITH_LOCATOR, WITH_BODY = ("400", "401", "403", "422", "503"), ("404",), ("409", "411", "413", "415")
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "A problem document (RFC 9457); `code` is for programs, `detail` for people.",

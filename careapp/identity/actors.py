@@ -78,7 +78,7 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
 
 @cache
 def _tenant_and_user(by_id: bool) -> Select[Any]:
-    """The tenant with the user of that id, or of that address, if he exists; built once, as each API request asks it."""
+    """The tenant with the user of that id, or of that address, if he exists; built once: each API request asks it."""
     users = table_of(User).c
     who = users.id == bindparam("who") if by_id else users.email == bindparam("who")
     people = TENANTS.outerjoin(table_of(User), (users.tenant_id == TENANTS.c.id) & who)

@@ -41,9 +41,11 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
     """
     now = clock.now()
     given = {
-        "tenant": tenant_id, "sid_hash": _hash(sid), "seen_after": now - timedelta(seconds=settings.session_idle_seconds),
+        "tenant": tenant_id,
+        "sid_hash": _hash(sid),
+        "seen_after": now - timedelta(seconds=settings.session_idle_seconds),
         "begun_after": now - timedelta(seconds=settings.session_life_seconds),
-    }  # fmt: skip
+    }
     with commands.system_transaction(tenant_id):
         row = db.session.execute(_live_session(), given).one_or_none()
         if row is None:

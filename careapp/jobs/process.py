@@ -70,6 +70,7 @@ def _work(app: Flask, relay_url: str, relay: Relay, watchdog: Watchdog) -> list[
         ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
         ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),
+        ("sign-in attempts", HOUR, _inside(app, upkeep.forget_old_attempts)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import structlog
 
+from careapp.identity.attempts import forget_old
 from careapp.operations import maintenance
 from careapp.operations.maintenance import TenantName
 from careapp.outbox import upkeep
@@ -38,6 +39,12 @@ def delete_old_answers() -> None:
     """Delete answers kept for idempotency keys of more than a day ago."""
     if deleted := maintenance.delete_old_answers():
         _log.info("old answers deleted", count=deleted)
+
+
+def forget_old_attempts() -> None:
+    """Delete counts of failed sign-ins that have meant nothing for a day."""
+    if forgotten := forget_old():
+        _log.info("old sign-in attempts forgotten", count=forgotten)
 
 
 def check_booked_counts() -> None:

@@ -30,7 +30,8 @@ class Event(BaseModel):
     @classmethod
     def of(cls, row: Row[Any], *, key: str, **more: Any) -> Self:
         """The event about a row; the row's columns fill the fields of the same name, its locator is the subject."""
-        return cls.model_validate({**row._mapping, **more, "key": key, "subject": row.locator})
+        columns = dict(zip(row._fields, row, strict=True))
+        return cls.model_validate({**columns, **more, "key": key, "subject": row.locator})
 
     def data(self) -> dict[str, Any]:
         """The event's own fields, as JSON values."""

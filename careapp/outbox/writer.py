@@ -14,14 +14,14 @@ from careapp.outbox.models import SHARDS
 _WRITE = text("""
 WITH e AS (
   SELECT *, row_number() OVER (PARTITION BY key ORDER BY ord) AS nth
-  FROM unnest(CAST(:keys AS text[]), CAST(:topics AS text[]), CAST(:shards AS smallint[]), CAST(:ids AS uuid[]),
-              CAST(:envelopes AS jsonb[])) WITH ORDINALITY AS u(key, topic, shard, event_id, envelope, ord)),
+  FROM ROWS FROM (jsonb_to_recordset(CAST(:events AS jsonb)) AS (key text, shard smallint, envelope jsonb))
+       WITH ORDINALITY AS u(key, shard, envelope, ord)),
 n AS (SELECT key, count(*)::int AS total FROM e GROUP BY key),
 h AS (
   INSERT INTO outbox_head AS head (tenant_id, key, sequence) SELECT :tenant, key, total FROM n ORDER BY key COLLATE "C"
   ON CONFLICT (tenant_id, key) DO UPDATE SET sequence = head.sequence + excluded.sequence RETURNING key, sequence)
 INSERT INTO outbox (tenant_id, event_id, topic, key, shard, sequence, envelope)
-SELECT :tenant, e.event_id, e.topic, e.key, e.shard, h.sequence - n.total + e.nth,
+SELECT :tenant, CAST(e.envelope ->> 'id' AS uuid), e.envelope ->> 'type', e.key, e.shard, h.sequence - n.total + e.nth,
        e.envelope || jsonb_build_object('sequence', lpad((h.sequence - n.total + e.nth)::text, 10, '0'))
 FROM e JOIN h USING (key) JOIN n USING (key) ORDER BY e.key COLLATE "C", e.ord
 """)
@@ -36,15 +36,15 @@ def write(tenant_id: int, tenant_key: str, events: list[Event]) -> None:
     """Insert the events in the present transaction, in the order given; nothing happens for an empty list."""
     if not events:
         return
-    envelopes = [event.envelope(tenant_key) for event in events]
     db.session.execute(
         _WRITE,
         {
             "tenant": tenant_id,
-            "keys": [event.key for event in events],
-            "topics": [event.topic for event in events],
-            "shards": [shard_of(tenant_id, event.key) for event in events],
-            "ids": [envelope["id"] for envelope in envelopes],
-            "envelopes": [json.dumps(envelope) for envelope in envelopes],
+            "events": json.dumps(
+                [
+                    {"key": event.key, "shard": shard_of(tenant_id, event.key), "envelope": event.envelope(tenant_key)}
+                    for event in events
+                ]
+            ),
         },
     )

@@ -1,8 +1,10 @@
 """Reads of slots and appointments."""
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
@@ -11,9 +13,11 @@ from careapp.episodes.service import episode_id_of, found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import LONGEST_SLOT, PR, S, slot_rows
+from careapp.scheduling.slots import LONGEST_SLOT, PR, ROWS, S, scope_of, slot_rows, within
 from careapp.scheduling.views import AppointmentView, SlotView
 from careapp.views import Page
+
+_PROVIDER = select(PR.id).where(PR.tenant_id == bindparam("tenant"), PR.locator == bindparam("locator"))
 
 
 @query(Permission.SLOT_VIEW)
@@ -28,19 +32,28 @@ def list_slots(
     status: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None,
 ) -> Page[SlotView]:  # fmt: skip
     """A provider's slots that touch the span, by start; raises NotFound for an unknown provider."""
-    provider_id = found(
-        db.session.execute(
-            select(PR.id).where(PR.tenant_id == actor.tenant_id, PR.locator == provider_locator)
-        ).one_or_none()
-    ).id
-    statement = slot_rows(actor).where(S.provider_id == provider_id)
+    named = {"tenant": actor.tenant_id, "locator": provider_locator}
+    values: dict[str, Any] = {**scope_of(actor), "provider": found(db.session.execute(_PROVIDER, named).one_or_none()).id}
     if start is not None:
-        statement = statement.where(S.ends_at > start, S.starts_at > start - LONGEST_SLOT)
+        values |= {"from_": start, "not_before": start - LONGEST_SLOT}
     if end is not None:
-        statement = statement.where(S.starts_at < end)
+        values["to"] = end
     if status is not None:
-        statement = statement.where(S.status == status)
-    return read_page(statement, (S.starts_at, S.id), SlotView.of, limit=limit, cursor=cursor)
+        values["status"] = status
+    statement = _slots(frozenset(values))
+    return read_page(statement, (S.starts_at, S.id), SlotView.of, limit=limit, cursor=cursor, values=values)
+
+
+@cache
+def _slots(given: frozenset[str]) -> Select[Any]:
+    """The slots of a provider, narrowed by what is given; built once for each set of names, as building takes longest."""
+    narrowed = {
+        "from_": S.ends_at > bindparam("from_"), "not_before": S.starts_at > bindparam("not_before"),
+        "to": S.starts_at < bindparam("to"), "status": S.status == bindparam("status"),
+    }  # fmt: skip
+    mine = (S.tenant_id == bindparam("tenant"), S.provider_id == bindparam("provider"))
+    wanted = (condition for name, condition in narrowed.items() if name in given)
+    return ROWS.where(*mine, within("clinics" in given, S.clinic_id), *wanted)
 
 
 @query(Permission.APPOINTMENT_VIEW)

@@ -48,19 +48,32 @@ def in_scope(actor: Actor, clinic_id: ColumnElement[Any]) -> ColumnElement[bool]
     return true() if actor.clinic_ids is None else or_(clinic_id.is_(None), clinic_id.in_(actor.clinic_ids))
 
 
+def within(scoped: bool, clinic_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The same condition in a statement that is built once, for actors with a clinic scope and for those without."""
+    clinics = bindparam("clinics", type_=ARRAY(BigInteger))
+    return or_(clinic_id.is_(None), clinic_id == any_(clinics)) if scoped else true()
+
+
+def scope_of(actor: Actor) -> dict[str, Any]:
+    """The values of such a statement: the actor's `tenant`, and the `clinics` in his scope where he has one."""
+    tenant = {"tenant": actor.tenant_id}
+    return tenant if actor.clinic_ids is None else {**tenant, "clinics": list(actor.clinic_ids)}
+
+
 def clinic_locator_of(clinic_id: ColumnElement[Any], tenant_id: ColumnElement[Any]) -> ColumnElement[Any]:
     """The clinic's locator as a column, None where there is no clinic."""
     named = select(CL.locator).where(CL.tenant_id == tenant_id, CL.id == clinic_id)
     return named.scalar_subquery().label("clinic_locator")
 
 
+ROWS = select(*S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id)).join(
+    table_of(Provider), (PR.tenant_id == S.tenant_id) & (PR.id == S.provider_id)
+)
+
+
 def slot_rows(actor: Actor) -> Select[Any]:
     """The slots in the actor's scope, with the locators of provider and clinic."""
-    return (
-        select(*S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id))
-        .join(table_of(Provider), (PR.tenant_id == S.tenant_id) & (PR.id == S.provider_id))
-        .where(S.tenant_id == actor.tenant_id, in_scope(actor, S.clinic_id))
-    )
+    return ROWS.where(S.tenant_id == actor.tenant_id, in_scope(actor, S.clinic_id))
 
 
 @command(Permission.SLOT_MANAGE_OWN)
@@ -140,13 +153,11 @@ def taking_a_place(scoped: bool) -> ReturningUpdate[Any]:
 
     Built once, for actors with a clinic scope and for those without; its values are those of place_wanted().
     """
-    clinics = bindparam("clinics", type_=ARRAY(BigInteger))
     return (
         table_of(Slot)
         .update()
         .where(
-            S.tenant_id == bindparam("tenant"), S.locator == bindparam("wanted"),
-            or_(S.clinic_id.is_(None), S.clinic_id == any_(clinics)) if scoped else true(),
+            S.tenant_id == bindparam("tenant"), S.locator == bindparam("wanted"), within(scoped, S.clinic_id),
             bookable(bindparam("moment", type_=DateTime(timezone=True))),
             PR.tenant_id == S.tenant_id, PR.id == S.provider_id, PR.status == PARTICIPATES,
             SETTINGS.tenant_id == S.tenant_id,
@@ -163,8 +174,7 @@ def taking_a_place(scoped: bool) -> ReturningUpdate[Any]:
 
 def place_wanted(actor: Actor, slot_locator: str) -> dict[str, Any]:
     """The values of taking_a_place() for this actor and slot, now."""
-    wanted = {"tenant": actor.tenant_id, "wanted": slot_locator, "moment": clock.now()}
-    return wanted if actor.clinic_ids is None else {**wanted, "clinics": list(actor.clinic_ids)}
+    return {**scope_of(actor), "wanted": slot_locator, "moment": clock.now()}
 
 
 def slot_with_buffer(actor: Actor, condition: ColumnElement[bool]) -> Row[Any]:

@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from apiflask.exceptions import HTTPError
 from flask import Response, current_app, request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, LengthRequired, RequestEntityTooLarge, UnsupportedMediaType
 
 from careapp.errors import Invalid
 from careapp.surface.actors import current_actor
@@ -23,13 +23,23 @@ def check_request() -> None:
     texts = [request.path, *request.args.keys(), *request.args.values()]
     if not all(is_storable(text) for text in texts):
         raise BadRequest("The address holds NUL or half a character.")
-    has_body = bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "")
-    if has_body and request.method not in SAFE and request.mimetype != "application/json":
-        raise UnsupportedMediaType("Send the body as application/json.")
+    if request.method not in SAFE:
+        check_body()
     if any(len(values) > 1 for _, values in request.args.lists()):
         raise Invalid({name: "Send this once." for name, values in request.args.lists() if len(values) > 1})
     if request.args and not any(location == "query" for _, location in getattr(view, "_spec", {}).get("args", ())):
         raise Invalid({name: "There is no such parameter here." for name in request.args})
+
+
+def check_body() -> None:
+    """Refuse a body that is no JSON, or that would be read only in part."""
+    in_chunks = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    if (request.content_length or in_chunks) and request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send the body as application/json.")
+    if in_chunks and not request.environ.get("wsgi.input_terminated"):
+        raise LengthRequired()  # Werkzeug takes such a body for empty, so its version and its reason would be lost
+    if in_chunks and len(request.get_data()) == request.max_content_length:
+        raise RequestEntityTooLarge()  # Werkzeug cuts off what comes in chunks and is longer
 
 
 def refused_fields(error: HTTPError) -> Response:

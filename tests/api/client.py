@@ -18,7 +18,7 @@ class Api:
     """A client that speaks as somebody: paths are relative to `base`, bodies are sent as JSON."""
 
     def __init__(self, app: APIFlask, headers: dict[str, str], base: str = "/api/v1") -> None:
-        self._app, self._headers, self._base = app, headers, base
+        self._app, self.headers, self._base = app, headers, base
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
         """One request; header names are written with underscores, as in If_Match."""
@@ -27,7 +27,7 @@ class Api:
 
     def raw(self, method: str, path: str, data: bytes | None, **headers: str) -> TestResponse:
         """One request with these very bytes, in an application context of its own: the test's would lend it its `g`."""
-        sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         address = path if path.startswith(("/api", "/internal")) else self._base + path
         client = self._app.test_client(use_cookies=False)
         return Context().run(client.open, address, method=method, data=data, headers=sent, buffered=True)

@@ -1,14 +1,19 @@
 """Hostile input on every POST and PATCH: always 4xx with a problem document, and nothing written."""
 
+import io
 import json
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
+from werkzeug.test import create_environ, run_wsgi_app
 
 from careapp.access import Actor, Role
+from tests import factories as make
 from tests.api.calls import CALLS
-from tests.api.client import Api, is_problem
+from tests.api.client import Api, is_problem, speaking_for
 from tests.conftest import TestTenant
 
 Client = Callable[..., Api]
@@ -179,6 +184,43 @@ def test_addresses_that_cannot_be_stored(api: Client, god: Actor, everything_sto
             answer = client.send(call.method, call.template.format(locator=locator), call.body, **call.headers)
             assert is_problem(answer)["status"] in statuses, locator
     assert everything_stored() == before
+
+
+class Endless(io.RawIOBase):
+    """A stream that never ends, and counts what was read of it."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Blanks, as many as are asked for."""
+        buffer[:] = b" " * len(buffer)
+        self.taken += len(buffer)
+        return len(buffer)
+
+
+def test_a_body_in_chunks_that_would_be_taken_for_empty_is_refused(app: APIFlask, god: Actor) -> None:
+    booked, headers = make.an_appointment(god), speaking_for(app, god).headers
+    address = f"/api/v1/appointments/{booked.locator}/confirm"
+    environ = create_environ(address, method="PATCH", headers=headers, content_type="application/json")
+    environ |= {"wsgi.input": io.BytesIO(b'{"version": 7}'), "HTTP_TRANSFER_ENCODING": "Chunked"}
+    body, status, _ = Context().run(run_wsgi_app, app, environ, buffered=True)
+    assert status.startswith("411 ")
+    assert json.loads(b"".join(body))["code"] == "LENGTH_REQUIRED"
+    assert speaking_for(app, god).get(f"/appointments/{booked.locator}").json["status"] == "PENDING"
+
+
+def test_a_body_without_a_length_is_measured_as_it_comes(app: APIFlask, god: Actor) -> None:
+    stream, headers = Endless(), speaking_for(app, god).headers
+    environ = create_environ("/api/v1/episodes", method="POST", headers=headers, content_type="application/json")
+    environ |= {"wsgi.input": stream, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    body, status, _ = Context().run(run_wsgi_app, app, environ, buffered=True)
+    assert status.startswith("413 ")
+    assert json.loads(b"".join(body))["code"] == "TOO_LARGE"
+    assert stream.taken < 3_000_000
 
 
 def test_mass_assignment_reaches_no_other_tenant(

@@ -11,7 +11,7 @@ from careapp.scheduling import slots
 from tests import factories as make
 from tests.api.client import Api, is_problem
 from tests.conftest import TestTenant, everything
-from tests.looking import execute, one
+from tests.looking import audits, execute, newest, one
 
 Client = Callable[..., Api]
 
@@ -187,6 +187,18 @@ def test_a_refusal_is_audited_and_changes_nothing(api: Client, god: Actor) -> No
     is_problem(api().patch(f"/appointments/{booked.locator}/confirm"), 409)
     assert one(god, "SELECT count(*) FROM audit_event WHERE outcome = 'refused'") == before + 1
     assert api().get(f"/appointments/{booked.locator}").json["version"] == booked.version
+
+
+@pytest.mark.parametrize("path", ["/episodes", "/episodes/EPI-2026-999999"])
+def test_who_may_not_leaves_one_row_in_the_audit(api: Client, god: Actor, path: str) -> None:
+    before = newest(god)["audits"]
+    is_problem(api("auditor").get(path), 403, "FORBIDDEN")
+    [row] = audits(god, after=before)
+    assert (row.actor, row.outcome, row.detail) == (
+        "token:test:auditor",
+        "refused",
+        {"code": "FORBIDDEN", "status": 403},
+    )
 
 
 def test_when_a_database_connection_cannot_be_had_it_is_503(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,26 +23,26 @@ from careapp.scheduling import queries as scheduling_queries
 from tests import factories as make
 from tests.conftest import TestTenant, everything
 from tests.database import TestDatabase
-from tests.looking import execute, rows
+from tests.looking import rows
 
 MANY = 20_000
 LARGE = {"patients", "patient_name_words", "episodes", "provider_slots", "appointments"}
 
 SEED = (
-    "INSERT INTO patients (tenant_id, family, given, gender, birth_date, created_at) SELECT :tenant, 'Name' || n,"
-    " 'Given', 'other', date '1950-01-01' + n % 20000, now() - n * interval '1 minute'"
-    " FROM generate_series(1, :many) n",
-    "INSERT INTO patient_name_words SELECT :tenant, unnest(ARRAY[lower(family), 'given']), id FROM patients",
-    "INSERT INTO providers (tenant_id, name, specialty, status) SELECT :tenant, 'Dr ' || n, 'GP', 'ACTIVE'"
+    "INSERT INTO patients (tenant_id, family, given, gender, birth_date, created_at) SELECT %(tenant)s, 'Name' || n,"
+    " 'Given', 'other', date '1950-01-01' + n %% 20000, now() - n * interval '1 minute'"
+    " FROM generate_series(1, %(many)s) n",
+    "INSERT INTO patient_name_words SELECT %(tenant)s, unnest(ARRAY[lower(family), 'given']), id FROM patients",
+    "INSERT INTO providers (tenant_id, name, specialty, status) SELECT %(tenant)s, 'Dr ' || n, 'GP', 'ACTIVE'"
     " FROM generate_series(1, 50) n",
-    "INSERT INTO episodes (tenant_id, patient_id, care_type, status, opened_at) SELECT :tenant, id, 'GP',"
-    " CASE WHEN id % 10 = 0 THEN 'OPEN' ELSE 'CLOSED' END, created_at FROM patients",
-    "INSERT INTO provider_slots (tenant_id, provider_id, starts_at, ends_at, booked, status) SELECT :tenant, p.id,"
+    "INSERT INTO episodes (tenant_id, patient_id, care_type, status, opened_at) SELECT %(tenant)s, id, 'GP',"
+    " CASE WHEN id %% 10 = 0 THEN 'OPEN' ELSE 'CLOSED' END, created_at FROM patients",
+    "INSERT INTO provider_slots (tenant_id, provider_id, starts_at, ends_at, booked, status) SELECT %(tenant)s, p.id,"
     " at + n * interval '1 hour', at + (n + 1) * interval '1 hour',"
     " (n <= 380)::int, CASE WHEN n <= 380 THEN 'BOOKED' ELSE 'AVAILABLE' END"
-    " FROM providers p, generate_series(1, :many / 50) n, date_trunc('hour', now() - interval '200 hours') at",
+    " FROM providers p, generate_series(1, %(many)s / 50) n, date_trunc('hour', now() - interval '200 hours') at",
     "INSERT INTO appointments (tenant_id, episode_id, patient_id, provider_id, slot_id, starts_at, ends_at, busy_until,"
-    " status) SELECT :tenant, e.id, e.patient_id, s.provider_id, s.id, s.starts_at, s.ends_at, s.ends_at,"
+    " status) SELECT %(tenant)s, e.id, e.patient_id, s.provider_id, s.id, s.starts_at, s.ends_at, s.ends_at,"
     " CASE WHEN s.starts_at < now() THEN 'ATTENDED' ELSE 'BOOKED' END"
     " FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM provider_slots WHERE booked = 1) s"
     " JOIN (SELECT *, row_number() OVER (ORDER BY id) AS n FROM episodes) e USING (n)",
@@ -50,20 +50,28 @@ SEED = (
 
 
 @pytest.fixture(scope="module")
-def full(app: APIFlask, database: TestDatabase) -> Actor:
-    """Somebody in a tenant with 20,000 patients, episodes, slots and nearly as many appointments."""
+def full(app: APIFlask, database: TestDatabase) -> Iterator[Actor]:
+    """Somebody in a tenant with 20,000 patients, episodes, slots and nearly as many appointments.
+
+    Statistics are exact and stay as they are, so that the same plans come out every time.
+    """
     key = "full"
-    tenant = TestTenant(create_tenant(database.owner, key=key, name=key, time_zone="Asia/Yangon"), key)
-    god = everything(tenant)
-    with app.app_context():
-        for statement in SEED:
-            values = {"tenant": god.tenant_id, "many": MANY}
-            execute(god, statement, **{name: value for name, value in values.items() if f":{name}" in statement})
-        db.session.remove()
+    god = everything(TestTenant(create_tenant(database.owner, key=key, name=key, time_zone="Asia/Yangon"), key))
     with psycopg.connect(localdb.libpq_url(database.owner), autocommit=True) as owner:
-        for table in sorted(LARGE | {"providers"}):
+        owner.execute("SET default_statistics_target = 1000")
+        for table in LARGE:
+            owner.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+        with psycopg.connect(localdb.libpq_url(database.app)) as connection:
+            connection.execute("SET statement_timeout = 0")
+            connection.execute("SET enable_nestloop = off")  # no statistics yet: the seed itself must not crawl
+            connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(god.tenant_id)])
+            for statement in SEED:
+                connection.execute(statement, {"tenant": god.tenant_id, "many": MANY})
+        for table in (*LARGE, "providers"):
             owner.execute(f"ANALYZE {table}")
-    return god
+        yield god
+        for table in LARGE:
+            owner.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
 
 @contextmanager
