@@ -89,10 +89,6 @@ class Actor:
         """Whether this actor holds the permission."""
         return permission in self.permissions
 
-    def sees_clinic(self, clinic_id: int | None) -> bool:
-        """Whether a thing at this clinic is in scope; what belongs to no clinic is in every scope."""
-        return clinic_id is None or self.clinic_ids is None or clinic_id in self.clinic_ids
-
 
 def permissions_of(roles: frozenset[Role]) -> frozenset[Permission]:
     """All permissions the given roles hold together."""

@@ -27,6 +27,7 @@ R = TypeVar("R")
 
 DEADLOCK, SERIALIZATION, LOCK_TIMEOUT = "40P01", "40001", "55P03"
 RETRIES = 2
+LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
 
 Reaction = Callable[[Actor, Event], None]
 _reactions: dict[str, tuple[Reaction, ...]] = {}
@@ -79,7 +80,7 @@ def command(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A],
             def work() -> R:
                 return _permitted(actor, permission, lambda: function(actor, *args, **kwargs))
 
-            return work() if _unit.get() else run_outermost(actor, function.__qualname__, work)
+            return work() if _unit.get() else run_outermost(actor, function.__qualname__, work, asked_for=args[:1])
 
         run.permission = permission  # type: ignore[attr-defined]
         return run
@@ -105,7 +106,7 @@ def query(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A], R
                 with _transaction(actor, writes=False):
                     return work()
             except (Forbidden, NotFound) as refusal:
-                _audit_refusal(actor, function.__qualname__, refusal)
+                _audit_refusal(actor, function.__qualname__, refusal, args[:1])
                 raise
 
         run.permission = permission  # type: ignore[attr-defined]
@@ -196,9 +197,9 @@ def _permitted(actor: Actor, permission: Permission, work: Callable[[], R]) -> R
         unit.depth -= 1
 
 
-def run_outermost(actor: Actor, name: str, work: Callable[[], R]) -> R:
+def run_outermost(actor: Actor, name: str, work: Callable[[], R], *, asked_for: tuple[object, ...] = ()) -> R:
     """Run a command in its own transaction, again where the database chose it as the victim of a clash."""
-    with _refusals_audited(actor, name):
+    with _refusals_audited(actor, name, asked_for):
         for attempts_left in range(RETRIES, -1, -1):
             try:
                 with _transaction(actor, writes=True):
@@ -212,7 +213,7 @@ def run_outermost(actor: Actor, name: str, work: Callable[[], R]) -> R:
 
 
 @contextmanager
-def _refusals_audited(actor: Actor, name: str) -> Iterator[None]:
+def _refusals_audited(actor: Actor, name: str, asked_for: tuple[object, ...] = ()) -> Iterator[None]:
     """Turn a named constraint or a lock timeout into its refusal, and keep the audit row of any refusal."""
     try:
         try:
@@ -227,7 +228,7 @@ def _refusals_audited(actor: Actor, name: str) -> Iterator[None]:
                 raise
             raise Busy() from None
     except Refusal as refusal:
-        _audit_refusal(actor, name, refusal)
+        _audit_refusal(actor, name, refusal, asked_for)
         raise
 
 
@@ -252,9 +253,13 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
         _unit.reset(token)
 
 
-def _audit_refusal(actor: Actor, name: str, refusal: Refusal) -> None:
-    """Keep that something was refused, in a short transaction of its own, as the first one was rolled back."""
-    row = AuditRow(name, "refused", detail={"code": refusal.code, "status": refusal.status})
+def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:
+    """Keep that something was refused, in a short transaction of its own, as the first one was rolled back.
+
+    The subject is the locator that was asked for, whether or not there is such a thing in this tenant.
+    """
+    subject = next((text[:LONGEST_SUBJECT] for text in asked_for if isinstance(text, str)), None)
+    row = AuditRow(name, "refused", subject, detail={"code": refusal.code, "status": refusal.status})
     with tenancy.bound(actor.tenant_id):
         audit.write(actor.tenant_id, actor.name, [row], on_behalf_of=actor.on_behalf_of)
         db.session.commit()

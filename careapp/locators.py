@@ -1,11 +1,6 @@
 """Locators: the names people and systems use for things, such as EPI-2026-000042."""
 
-import re
-
 from sqlalchemy import Computed
-
-PATTERN = re.compile(r"^[A-Z]{3}-\d{4}-\d{6,}$")
-MAX_LENGTH = 32
 
 
 def column_rule(prefix: str) -> Computed:
@@ -18,8 +13,3 @@ def column_rule(prefix: str) -> Computed:
         " || '-' || lpad(id::text, greatest(6, length(id::text)), '0')",
         persisted=True,
     )
-
-
-def looks_right(locator: str, prefix: str) -> bool:
-    """Whether a text has the form of a locator with this prefix; a wrong form is simply not found."""
-    return len(locator) <= MAX_LENGTH and locator.startswith(f"{prefix}-") and bool(PATTERN.match(locator))

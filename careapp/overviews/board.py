@@ -1,10 +1,26 @@
 """The episode board: open episodes by stage, with what a card shows, in a fixed number of statements."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, func, lateral, literal_column, null, select, true, tuple_, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    func,
+    lateral,
+    literal_column,
+    null,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.sql import ColumnElement
 
 from careapp.access import Actor, Permission
@@ -20,7 +36,7 @@ from careapp.paging import decode_cursor, page_of
 from careapp.patients.models import Patient
 from careapp.providers.models import Provider
 from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import PR, in_scope
+from careapp.scheduling.slots import PR, scope_of, within
 from careapp.scheduling.states import ACTIVE
 from careapp.views import Page, View
 
@@ -68,9 +84,9 @@ class Board(View):
 @query(Permission.EPISODE_VIEW)
 def get_board(actor: Actor, *, care_type: str | None = None, per_column: int = CARDS_PER_COLUMN) -> Board:
     """The newest open episodes of each stage, and how many each has."""
-    counts = db.session.execute(_counts(actor, care_type)).one()._mapping
-    parts = [select(_cards(actor, stage, care_type).limit(per_column + 1).subquery()) for stage in STAGES]
-    rows = db.session.execute(union_all(*parts)).all()
+    shape, values = _Shape.of(actor, care_type), {**scope_of(actor), "care_type": care_type}
+    counts = db.session.execute(_counts(shape), values).one()._mapping
+    rows = db.session.execute(_all_columns(shape), {**values, "rows_wanted": per_column + 1}).all()
     columns = []
     for stage in STAGES:
         found = [row for row in rows if row.stage == stage]
@@ -85,41 +101,66 @@ def list_cards(
     actor: Actor, stage: str, *, care_type: str | None = None, cursor: str | None = None, limit: int = MORE_CARDS
 ) -> Page[Card]:
     """The cards of one stage, newest first, from the cursor on."""
-    statement = _cards(actor, stage, care_type)
+    statement = _cards(_Shape.of(actor, care_type), stage)
+    values = {**scope_of(actor), "care_type": care_type, "rows_wanted": limit + 1}
     if cursor is not None:
         statement = statement.where(tuple_(E.opened_at, E.id) < tuple_(*decode_cursor(cursor, datetime, int)))
-    page = _page(db.session.execute(statement.limit(limit + 1)).all(), limit)
+    page = _page(db.session.execute(statement, values).all(), limit)
     record_read("episode.board", patients=tuple(sorted({card.party_locator for card in page.items})), stage=stage)
     return page
 
 
-def _open(actor: Actor, stage: str, care_type: str | None) -> list[ColumnElement[bool]]:
+@dataclass(frozen=True)
+class _Shape:
+    """What the board's statements depend on besides their values: each is built once a shape, which takes longer than
+    running it.
+    """
+
+    filtered: bool
+    scoped: bool
+    shows_referrals: bool
+
+    @classmethod
+    def of(cls, actor: Actor, care_type: str | None) -> "_Shape":
+        return cls(care_type is not None, actor.clinic_ids is not None, actor.may(Permission.REFERRAL_VIEW))
+
+
+def _open(shape: _Shape, stage: str) -> list[ColumnElement[bool]]:
     """The conditions of one column. The literal 'OPEN' lets the planner use the board's partial index."""
-    wanted = [E.tenant_id == actor.tenant_id, E.status == literal_column("'OPEN'"), E.stage == stage]
-    return [*wanted, E.care_type == care_type] if care_type else wanted
+    wanted = [E.tenant_id == bindparam("tenant"), E.status == literal_column("'OPEN'"), E.stage == stage]
+    return [*wanted, E.care_type == bindparam("care_type")] if shape.filtered else wanted
 
 
-def _counts(actor: Actor, care_type: str | None) -> Select[Any]:
+@cache
+def _all_columns(shape: _Shape) -> CompoundSelect[Any]:
+    """The first cards of every stage."""
+    return union_all(*(select(_cards(shape, stage).subquery()) for stage in STAGES))
+
+
+@cache
+def _counts(shape: _Shape) -> Select[Any]:
     """One number a stage, each counted up to COUNT_UP_TO."""
     columns = []
     for stage in STAGES:
-        some = select(literal_column("1")).where(*_open(actor, stage, care_type)).limit(COUNT_UP_TO).subquery()
+        some = select(literal_column("1")).where(*_open(shape, stage)).limit(COUNT_UP_TO).subquery()
         columns.append(select(func.count()).select_from(some).scalar_subquery().label(stage))
     return select(*columns)
 
 
-def _cards(actor: Actor, stage: str, care_type: str | None) -> Select[Any]:
-    """The rows of one column, newest first, each with its patient and its earliest open appointment."""
-    tenant_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
+@cache
+def _cards(shape: _Shape, stage: str) -> Select[Any]:
+    """The first rows of one column, newest first, each with its patient and its earliest open appointment."""
+    tenant_zone = select(TN.time_zone).where(TN.id == bindparam("tenant")).scalar_subquery()
     upcoming = lateral(
         select(AP.starts_at, PR.name, CL.time_zone)
         .join(table_of(Provider), (PR.tenant_id == AP.tenant_id) & (PR.id == AP.provider_id))
         .outerjoin(table_of(Clinic), (CL.tenant_id == AP.tenant_id) & (CL.id == AP.clinic_id))
-        .where(AP.tenant_id == E.tenant_id, AP.episode_id == E.id, AP.status.in_(ACTIVE), in_scope(actor, AP.clinic_id))
+        .where(AP.tenant_id == E.tenant_id, AP.episode_id == E.id)
+        .where(AP.status.in_(ACTIVE), within(shape.scoped, AP.clinic_id))
         .order_by(AP.starts_at, AP.id)
         .limit(1)
     )
-    referrals = E.open_referrals if actor.may(Permission.REFERRAL_VIEW) else null()
+    referrals = E.open_referrals if shape.shows_referrals else null()
     return (
         select(
             E.id, E.locator, E.care_type, E.stage, E.reason, E.opened_at, E.open_appointments,
@@ -131,8 +172,9 @@ def _cards(actor: Actor, stage: str, care_type: str | None) -> Select[Any]:
         .select_from(table_of(Episode))
         .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))
         .outerjoin(upcoming, true())
-        .where(*_open(actor, stage, care_type))
+        .where(*_open(shape, stage))
         .order_by(E.opened_at.desc(), E.id.desc())
+        .limit(bindparam("rows_wanted", type_=Integer))
     )  # fmt: skip
 
 

@@ -24,7 +24,9 @@ def provider_rows(actor: Actor) -> Select[Any]:
     in_order = func.array_agg(aggregate_order_by(_CL.locator, _CL.locator))
     works_at = (
         select(func.coalesce(in_order, cast(array([]), ARRAY(Text))))
-        .join_from(table_of(ProviderClinic), table_of(Clinic), (_CL.tenant_id == PC.tenant_id) & (_CL.id == PC.clinic_id))
+        .join_from(
+            table_of(ProviderClinic), table_of(Clinic), (_CL.tenant_id == PC.tenant_id) & (_CL.id == PC.clinic_id)
+        )
         .where(PC.tenant_id == PR.tenant_id, PC.provider_id == PR.id)
         .correlate(table_of(Provider))
     )
@@ -53,7 +55,10 @@ def list_providers(
         statement = statement.where(PR.status == status)
     if clinic is not None:
         at_clinic = select(PC.provider_id).where(
-            PC.tenant_id == actor.tenant_id, PC.clinic_id == _CL.id, _CL.tenant_id == PC.tenant_id, _CL.locator == clinic
+            PC.tenant_id == actor.tenant_id,
+            PC.clinic_id == _CL.id,
+            _CL.tenant_id == PC.tenant_id,
+            _CL.locator == clinic,
         )
         statement = statement.where(PR.id.in_(at_clinic))
     return read_page(statement, (PR.name, PR.id), ProviderView.of, limit=limit, cursor=cursor)

@@ -33,7 +33,8 @@ def list_slots(
 ) -> Page[SlotView]:  # fmt: skip
     """A provider's slots that touch the span, by start; raises NotFound for an unknown provider."""
     named = {"tenant": actor.tenant_id, "locator": provider_locator}
-    values: dict[str, Any] = {**scope_of(actor), "provider": found(db.session.execute(_PROVIDER, named).one_or_none()).id}
+    provider_id = found(db.session.execute(_PROVIDER, named).one_or_none()).id
+    values = {**scope_of(actor), "provider": provider_id}
     if start is not None:
         values |= {"from_": start, "not_before": start - LONGEST_SLOT}
     if end is not None:
@@ -46,7 +47,7 @@ def list_slots(
 
 @cache
 def _slots(given: frozenset[str]) -> Select[Any]:
-    """The slots of a provider, narrowed by what is given; built once for each set of names, as building takes longest."""
+    """The slots of a provider, narrowed by what is given; built once for each set of names."""
     narrowed = {
         "from_": S.ends_at > bindparam("from_"), "not_before": S.starts_at > bindparam("not_before"),
         "to": S.starts_at < bindparam("to"), "status": S.status == bindparam("status"),

@@ -163,7 +163,8 @@ def taking_a_place(scoped: bool) -> ReturningUpdate[Any]:
             SETTINGS.tenant_id == S.tenant_id,
         )
         .values(
-            booked=S.booked + 1, version=S.version + 1, status=case((S.booked + 1 >= S.capacity, BOOKED), else_=AVAILABLE)
+            booked=S.booked + 1, version=S.version + 1,
+            status=case((S.booked + 1 >= S.capacity, BOOKED), else_=AVAILABLE),
         )
         .returning(
             *S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id),

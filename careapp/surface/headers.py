@@ -3,8 +3,10 @@
 from uuid import uuid4
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import BadRequest
 
 from careapp.audit.writer import request_id
+from careapp.surface.json_input import is_storable
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -21,11 +23,13 @@ ALWAYS = {
 
 
 def init_headers(app: Flask) -> None:
-    """Number each request, and put the protecting headers on each answer."""
+    """Number each request, refuse an address no database could be asked about, and protect each answer."""
 
     @app.before_request
     def number() -> None:
         request_id.set(uuid4().hex)
+        if not is_storable(request.path):
+            raise BadRequest("The address holds NUL or half a character.")
 
     @app.after_request
     def protect(response: Response) -> Response:

@@ -101,6 +101,7 @@ def test_a_refused_command_or_query_leaves_a_row_and_nothing_else(god: Actor, ac
             attempt()
         [audit] = audits(god, after=before["audits"])
         assert (audit.outcome, audit.detail) == ("refused", {"code": code, "status": kind.status})
+        assert audit.subject in (episode.locator, "PTY-2026-000000", "EPI-2026-000000")
         after = newest(god)
         assert (after["events"], after["history"]) == (before["events"], before["history"])
 

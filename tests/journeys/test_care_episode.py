@@ -35,18 +35,19 @@ def test_from_open_to_closed_and_read_from_kafka(
     patient = list_patients(clinic.actor).items[0]
     with closing(KafkaSender(kafka_address, partitions=6, replication_factor=1)) as sender:
         sender.connect()  # makes the topics
-        reader = Reader(kafka_address)
-        front = new_page()
-        sign_in(front, live_url, clinic.emails[Role.FRONT_DESK])
-        episode = _open_and_book(front, live_url, patient.name.text.split()[0])
-        doctor = new_page()
-        sign_in(doctor, live_url, clinic.emails[Role.CLINICIAN])
-        _treat_and_close(doctor, f"{live_url}/episodes/{episode}")
-        with closing(Relay(app.config["DATABASE_RELAY_URL"], sender)) as relay:
+        with closing(Reader(kafka_address)) as reader:
+            front = new_page()
+            sign_in(front, live_url, clinic.emails[Role.FRONT_DESK])
+            episode = _open_and_book(front, live_url, patient.name.text.split()[0])
+            doctor = new_page()
+            sign_in(doctor, live_url, clinic.emails[Role.CLINICIAN])
+            _treat_and_close(doctor, f"{live_url}/episodes/{episode}")
+            relay = Relay(app.config["DATABASE_RELAY_URL"], sender)
             while relay.run_pass():
                 pass
             assert relay.failures == 0
-    heard = [one for one in reader.read(tenant) if one.key == episode]
+            heard = [one for one in reader.read(tenant) if one.key == episode]
+            relay.close()
     assert {
         "care.episode.opened", "care.appointment.booked", "care.appointment.attended", "care.prescription.issued",
         "care.referral.referred", "care.referral.booked", "care.referral.completed", "care.episode.closed",
