@@ -17,7 +17,7 @@ CALENDAR_DAYS = 7  # the first days are looked at and never booked; every round 
 _PEOPLE = """
 WITH p AS (
   INSERT INTO patients (tenant_id, family, given, birth_date, gender)
-  SELECT %(tenant)s, 'Family ' || n, 'Given ' || n, date '1950-01-01' + n, 'unknown'
+  SELECT %(tenant)s, 'Family ' || n, ARRAY['Given ' || n], date '1950-01-01' + n, 'unknown'
   FROM generate_series(1, %(patients)s) AS n RETURNING id)
 INSERT INTO episodes (tenant_id, patient_id, care_type, reason, opened_at)
 SELECT %(tenant)s, id, 'GP', 'A reason of some length', now() - interval '30 days' FROM p RETURNING locator"""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from sqlalchemy import func
+
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
@@ -11,6 +13,10 @@ from careapp.episodes.service import E, T, episode_rows
 from careapp.episodes.states import OPEN
 from careapp.patients.queries import get_patient, search_patients
 from careapp.patients.views import PatientView
+from careapp.scheduling.appointments import appointment_rows
+from careapp.scheduling.refusing import AP
+from careapp.scheduling.slots import S
+from careapp.scheduling.states import CANCELLED
 from careapp.views import View
 
 MOST_CANDIDATES = 10
@@ -40,6 +46,29 @@ def find_candidates(
     """The newest patients that match. Raises Invalid when nothing is given to search by."""
     found = search_patients(actor, name=name, birth_date=birth_date, locator=locator, limit=MOST_CANDIDATES)
     return _with_episodes(actor, list(found.items))
+
+
+class Booking(View):
+    """Somebody who has a place in a slot."""
+
+    locator: str
+    episode_locator: str
+    party_locator: str
+    patient_name: str
+    birth_date: date | None
+    type: str | None
+    status: str
+
+
+@query(Permission.APPOINTMENT_VIEW)
+def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
+    """Who has a place in a slot, in the order they were booked; nobody for an unknown slot or one out of scope."""
+    statement = appointment_rows(actor).add_columns(
+        func.trim(func.concat(func.array_to_string(T.given, " "), " ", T.family)).label("patient_name"), T.birth_date
+    )
+    rows = db.session.execute(statement.where(S.locator == slot_locator, AP.status != CANCELLED).order_by(AP.id)).all()
+    record_read("slot.bookings", slot_locator, patients=tuple(sorted({row.party_locator for row in rows})))
+    return [Booking.of(row) for row in rows]
 
 
 @query(Permission.PATIENT_VIEW)

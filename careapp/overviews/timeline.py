@@ -146,7 +146,7 @@ def _banner(actor: Actor, row: Row[Any]) -> Banner:
         .where(F.kind == "ALLERGY", F.abated_at.is_(None))
         .order_by(F.text)
     ).scalars()
-    name = f"{row.given} {row.family}".strip()
+    name = " ".join((*row.given, row.family)).strip()
     return Banner(
         party_locator=row.party_locator, name=name, birth_date=row.birth_date, gender=row.gender,
         allergies=list(dict.fromkeys(allergies)),

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.db import Aggregate, Base, TenantRow, one_of, tenant_key
@@ -19,7 +19,7 @@ class Patient(Aggregate, Base):
 
     locator: Mapped[str] = mapped_column(Text, column_rule("PTY"))
     family: Mapped[str] = mapped_column(Text)
-    given: Mapped[str] = mapped_column(Text)
+    given: Mapped[list[str]] = mapped_column(ARRAY(Text))
     birth_date: Mapped[date | None]
     gender: Mapped[str] = mapped_column(Text)
     language: Mapped[str | None] = mapped_column(Text)

@@ -25,7 +25,7 @@ def register(
     identifiers: list[Identifier] | None = None, telecom: list[ContactPoint] | None = None,
 ) -> PatientView:  # fmt: skip
     """Enter a new patient. Raises Invalid for a name without a word in it or a birth date in the future."""
-    if not words(f"{name.family or ''} {' '.join(name.given)}"):
+    if not words(" ".join((*name.given, name.family or ""))):
         raise Invalid({"name": "Give a family name or a given name."})
     if birth_date and birth_date > (clock.now() + FURTHEST_EAST).date():
         raise Invalid({"birthDate": "The birth date lies in the future."})
@@ -41,7 +41,7 @@ def enter(
     telecom: list[ContactPoint] | None = None,
 ) -> Row[Any]:  # fmt: skip
     """Store a patient and the words he is found by, inside a command that records and tells of it; returns the row."""
-    family, given = name.family or "", " ".join(name.given)
+    family, given = name.family or "", name.given
     row = insert(
         Patient, *T, tenant_id=actor.tenant_id, family=family, given=given, birth_date=birth_date, gender=gender,
         deceased_at=deceased_at, language=language,
@@ -50,6 +50,6 @@ def enter(
     )  # fmt: skip
     insert_many(
         PatientNameWord,
-        [{"tenant_id": actor.tenant_id, "word": word, "patient_id": row.id} for word in words(f"{given} {family}")],
+        [{"tenant_id": actor.tenant_id, "word": word, "patient_id": row.id} for word in words(" ".join((*given, family)))],
     )
     return row

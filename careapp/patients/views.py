@@ -45,7 +45,7 @@ class PatientView(View):
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
         """The view of a row of the patients table."""
-        given = row.given.split()
+        given = list(row.given)
         text = " ".join((*given, row.family)).strip()
         return cls.of(row, name=HumanName(family=row.family or None, given=given, text=text))
 

@@ -9,7 +9,7 @@ from careapp.access import Permission
 from careapp.episodes import service as episodes
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.lifecycle import Transition
-from careapp.overviews.booking import Candidate, find_candidates, get_candidate
+from careapp.overviews.booking import Candidate, find_candidates, get_candidate, list_bookings
 from careapp.overviews.calendar import get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.states import SLOT
@@ -20,7 +20,7 @@ from careapp.web.forms.moves import move_form
 from careapp.web.forms.patients import FindPatientForm
 from careapp.web.forms.scheduling import BookForm
 from careapp.web.forms.typed import locator_in
-from careapp.web.htmx import Notice, page_or_fragment, see_other
+from careapp.web.htmx import Notice, is_htmx, page_or_fragment, see_other
 from careapp.web.moves import each_move
 from careapp.web.submissions import create_once
 from careapp.web.words import words
@@ -111,6 +111,8 @@ def _slot_page(
 ) -> Response:
     slot = get_slot_cell(current_actor(), locator)
     context = {"find": FindPatientForm(formdata=None), "alternatives": (), "alert": None} | more
+    if not is_htmx():
+        context["bookings"] = list_bookings(current_actor(), locator) if slot.booked else ()
     return page_or_fragment(
         "scheduling/slot.html", "scheduling/_book.html", status, title="Book a slot", slot=slot, form=form,
         candidates=candidates, **context,

@@ -135,7 +135,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("family", sa.Text(), nullable=False),
-        sa.Column("given", sa.Text(), nullable=False),
+        sa.Column("given", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("birth_date", sa.Date(), nullable=True),
         sa.Column("gender", sa.Text(), nullable=False),
         sa.Column("language", sa.Text(), nullable=True),

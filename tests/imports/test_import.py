@@ -28,7 +28,7 @@ def test_a_history_becomes_patient_episode_facts_and_prescription(run: Run, rows
         "Observation": {Outcome.NOT_IMPORTED: 1},
     }
     [patient] = rows("SELECT * FROM patients")
-    assert (patient.family, patient.given, patient.language) == ("Peña", "María Luisa", "es")
+    assert (patient.family, patient.given, patient.language) == ("Peña", ["María", "Luisa"], "es")
     assert patient.telecom == [{"system": "phone", "value": "555-0100", "use": "home"}]
     [episode] = rows("SELECT * FROM episodes")
     assert (episode.status, episode.care_type, episode.reason) == ("CLOSED", "URGENT_CARE", "Appendicitis")

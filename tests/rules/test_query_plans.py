@@ -30,7 +30,7 @@ LARGE = {"patients", "patient_name_words", "episodes", "provider_slots", "appoin
 
 SEED = (
     "INSERT INTO patients (tenant_id, family, given, gender, birth_date, created_at) SELECT %(tenant)s, 'Name' || n,"
-    " 'Given', 'other', date '1950-01-01' + n %% 20000, now() - n * interval '1 minute'"
+    " ARRAY['Given'], 'other', date '1950-01-01' + n %% 20000, now() - n * interval '1 minute'"
     " FROM generate_series(1, %(many)s) n",
     "INSERT INTO patient_name_words SELECT %(tenant)s, unnest(ARRAY[lower(family), 'given']), id FROM patients",
     "INSERT INTO providers (tenant_id, name, specialty, status) SELECT %(tenant)s, 'Dr ' || n, 'GP', 'ACTIVE'"

@@ -12,7 +12,7 @@ from careapp.access import Actor, Role
 from careapp.db import db
 from careapp.episodes.queries import list_episodes
 from careapp.patients.views import HumanName
-from careapp.scheduling import slots
+from careapp.scheduling import appointments, slots
 from careapp.scheduling.queries import get_slot, list_appointments, list_slots
 from careapp.scheduling.slots import PR
 from tests import factories as make
@@ -198,3 +198,12 @@ def test_who_may_not_book_is_refused(god: Actor, desk: Callable[..., Desk], prov
     auditor = desk(Role.AUDITOR)
     for address in (f"/slots/{slot.locator}/book", "/calendar", "/slots/new"):
         assert auditor.open("GET", address).status_code == 403
+
+
+def test_a_slot_shows_who_is_booked_in_it(front: Desk, god: Actor) -> None:
+    slot = make.a_slot(god, capacity=2)
+    there, gone = make.an_appointment(god, slot=slot), make.an_appointment(god, slot=slot)
+    appointments.act(god, gone.locator, action="cancel")
+    page = front.get(f"/slots/{slot.locator}/book").text
+    assert there.locator in page
+    assert gone.locator not in page
