@@ -69,9 +69,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 class Actor:
     """Who does something: a person, a portal or a job, in one tenant, with a set of permissions.
 
-    `label` is the name shown on pages to the person himself. `name` is what history and audit keep (`user:7`, `token:subject`, `portal`, `import`), never a person's name.
-    `clinic_ids` is the clinic scope; None means every clinic of the tenant. `provider_id` links a clinician to the
-    provider whose slots are his own.
+    `name` is what history and audit keep (`user:7`, `token:subject`, `portal`, `import`), never a person's name;
+    `label` is the name a page shows to the person himself. `clinic_ids` is the clinic scope; None means every clinic
+    of the tenant. `provider_id` links a clinician to the provider whose slots are his own.
     """
 
     tenant_id: int

@@ -6,7 +6,6 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-
 _stopped_at: ContextVar[datetime | None] = ContextVar("careapp_clock", default=None)
 
 

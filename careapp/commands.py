@@ -68,7 +68,9 @@ def refuse_on(constraint: str, refusal: Callable[[], Refusal]) -> None:
     _constraint_refusals[constraint] = refusal
 
 
-def command(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A], R]], Callable[Concatenate[Actor, A], R]]:
+def command(
+    permission: Permission,
+) -> Callable[[Callable[Concatenate[Actor, A], R]], Callable[Concatenate[Actor, A], R]]:
     """Make a function a command: `name(actor, locator, *, typed values)`, a write in one transaction.
 
     Permission is asked of the outermost command only; what a reaction does is permitted by what caused it.

@@ -77,13 +77,16 @@ def load(**overrides: object) -> Settings:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-        raise SystemExit(f"careapp does not start: {wrong}. On a developer's machine set CAREAPP_ENV=development.") from None
+        raise SystemExit(
+            f"careapp does not start: {wrong}. On a developer's machine set CAREAPP_ENV=development."
+        ) from None
     if not settings.development:
         return settings
     made = {
         name: _kept_secret(settings.var_dir / f"{name}.secret")
         for name in ("secret_key", "jwt_secret")
-        if not getattr(settings, name) and not (name == "jwt_secret" and (settings.jwt_public_key or settings.jwt_jwks_url))
+        if not getattr(settings, name)
+        and not (name == "jwt_secret" and (settings.jwt_public_key or settings.jwt_jwks_url))
     }
     return settings.model_copy(update={name: SecretStr(value) for name, value in made.items()})
 

@@ -40,7 +40,8 @@ class IdempotencyKey(Base):
 
 _TABLE = table_of(IdempotencyKey)
 _THIS = [
-    _TABLE.c[name] == bindparam(f"the_{name.removesuffix('_id')}") for name in ("tenant_id", "principal", "route", "key")
+    _TABLE.c[name] == bindparam(f"the_{name.removesuffix('_id')}")
+    for name in ("tenant_id", "principal", "route", "key")
 ]
 _READ = select(_TABLE.c.request_hash, _TABLE.c.status, _TABLE.c.headers, _TABLE.c.body).where(*_THIS)
 _KEEP = update(_TABLE).where(*_THIS)

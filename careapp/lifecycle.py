@@ -4,7 +4,6 @@ The same table draws the buttons, makes the routes, the database CHECK, docs/sta
 state, action and role.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -138,7 +137,7 @@ def set_status(
     category: str | None = None,
     **values: Any,
 ) -> Row[Any]:
-    """Set the status of a locked row and keep history and audit of it, unchecked and unpublished: move() and undo use it."""
+    """Set the status of a locked row and keep history and audit of it, unchecked and untold: move() and undo use it."""
     if "category" in table_of(model).c:
         values["category"] = category  # set with every move, so that an undo forgets who had called off
     values["status"] = target
@@ -146,7 +145,9 @@ def set_status(
     this = {"the_tenant": actor.tenant_id, "the_id": row.id, "the_status": row.status}
     changed = db.session.execute(_status_update(model, tuple(values)), {**given, **this}).one_or_none()
     if changed is None:
-        raise Conflict(f"{row.locator} was changed by somebody else just now.", code="STALE_VERSION", current=row.status)
+        raise Conflict(
+            f"{row.locator} was changed by somebody else just now.", code="STALE_VERSION", current=row.status
+        )
     remember(actor, lifecycle, row, action, row.status, target, reason=reason, category=category)
     return changed
 
@@ -155,7 +156,8 @@ def set_status(
 def _status_update(model: type[Base], names: tuple[str, ...]) -> UpdateBase:
     """The guarded update of a row's status and what else a move sets; built once, as each move runs it."""
     table = table_of(model)
-    columns, values = table.c, {name: bindparam(f"new_{name}") for name in names}
+    columns = table.c
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
     guard = (
         columns.tenant_id == bindparam("the_tenant"), columns.id == bindparam("the_id"),
         columns.status == bindparam("the_status"),
@@ -211,5 +213,3 @@ def check_version(row: Row[Any], version: int | None) -> None:
             code="STALE_VERSION",
             current=row.status,
         )
-
-

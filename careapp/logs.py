@@ -11,7 +11,7 @@ import structlog
 ALLOWED = frozenset({
     "event", "level", "timestamp", "request_id", "route", "method", "status", "milliseconds", "tenant", "actor",
     "locator", "topic", "key", "id", "event_id", "sequence", "shard", "attempts", "count", "published", "failures",
-    "pending", "parked", "oldest_seconds", "job", "error", "constraint", "where", "seconds", "signal", "slots", "topics",
+    "pending", "parked", "oldest_seconds", "job", "error", "constraint", "where", "seconds", "signal", "slots",
 })  # fmt: skip
 
 
@@ -37,7 +37,9 @@ def name_the_error(logger: Any, name: str, event: MutableMapping[str, Any]) -> M
     if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)
         event["error"] = type(error).__name__
-        event["where"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames if "careapp" in frame.filename]
+        event["where"] = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames if "careapp" in frame.filename
+        ]
         original = getattr(error, "orig", None)
         constraint = getattr(getattr(original, "diag", None), "constraint_name", None)
         if original is not None:

@@ -1,8 +1,8 @@
 """Tenancy: which tenant the present transaction belongs to, and the row-level security every table carries."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from collections.abc import Iterator
 from typing import Any
 
 from psycopg.pq import ExecStatus

@@ -107,5 +107,3 @@ def check_connection(connection: Any, settings: Settings) -> None:
     if free:
         raise RuntimeError("the application must not connect as a superuser or a role with BYPASSRLS")
     connection.rollback()
-
-

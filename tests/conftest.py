@@ -23,7 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ["CAREAPP_ENV"] = "development"
 
 
-NEED_MORE = {"journeys", "jobs", "localdb", "processes"}  # folders of tests that need a browser, Kafka or a server of their own
+NEED_MORE = {
+    "journeys",
+    "jobs",
+    "localdb",
+    "processes",
+}  # folders of tests that need a browser, Kafka or a server of their own
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,7 +118,9 @@ def new_tenant(app: APIFlask) -> Callable[..., TestTenant]:
     def make(**settings: object) -> TestTenant:
         key = f"t{uuid.uuid4().hex[:12]}"
         options = {"time_zone": "Asia/Yangon", **settings}
-        return TestTenant(create_tenant(app.config["DATABASE_OWNER_URL"], key=key, name=f"Tenant {key}", **options), key)
+        return TestTenant(
+            create_tenant(app.config["DATABASE_OWNER_URL"], key=key, name=f"Tenant {key}", **options), key
+        )
 
     return make
 

@@ -96,4 +96,3 @@ def _as_role(superuser: str, role: str, database: str) -> str:
     if url.password is not None:
         url = url.set(password=role)
     return url.render_as_string(hide_password=False)
-

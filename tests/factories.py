@@ -71,7 +71,12 @@ def an_episode(actor: Actor, patient: PatientView | None = None, **fields: Any) 
 
 
 def an_appointment(
-    actor: Actor, episode: EpisodeView | None = None, slot: SlotView | None = None, *, status: str = "PENDING", **fields: Any
+    actor: Actor,
+    episode: EpisodeView | None = None,
+    slot: SlotView | None = None,
+    *,
+    status: str = "PENDING",
+    **fields: Any,
 ) -> AppointmentView:
     """An appointment, taken through the moves that lead to `status`."""
     episode, slot = episode or an_episode(actor), slot or a_slot(actor)

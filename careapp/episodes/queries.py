@@ -1,7 +1,5 @@
 """Reads of episodes."""
 
-
-
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db

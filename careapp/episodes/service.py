@@ -38,14 +38,17 @@ _ROWS = select(*E, T.locator.label("party_locator")).join(
 )
 # Statements that every change runs are built once: building one takes longer than running it.
 _LOCK = _ROWS.where(E.tenant_id == bindparam("tenant")).with_for_update(of=table_of(Episode))
-_LOCK_LOCATOR, _LOCK_ID = _LOCK.where(E.locator == bindparam("locator")), _LOCK.where(E.id == bindparam("id"))
+_LOCK_LOCATOR: Select[Any] = _LOCK.where(E.locator == bindparam("locator"))
+_LOCK_ID: Select[Any] = _LOCK.where(E.id == bindparam("id"))
 _COUNTERS = ("seen", "open_appointments", "open_referrals")
-_COUNT = table_of(Episode).update().values({name: E[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
+_COUNT = (
+    table_of(Episode).update().values({name: E[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
+)
 _COUNT_ID = _COUNT.where(E.tenant_id == bindparam("tenant"), E.id == bindparam("the_id"))
 _CLAIM = _COUNT.where(
     E.tenant_id == bindparam("tenant"), E.locator == bindparam("the_locator"), E.status == OPEN,
     T.tenant_id == E.tenant_id, T.id == E.patient_id,
-).returning(*E, T.locator.label("party_locator"))  # fmt: skip
+).returning(E.id, E.locator, E.patient_id, T.locator.label("party_locator"))  # fmt: skip
 
 
 def episode_rows(actor: Actor) -> Select[Any]:
@@ -68,7 +71,7 @@ def claim_open(
 ) -> Row[Any]:
     """Lock an OPEN episode and change its counters by these differences, in one statement.
 
-    Raises NotFound and Conflict EPISODE_NOT_OPEN.
+    The row returned has its id and locator, and its patient's.     Raises NotFound and Conflict EPISODE_NOT_OPEN.
     """
     given = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
     row = db.session.execute(_CLAIM, {"tenant": actor.tenant_id, "the_locator": locator, **given}).one_or_none()

@@ -17,8 +17,8 @@ from careapp.imports.reading import (
     texts,
 )
 from careapp.imports.report import Note, Unusable
-from careapp.patients.states import GENDERS
 from careapp.patients.names import words
+from careapp.patients.states import GENDERS
 from careapp.patients.views import ContactPoint, HumanName, Identifier
 
 # Types of HL7 table 0203, and addresses of number systems, that name numbers a clinic has no use for.

@@ -23,6 +23,7 @@ OPTIONS_VARIABLE = "CAREAPP_LOCALDB_OPTIONS"  # more options of the server, as o
 # Nothing else of the caller's environment reaches the server: not its secrets, and no PGDATA, PGPORT or locale.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 POLL_SECONDS = 0.05
+LINUX: bool = sys.platform == "linux"  # typed, so that the other branch is checked here as well
 STATE_LINE = 7  # of postmaster.pid: "starting", "ready", …
 SHUTDOWN_SECONDS = 60
 
@@ -172,7 +173,7 @@ class Server:
 
     def _is_ours(self, number: int) -> bool:
         """Whether this process is the server of this place: numbers are reused, so what it runs on is asked."""
-        if sys.platform == "linux":
+        if LINUX:
             try:
                 # PostgreSQL works in its data directory.
                 return Path(f"/proc/{number}/cwd").readlink() == self.place.data

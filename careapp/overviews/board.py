@@ -164,8 +164,8 @@ def _cards(shape: _Shape, stage: str) -> Select[Any]:
     return (
         select(
             E.id, E.locator, E.care_type, E.stage, E.reason, E.opened_at, E.open_appointments,
-            referrals.label("open_referrals"), T.locator.label("party_locator"),
-            func.trim(func.concat(func.array_to_string(T.given, " "), " ", T.family)).label("patient_name"), T.birth_date,
+            referrals.label("open_referrals"), T.locator.label("party_locator"), T.birth_date,
+            func.trim(func.concat(func.array_to_string(T.given, " "), " ", T.family)).label("patient_name"),
             upcoming.c.starts_at.label("next_at"), upcoming.c.name.label("next_provider"),
             func.coalesce(upcoming.c.time_zone, tenant_zone).label("zone"),
         )

@@ -50,6 +50,9 @@ def enter(
     )  # fmt: skip
     insert_many(
         PatientNameWord,
-        [{"tenant_id": actor.tenant_id, "word": word, "patient_id": row.id} for word in words(" ".join((*given, family)))],
+        [
+            {"tenant_id": actor.tenant_id, "word": word, "patient_id": row.id}
+            for word in words(" ".join((*given, family)))
+        ],
     )
     return row

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any, Self
 
+from pydantic import Field
 from sqlalchemy import Row
 
 from careapp.views import Page, View
@@ -12,7 +13,7 @@ class HumanName(View):
     """A name (FHIR HumanName): `text` is the whole as it is shown."""
 
     family: str | None = None
-    given: list[str] = []
+    given: list[str] = Field(default_factory=list)
     text: str = ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from careapp.access import Actor
@@ -14,9 +14,8 @@ from careapp.providers.queries import PR
 
 def provider_with(actor: Actor, npi: str) -> Row[Any] | None:
     """The tenant's provider with this NPI, or None."""
-    return db.session.execute(
-        select(PR.id, PR.locator).where(PR.tenant_id == actor.tenant_id, PR.npi == npi)
-    ).one_or_none()
+    statement: Select[Any] = select(PR.id, PR.locator).where(PR.tenant_id == actor.tenant_id, PR.npi == npi)
+    return db.session.execute(statement).one_or_none()
 
 
 def work_at(actor: Actor, pairs: Iterable[tuple[int, int]]) -> None:

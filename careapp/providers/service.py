@@ -36,7 +36,9 @@ def create_provider(
 
 
 @command(Permission.DIRECTORY_VIEW)  # move() asks for the permission of the move itself
-def act(actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None) -> ProviderView:
+def act(
+    actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None
+) -> ProviderView:
     """Activate a provider for the network, or deactivate him: only an ACTIVE one can be booked."""
     row = db.session.execute(
         provider_rows(actor).where(PR.locator == locator).with_for_update(of=table_of(Provider))

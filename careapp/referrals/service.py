@@ -27,9 +27,7 @@ RF = table_of(Referral).c
 def referral_rows(actor: Actor) -> Select[Any]:
     """The tenant's referrals, with the locators of all they belong to and `urgency`, the priority as events name it."""
     return (
-        select(
-            *RF, RF.priority.label("urgency"), E.locator.label("episode_locator"), T.locator.label("party_locator")
-        )
+        select(*RF, RF.priority.label("urgency"), E.locator.label("episode_locator"), T.locator.label("party_locator"))
         .join(table_of(Episode), (E.tenant_id == RF.tenant_id) & (E.id == RF.episode_id))
         .join(table_of(Patient), (T.tenant_id == RF.tenant_id) & (T.id == RF.patient_id))
         .where(RF.tenant_id == actor.tenant_id)
@@ -38,7 +36,13 @@ def referral_rows(actor: Actor) -> Select[Any]:
 
 @command(Permission.REFERRAL_WRITE)
 def refer(
-    actor: Actor, episode_locator: str, *, type: str, reason: str, priority: str = "ROUTINE", facility: str | None = None
+    actor: Actor,
+    episode_locator: str,
+    *,
+    type: str,
+    reason: str,
+    priority: str = "ROUTINE",
+    facility: str | None = None,
 ) -> ReferralView:
     """Order something from a laboratory, imaging or a specialist. Raises NotFound and Conflict EPISODE_NOT_OPEN."""
     episode = episodes.lock_episode(actor, episode_locator)

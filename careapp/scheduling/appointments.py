@@ -91,7 +91,8 @@ def _booking(scoped: bool) -> Select[Any]:
     elsewhere at that time: the insert then did nothing instead of waiting (see insert_unless_clash).
     """
     place = taking_a_place(scoped).cte("place")
-    values = {name: place.c[name] for name in ("tenant_id", "provider_id", "clinic_id", "starts_at", "ends_at")}
+    taken_over = ("tenant_id", "provider_id", "clinic_id", "starts_at", "ends_at")
+    values: dict[str, Any] = {name: place.c[name] for name in taken_over}
     values |= {"slot_id": place.c.id, "busy_until": place.c.ends_at + place.c.buffer_minutes * timedelta(minutes=1)}
     for name in ("episode_id", "patient_id", "type", "reason", "notes", "status"):
         values[name] = bindparam(name, type_=AP[name].type)
@@ -113,7 +114,7 @@ def act(
     actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None,
     category: str | None = None,
 ) -> AppointmentView:  # fmt: skip
-    """Make one move of the table: accept, confirm, arrive, start, attend, no-show or cancel (`category`: who called off).
+    """Make one move of the table: accept, confirm, arrive, start, attend, no-show, cancel (`category`: who called off).
 
     Raises NotFound, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
     """
@@ -128,7 +129,9 @@ def lock_appointment(actor: Actor, locator: str) -> Row[Any]:
     Raises NotFound and Conflict EPISODE_NOT_OPEN.
     """
     found = db.session.execute(
-        select(AP.episode_id).where(AP.tenant_id == actor.tenant_id, AP.locator == locator, in_scope(actor, AP.clinic_id))
+        select(AP.episode_id).where(
+            AP.tenant_id == actor.tenant_id, AP.locator == locator, in_scope(actor, AP.clinic_id)
+        )
     ).scalar_one_or_none()
     if found is None:
         raise NotFound()

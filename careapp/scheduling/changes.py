@@ -36,7 +36,9 @@ def reschedule(
     row = lock_appointment(actor, locator)
     check_version(row, version)
     if row.status not in MOVABLE:
-        raise Conflict(f"{locator} is {row.status} and stays where it is.", code="ILLEGAL_TRANSITION", current=row.status)
+        raise Conflict(
+            f"{locator} is {row.status} and stays where it is.", code="ILLEGAL_TRANSITION", current=row.status
+        )
     goal = db.session.execute(
         select(S.id, S.provider_id).where(
             S.tenant_id == actor.tenant_id, S.locator == slot_locator, in_scope(actor, S.clinic_id)

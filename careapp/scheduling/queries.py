@@ -75,4 +75,3 @@ def list_appointments(
     page = read_page(statement, (AP.starts_at, AP.id), AppointmentView.of, limit=limit, cursor=cursor)
     record_read("appointment.list", episode_locator, patients=patients_in(page.items))
     return page
-

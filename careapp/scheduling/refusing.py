@@ -63,7 +63,10 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
         AP.provider_id == slot.provider_id, AP.slot_id != slot.id, AP.starts_at < until, AP.busy_until > slot.starts_at
     )
     statement = select(AP.locator, AP.patient_id, AP.starts_at, AP.ends_at).where(
-        AP.tenant_id == actor.tenant_id, AP.status.in_(ACTIVE), or_(patient_there, provider_there), AP.id != (moving or 0)
+        AP.tenant_id == actor.tenant_id,
+        AP.status.in_(ACTIVE),
+        or_(patient_there, provider_there),
+        AP.id != (moving or 0),
     )
     row = db.session.execute(statement.order_by(AP.patient_id != patient_id, AP.id).limit(1)).one_or_none()
     if row is None:

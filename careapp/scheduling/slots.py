@@ -181,7 +181,7 @@ def place_wanted(actor: Actor, slot_locator: str) -> dict[str, Any]:
 def slot_with_buffer(actor: Actor, condition: ColumnElement[bool]) -> Row[Any]:
     """The one slot that meets the condition, with its clinic's locator and the tenant's `buffer_minutes`."""
     buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
-    statement = slot_rows(actor).with_only_columns(
+    statement: Select[Any] = slot_rows(actor).with_only_columns(
         *S, buffer.label("buffer_minutes"), clinic_locator_of(S.clinic_id, S.tenant_id), maintain_column_froms=True
     )
     return db.session.execute(statement.where(condition)).one()

@@ -37,7 +37,8 @@ def test_another_seed_gives_other_people(build_at: Build) -> None:
     build_at(one)
     build_at(other)
     names = [
-        {" ".join((*row.given, row.family)) for row in rows(it, "SELECT given, family FROM patients")} for it in (one, other)
+        {" ".join((*row.given, row.family)) for row in rows(it, "SELECT given, family FROM patients")}
+        for it in (one, other)
     ]
     assert len(names[0] & names[1]) < len(names[0])
 

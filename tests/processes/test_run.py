@@ -75,7 +75,9 @@ def test_the_end_of_one_process_ends_all(running: "subprocess.Popen[str]", setti
 
 def descendants(pid: int) -> list[int]:
     """The processes a process started, and theirs."""
-    children = [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    children = [
+        int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()
+    ]
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
