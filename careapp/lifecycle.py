@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
-from careapp.db import Base, TenantRow, db, insert, table_of, tenant_key
+from careapp.db import Base, TenantRow, db, insert_many, table_of, tenant_key
 from careapp.errors import Conflict, Forbidden
 from careapp.outbox.events import Event
 
@@ -179,23 +179,22 @@ def remember(
     """Append a status change to the history and collect its audit row; creation counts as a change from nothing."""
     cause = commands.reacting_to()
     found = row._mapping
-    insert(
-        StatusChange,
-        StatusChange.id,
-        tenant_id=actor.tenant_id,
-        episode_id=row.id if lifecycle.entity == "episode" else found.get("episode_id"),
-        entity=lifecycle.entity,
-        entity_id=row.id,
-        locator=row.locator,
-        action=action,
-        from_status=from_status,
-        to_status=to_status,
-        actor=actor.name,
-        cause=cause.topic if cause else None,
-        reason=reason,
-        category=category,
-        at=clock.now(),
-    )
+    change = {
+        "tenant_id": actor.tenant_id,
+        "episode_id": row.id if lifecycle.entity == "episode" else found.get("episode_id"),
+        "entity": lifecycle.entity,
+        "entity_id": row.id,
+        "locator": row.locator,
+        "action": action,
+        "from_status": from_status,
+        "to_status": to_status,
+        "actor": actor.name,
+        "cause": cause.topic if cause else None,
+        "reason": reason,
+        "category": category,
+        "at": clock.now(),
+    }
+    insert_many(StatusChange, [change])
     party = found.get("party_locator")
     commands.record(f"{lifecycle.entity}.{action}", row.locator, patients=(party,) if party else ())
 

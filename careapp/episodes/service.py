@@ -71,7 +71,7 @@ def claim_open(
 ) -> Row[Any]:
     """Lock an OPEN episode and change its counters by these differences, in one statement.
 
-    The row returned has its id and locator, and its patient's.     Raises NotFound and Conflict EPISODE_NOT_OPEN.
+    The row returned has its id and locator, and its patient's. Raises NotFound and Conflict EPISODE_NOT_OPEN.
     """
     given = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
     row = db.session.execute(_CLAIM, {"tenant": actor.tenant_id, "the_locator": locator, **given}).one_or_none()
