@@ -77,7 +77,7 @@ def migrate(owner_url: str) -> None:
 def web_command() -> str:
     """The Procfile's line for the web process."""
     lines = (ROOT / "Procfile").read_text().splitlines()
-    return next(line.removeprefix("web:").strip() for line in lines if line.startswith("web:"))
+    return next(line.removeprefix("web:").strip().removeprefix("exec ") for line in lines if line.startswith("web:"))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -30,7 +31,10 @@ def main() -> int:
     print(f"\n  http://{HOST}:{port}   Ctrl-C stops it.")
     print(f"  Portal routes: curl -H 'X-Internal-Token: {os.environ['INTERNAL_TOKENS'].split(':', 1)[1]}' ", end="")
     print(f"http://{HOST}:{port}/internal/members/PTY-…/episodes\n", flush=True)
-    return subprocess.run([BIN / "honcho", "start"], check=False).returncode
+    processes = subprocess.Popen([BIN / "honcho", "start"])
+    for number in (signal.SIGINT, signal.SIGTERM):  # honcho ends what it started; only then does this end
+        signal.signal(number, lambda *_: processes.terminate())
+    return processes.wait()
 
 
 def port_taken(port: int) -> bool:

@@ -103,9 +103,11 @@ def _booking(scoped: bool) -> Select[Any]:
         .returning(*AP)
         .cte("made")
     )
+    names = ("id", "locator", "episode_id", "starts_at", "ends_at", "type", "status", "reason", "notes", "version")
+    shown = (made.c[name] for name in names)  # what view, event and history need: each column more costs time
     known = (bindparam(name, type_=Text).label(name) for name in ("episode_locator", "party_locator"))
     return select(
-        *made.c, *known, place.c.locator.label("slot_locator"), place.c.provider_locator, place.c.clinic_locator
+        *shown, *known, place.c.locator.label("slot_locator"), place.c.provider_locator, place.c.clinic_locator
     ).select_from(place.outerjoin(made, true()))
 
 

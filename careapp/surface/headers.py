@@ -28,7 +28,7 @@ def init_headers(app: Flask) -> None:
     @app.before_request
     def number() -> None:
         request_id.set(uuid4().hex)
-        if not is_storable(request.path):
+        if request.url_rule is not None and not is_storable(request.path):
             raise BadRequest("The address holds NUL or half a character.")
 
     @app.after_request

@@ -6,7 +6,7 @@ PyJWT accepts no `exp`, `exp` as text and any `typ`; the checks here do not. Wha
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jwt
@@ -26,6 +26,7 @@ RULES = "careapp.tokens"
 LONGEST_TOKEN = 8192  # characters
 LONGEST_NAME = 255  # characters of a subject, a tenant's key or a key's id
 LEEWAY = 30  # seconds two clocks may differ
+REMEMBERED, MOST_REMEMBERED = 60, 1000  # seconds a good token is not checked again, and how many are remembered
 OWN_LIFE = 3600  # seconds a token of ours lives
 SMALLEST_RSA = 2048  # bits
 TYPES = ("jwt", "at+jwt")
@@ -41,15 +42,17 @@ class TokenRules:
     max_life: int
     algorithms: tuple[str, ...]
     key_for: Callable[[dict[str, Any]], Any]
+    good: dict[str, "Claims"] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What a checked token says."""
+    """What a checked token says. `good_until` (seconds since 1970): how long it need not be checked again."""
 
     subject: str
     tenant: str
     roles: tuple[str, ...]
+    good_until: float = field(default=0, compare=False)
 
 
 def init_tokens(app: Flask, settings: Settings) -> None:
@@ -80,12 +83,28 @@ def bearer_actor() -> Actor:
     rules: TokenRules | None = current_app.extensions[RULES]
     if kind.lower() != "bearer" or rules is None:
         raise Unauthenticated()
-    claims = read_token(raw.strip(), rules)
+    claims = known_token(raw.strip(), rules)
     tenant = tenant_id(claims.tenant)
     actor = actor_of_subject(tenant, claims.tenant, claims.subject, claims.roles) if tenant is not None else None
     if actor is None:
         raise Unauthenticated()
     return actor
+
+
+def known_token(raw: str, rules: TokenRules) -> Claims:
+    """The same as read_token(), but a token found good is not checked again for a minute, or until it expires.
+
+    A check costs as much as a statement of the database. Who the token's subject is, and whether he is enabled,
+    is asked of the database each time.
+    """
+    now = time.time()
+    claims = rules.good.get(raw)
+    if claims is None or claims.good_until <= now:
+        claims = read_token(raw, rules)
+        if len(rules.good) >= MOST_REMEMBERED:
+            rules.good.clear()
+        rules.good[raw] = replace(claims, good_until=min(claims.good_until, now + REMEMBERED))
+    return claims
 
 
 def read_token(raw: str, rules: TokenRules) -> Claims:
@@ -129,7 +148,7 @@ def _checked(raw: str, rules: TokenRules) -> Claims:
     roles = claims["roles"]
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise Unauthenticated()
-    return Claims(_short_text(claims["sub"]), _short_text(claims["tenant"]), tuple(roles))
+    return Claims(_short_text(claims["sub"]), _short_text(claims["tenant"]), tuple(roles), claims["exp"])
 
 
 def _short_text(value: object) -> str:
