@@ -68,7 +68,8 @@ def keyed_bookings(scene: Scene, credentials: Credentials) -> list[Request]:
     """The same with an Idempotency-Key each."""
     keyed = [(episode, slot, str(uuid4())) for episode, slot in scene.add_day()]
     return [
-        _booking(episode, slot, {**credentials.bearer(), "Idempotency-Key": key}, key=key) for episode, slot, key in keyed
+        _booking(episode, slot, {**credentials.bearer(), "Idempotency-Key": key}, key=key)
+        for episode, slot, key in keyed
     ]
 
 

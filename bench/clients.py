@@ -1,5 +1,6 @@
 """The clients: processes of their own that send requests over kept-alive connections, or run statements by psycopg."""
 
+import itertools
 import multiprocessing
 import socket
 import time
@@ -7,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
-from typing import Any
 
 import psycopg
 
@@ -110,36 +110,30 @@ def serve(pipe: Pipe) -> None:
 
 
 @contextmanager
-def _way(task: Task) -> Iterator[Callable[[Order], None]]:
+def _way(task: Task) -> Iterator[Callable[[Order], object]]:
     """A function that carries out one order over a connection kept open for the task."""
     if task.port is None:
         plan = task.plan
         assert plan is not None, "psycopg is told what to run"
         with psycopg.connect(task.database, options="-c timezone=UTC") as connection:
-            yield lambda order: void(run(connection, plan, order.inputs))
+            yield lambda order: run(connection, plan, order.inputs)
         return
     with socket.create_connection(("127.0.0.1", task.port), timeout=PATIENCE) as wire:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield lambda order: ask(wire, order.bare_request if task.bare else order.request)
 
 
-def void(_: Any) -> None:
-    """Drop a value."""
-
-
-def _work(task: Task, send: Callable[[Order], None]) -> Outcome:
+def _work(task: Task, send: Callable[[Order], object]) -> Outcome:
+    """Carry out the orders and measure; what goes wrong ends the round and is handed back."""
     times: list[float] = []
     cpu, began = time.process_time(), time.monotonic()
     failure = None
     try:
-        while True:
-            for order in task.orders:
-                start = time.monotonic()
-                send(order)
-                times.append(time.monotonic() - start)
-                if task.seconds is not None and times and time.monotonic() - began > task.seconds:
-                    break
-            if task.seconds is None or time.monotonic() - began > task.seconds:
+        for order in task.orders if task.seconds is None else itertools.cycle(task.orders):
+            start = time.monotonic()
+            send(order)
+            times.append(time.monotonic() - start)
+            if task.seconds is not None and time.monotonic() - began > task.seconds:
                 break
     except (RuntimeError, OSError, psycopg.Error, LookupError) as error:
         failure = f"{type(error).__name__}: {error}"

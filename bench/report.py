@@ -17,7 +17,13 @@ def table(report: dict[str, Any]) -> str:
         lines.append(_row(_HEAD))
         for way, found in case["figures"].items():
             ratio = case["ratios"].get(way)
-            cells = [way, f"{found['rate']:,.0f}", f"{found['spread']:.0%}", f"{found['p50']:.1f}", f"{found['p99']:.1f}"]
+            cells = [
+                way,
+                f"{found['rate']:,.0f}",
+                f"{found['spread']:.0%}",
+                f"{found['p50']:.1f}",
+                f"{found['p99']:.1f}",
+            ]
             cells += [f"{found['cpu']:.2f}", f"{found['database_cpu']:.2f}", "" if ratio is None else f"{ratio:.2f}"]
             lines.append(_row(cells))
     return "\n".join([*lines, "", verdict(report)])

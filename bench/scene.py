@@ -1,4 +1,4 @@
-"""The clinic a benchmark happens in: providers with their slots, patients with an episode each, a user who works there."""
+"""The clinic a benchmark happens in: providers with slots, patients with an episode each, a user at the front desk."""
 
 import random
 from dataclasses import dataclass, field
@@ -70,7 +70,9 @@ class Scene:
 
     def lay(self) -> None:
         """Fill the empty tenant."""
-        row = self._rows("INSERT INTO clinics (tenant_id, name, time_zone) VALUES (%(tenant)s, 'Clinic', 'Asia/Yangon')")
+        row = self._rows(
+            "INSERT INTO clinics (tenant_id, name, time_zone) VALUES (%(tenant)s, 'Clinic', 'Asia/Yangon')"
+        )
         self.clinic_id = row[0][0]
         for number in range(PROVIDERS):
             [(provider_id, locator)] = self._rows(

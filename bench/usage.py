@@ -19,7 +19,9 @@ class Usage:
 
     def since(self, before: "Usage") -> "Usage":
         """What was used between two readings."""
-        return Usage({name: self.trees[name] - before.trees[name] for name in self.trees}, self.machine - before.machine)
+        return Usage(
+            {name: self.trees[name] - before.trees[name] for name in self.trees}, self.machine - before.machine
+        )
 
 
 def usage(leaders: dict[str, int]) -> Usage:

@@ -75,13 +75,15 @@ def tell(what: str) -> None:
 
 
 def production(database: Database, key: rsa.RSAPrivateKey) -> dict[str, str]:
-    """Settings of a production process on this database."""
+    """Settings of a production process on this database, whatever else stands in the environment or in `.env`."""
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     addresses = database.addresses
     return {
         "CAREAPP_ENV": "production", "CAREAPP_VAR": str(VAR), "SECRET_KEY": secrets.token_urlsafe(48),
         "TRUSTED_HOSTS": "127.0.0.1", "JWT_PUBLIC_KEY": public, "DATABASE_URL": addresses.app,
         "DATABASE_OWNER_URL": addresses.owner, "DATABASE_RELAY_URL": addresses.relay,
+        "JWT_SECRET": "", "JWT_JWKS_URL": "", "JWT_ISSUER": "careapp", "JWT_AUDIENCE": "careapp",
+        "DATABASE_POOL_SIZE": "4", "TRUSTED_PROXIES": "0", "PYTHONPATH": str(ROOT),
         "BENCH_DATABASE": libpq_url(addresses.app), "BENCH_PLANS": str(PLANS),
     }  # fmt: skip
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index, Integer, LargeBinary, SmallInteger, Text, bindparam, func, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,11 +17,13 @@ from careapp.db import Base, db, table_of
 from careapp.errors import Invalid, Refusal
 
 STORED_REFUSALS = frozenset({403, 404, 409, 422})
-MAX_KEY = 255
 
 
 class IdempotencyKey(Base):
-    """One request somebody marked with a key, and the bytes it was answered with; kept for 24 hours."""
+    """One request somebody marked with a key, and the bytes it was answered with; kept for 24 hours.
+
+    `subject` and `patients` are whom the answer is about, so that giving it again is audited like giving it first.
+    """
 
     __tablename__ = "idempotency_key"
 
@@ -33,6 +35,8 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column(SmallInteger)
     headers: Mapped[dict[str, str] | None] = mapped_column(JSONB)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    subject: Mapped[str | None] = mapped_column(Text)
+    patients: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (Index("idempotency_key_age", "tenant_id", "created_at"),)
@@ -43,7 +47,7 @@ _THIS = [
     _TABLE.c[name] == bindparam(f"the_{name.removesuffix('_id')}")
     for name in ("tenant_id", "principal", "route", "key")
 ]
-_READ = select(_TABLE.c.request_hash, _TABLE.c.status, _TABLE.c.headers, _TABLE.c.body).where(*_THIS)
+_READ = select(_TABLE).where(*_THIS)
 _KEEP = update(_TABLE).where(*_THIS)
 # The second request with a key waits two seconds for the first one to end, no longer; what comes after this statement
 # waits for locks as ever. A key that was there already leaves the short wait in force: nothing is locked after that.
@@ -112,12 +116,17 @@ def _first_answer(actor: Actor, route: str, key: str, request_hash: str) -> Answ
             {"Idempotency-Key": "This key was used with another request. Make a new key for a new request."},
             code="IDEMPOTENCY_KEY_REUSED",
         )
-    commands.record(f"{route} repeated")
+    commands.record_read(f"{route} repeated", row.subject, patients=tuple(row.patients))
     return Answer(row.status, row.headers, bytes(row.body))
 
 
 def _keep(actor: Actor, route: str, key: str, given: Answer) -> None:
-    kept = {"status": given.status, "headers": given.headers, "body": given.body}
+    audits = commands.current_unit().audits
+    about = {
+        "subject": next((audit.subject for audit in audits if audit.subject), None),
+        "patients": sorted({patient for audit in audits for patient in audit.patients}),
+    }
+    kept = {"status": given.status, "headers": given.headers, "body": given.body, **about}
     db.session.execute(_KEEP, {**_this(actor, route, key), **kept})
 
 

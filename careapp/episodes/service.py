@@ -1,7 +1,7 @@
 """Commands on episodes: open, close, cancel; and the lock every change inside an episode begins with."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Integer, Row, Select, bindparam, literal, select
 
@@ -45,8 +45,9 @@ _COUNT = (
     table_of(Episode).update().values({name: E[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
 )
 _COUNT_ID = _COUNT.where(E.tenant_id == bindparam("tenant"), E.id == bindparam("the_id"))
-_CLAIM = _COUNT.where(
-    E.tenant_id == bindparam("tenant"), E.locator == bindparam("the_locator"), E.status == OPEN,
+# Locks an OPEN episode and changes its counters in one go; the busiest commands begin with it as part of a statement.
+CLAIM_OPEN = _COUNT.where(
+    E.tenant_id == bindparam("tenant"), E.locator == bindparam("the_episode"), E.status == OPEN,
     T.tenant_id == E.tenant_id, T.id == E.patient_id,
 ).returning(E.id, E.locator, E.patient_id, T.locator.label("party_locator"))  # fmt: skip
 
@@ -66,19 +67,16 @@ def lock_episode_by_id(actor: Actor, episode_id: int) -> Row[Any]:
     return found(db.session.execute(_LOCK_ID, {"tenant": actor.tenant_id, "id": episode_id}).one_or_none())
 
 
-def claim_open(
-    actor: Actor, locator: str, *, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0
-) -> Row[Any]:
-    """Lock an OPEN episode and change its counters by these differences, in one statement.
+def claim(actor: Actor, locator: str, *, seen: int = 0, open_appointments: int = 0) -> dict[str, Any]:
+    """The values of CLAIM_OPEN for this actor and episode: by how much its counters change."""
+    more = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": 0}
+    return {"tenant": actor.tenant_id, "the_episode": locator, **more}
 
-    The row returned has its id and locator, and its patient's. Raises NotFound and Conflict EPISODE_NOT_OPEN.
-    """
-    given = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
-    row = db.session.execute(_CLAIM, {"tenant": actor.tenant_id, "the_locator": locator, **given}).one_or_none()
-    if row is None:
-        require_open(lock_episode(actor, locator))
-        raise AssertionError("unreachable: a finished episode is never opened again")
-    return row
+
+def refuse_claim(actor: Actor, locator: str) -> NoReturn:
+    """Say why CLAIM_OPEN found nothing: raises NotFound or Conflict EPISODE_NOT_OPEN."""
+    require_open(lock_episode(actor, locator))
+    raise AssertionError("unreachable: a finished episode is never opened again")
 
 
 def episode_id_of(actor: Actor, locator: str) -> int:

@@ -3,9 +3,11 @@
 from typing import Any
 
 from careapp.imports.reading import Resource, concept, first_concept, part, parts, text
+from careapp.imports.report import Unusable
 
 NOT_STATED = "not stated"
 AS_NEEDED = "as needed"
+LARGEST = 1e9
 _UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day", "wk": "week", "mo": "month", "a": "year"}
 
 
@@ -53,5 +55,9 @@ def _how_often(repeat: Resource) -> str:
 
 
 def _number(value: Any) -> str:
-    """A JSON number in its shortest form, nothing for what is no number."""
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    """A JSON number in its shortest form, nothing for what is no number. Raises Unusable for an absurdly large one."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return ""
+    if not -LARGEST <= value <= LARGEST:  # false for NaN, too
+        raise Unusable("FORM", value, "A number in the dosage is too large to be meant.")
+    return f"{value:g}"

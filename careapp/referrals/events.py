@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pydantic import Field
+
 from careapp.outbox import topics
 from careapp.outbox.events import Event
 
@@ -10,7 +12,7 @@ class _ReferralEvent(Event):
     episode_locator: str
     party_locator: str
     type: str
-    urgency: str
+    urgency: str = Field(alias="priority")  # `priority` is the name of the envelope's own
     status: str
     scheduled_for: datetime | None
 

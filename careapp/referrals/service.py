@@ -25,9 +25,9 @@ RF = table_of(Referral).c
 
 
 def referral_rows(actor: Actor) -> Select[Any]:
-    """The tenant's referrals, with the locators of all they belong to and `urgency`, the priority as events name it."""
+    """The tenant's referrals, with the locators of all they belong to."""
     return (
-        select(*RF, RF.priority.label("urgency"), E.locator.label("episode_locator"), T.locator.label("party_locator"))
+        select(*RF, E.locator.label("episode_locator"), T.locator.label("party_locator"))
         .join(table_of(Episode), (E.tenant_id == RF.tenant_id) & (E.id == RF.episode_id))
         .join(table_of(Patient), (T.tenant_id == RF.tenant_id) & (T.id == RF.patient_id))
         .where(RF.tenant_id == actor.tenant_id)
@@ -47,7 +47,7 @@ def refer(
     """Order something from a laboratory, imaging or a specialist. Raises NotFound and Conflict EPISODE_NOT_OPEN."""
     episode = episodes.lock_episode(actor, episode_locator)
     episodes.require_open(episode)
-    known = {"episode_locator": episode.locator, "party_locator": episode.party_locator, "urgency": priority}
+    known = {"episode_locator": episode.locator, "party_locator": episode.party_locator}
     row = insert(
         Referral, *RF, *(literal(value).label(name) for name, value in known.items()),
         tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, type=type, reason=reason,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, bindparam, select, true
+from sqlalchemy import Row, Select, bindparam, select, true
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from careapp import commands
@@ -66,18 +66,19 @@ def book(
     """
     status = BOOKED if accepted else PENDING
     seen, active = counts(status)
-    episode = episodes.claim_open(actor, episode_locator, seen=seen, open_appointments=active)
     given = {
-        **place_wanted(actor, slot_locator), "episode_id": episode.id, "patient_id": episode.patient_id, "type": type,
-        "reason": reason, "notes": notes, "status": status, "episode_locator": episode.locator,
-        "party_locator": episode.party_locator,
+        **episodes.claim(actor, episode_locator, seen=seen, open_appointments=active),
+        **place_wanted(actor, slot_locator),
+        "new_type": type, "new_reason": reason, "new_notes": notes, "new_status": status,
     }  # fmt: skip
     row = db.session.execute(_booking(actor.clinic_ids is not None), given).one_or_none()
     if row is None:
-        raise refuse_slot(actor, slot_locator, episode.patient_id)
+        episodes.refuse_claim(actor, episode_locator)
+    if row.slot_locator is None:
+        raise refuse_slot(actor, slot_locator, row.patient_id)
     if row.id is None:
         slot = slot_with_buffer(actor, S.locator == slot_locator)
-        raise find_clash(actor, slot, episode.patient_id) or Conflict("Just taken.", code="SLOT_UNAVAILABLE")
+        raise find_clash(actor, slot, row.patient_id) or Conflict("Just taken.", code="SLOT_UNAVAILABLE")
     remember(actor, APPOINTMENT, row, "book", None, row.status)
     commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
     return AppointmentView.of(row)
@@ -85,30 +86,33 @@ def book(
 
 @cache
 def _booking(scoped: bool) -> Select[Any]:
-    """The statement that takes a place in a slot and puts the appointment into it; built once, as it is the busiest.
+    """The statement that claims the episode, takes a place in the slot and puts the appointment into it.
 
-    It returns no row where no place could be taken, and a row without an id where the patient or the provider is
-    elsewhere at that time: the insert then did nothing instead of waiting (see insert_unless_clash).
+    Each step needs the row of the one before, so locks are taken in that order. It returns no row where the episode is
+    not open, a row without a slot where no place could be taken, and one without an id where the patient or the
+    provider is elsewhere at that time: the insert then did nothing instead of waiting (see insert_unless_clash).
     """
-    place = taking_a_place(scoped).cte("place")
+    episode = episodes.CLAIM_OPEN.cte("episode")
+    place = taking_a_place(scoped).where(select(episode.c.id).exists()).cte("place")
     taken_over = ("tenant_id", "provider_id", "clinic_id", "starts_at", "ends_at")
     values: dict[str, Any] = {name: place.c[name] for name in taken_over}
     values |= {"slot_id": place.c.id, "busy_until": place.c.ends_at + place.c.buffer_minutes * timedelta(minutes=1)}
-    for name in ("episode_id", "patient_id", "type", "reason", "notes", "status"):
-        values[name] = bindparam(name, type_=AP[name].type)
+    values |= {"episode_id": episode.c.id, "patient_id": episode.c.patient_id}
+    for name in ("type", "reason", "notes", "status"):
+        values[name] = bindparam(f"new_{name}", type_=AP[name].type)  # a column's own name would be set in each UPDATE
     made = (
         postgres_insert(table_of(Appointment))
-        .from_select(list(values), select(*values.values()))
+        .from_select(list(values), select(*values.values()).select_from(place.join(episode, true())))
         .on_conflict_do_nothing()
         .returning(*AP)
         .cte("made")
     )
     names = ("id", "locator", "episode_id", "starts_at", "ends_at", "type", "status", "reason", "notes", "version")
     shown = (made.c[name] for name in names)  # what view, event and history need: each column more costs time
-    known = (bindparam(name, type_=Text).label(name) for name in ("episode_locator", "party_locator"))
     return select(
-        *shown, *known, place.c.locator.label("slot_locator"), place.c.provider_locator, place.c.clinic_locator
-    ).select_from(place.outerjoin(made, true()))
+        *shown, episode.c.patient_id, episode.c.locator.label("episode_locator"), episode.c.party_locator,
+        place.c.locator.label("slot_locator"), place.c.provider_locator, place.c.clinic_locator,
+    ).select_from(episode.outerjoin(place, true()).outerjoin(made, true()))  # fmt: skip
 
 
 @command(Permission.APPOINTMENT_VIEW)  # move() asks for the permission of the move itself

@@ -76,8 +76,7 @@ def _put_into(actor: Actor, row: Row[Any], slot: Row[Any], reason: str | None) -
             previous_slot_locator=row.slot_locator, previous_starts_at=row.starts_at,
         )
     )  # fmt: skip
-    if status != row.status:
-        tell_status(row, status)
+    tell_status(row, status)  # every move tells it, also one that leaves the status as it was (design §7)
     return AppointmentView.of(row, **facts)
 
 

@@ -12,7 +12,7 @@ from careapp.db import db, table_of
 from careapp.errors import Conflict, Invalid
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.models import Appointment
-from careapp.scheduling.slots import PR, SETTINGS, S, bookable, slot_rows
+from careapp.scheduling.slots import PR, SETTINGS, S, bookable, in_scope, slot_rows
 from careapp.scheduling.states import ACTIVE, BLOCKED
 from careapp.scheduling.views import SlotView
 
@@ -62,7 +62,8 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
     provider_there = and_(
         AP.provider_id == slot.provider_id, AP.slot_id != slot.id, AP.starts_at < until, AP.busy_until > slot.starts_at
     )
-    statement = select(AP.locator, AP.patient_id, AP.starts_at, AP.ends_at).where(
+    shown = in_scope(actor, AP.clinic_id).label("shown")
+    statement = select(AP.locator, AP.patient_id, AP.starts_at, AP.ends_at, shown).where(
         AP.tenant_id == actor.tenant_id,
         AP.status.in_(ACTIVE),
         or_(patient_there, provider_there),
@@ -71,16 +72,17 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
     row = db.session.execute(statement.order_by(AP.patient_id != patient_id, AP.id).limit(1)).one_or_none()
     if row is None:
         return None
-    others = alternatives(actor, slot, patient_id)
+    about: dict[str, Any] = {"alternatives": alternatives(actor, slot, patient_id)}
+    if row.shown:  # what stands at a clinic out of scope blocks as well, but is not named
+        about["blocking"] = row.locator
+    blocking = about.get("blocking", "another appointment")
     if row.patient_id == patient_id and row.starts_at < slot.ends_at and row.ends_at > slot.starts_at:
-        return Conflict(
-            f"The patient has {row.locator} at that time.",
-            code="PATIENT_BUSY", blocking=row.locator, alternatives=others,
-        )  # fmt: skip
+        return Conflict(f"The patient has {blocking} at that time.", code="PATIENT_BUSY", **about)
     return Conflict(
-        f"The provider is busy with {row.locator}, its buffer of {slot.buffer_minutes} minutes included.",
-        code="BUFFER_VIOLATION", blocking=row.locator, alternatives=others,
-    )  # fmt: skip
+        f"The provider is busy with {blocking}, its buffer of {slot.buffer_minutes} minutes included.",
+        code="BUFFER_VIOLATION",
+        **about,
+    )
 
 
 def alternatives(actor: Actor, slot: Row[Any], patient_id: int) -> list[dict[str, Any]]:

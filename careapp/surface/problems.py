@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from flask import Response, request
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -42,7 +42,7 @@ def problem_of(error: Exception) -> Response:
 
 def fault(error: Exception) -> Refusal:
     """What to say of an error nobody foresaw; a database that is away or overloaded is worth another try."""
-    away = isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    away = isinstance(error, PoolTimeout | OperationalError) or getattr(error, "connection_invalidated", False)
     _log.error("fault", request_id=request_id.get(), exc_info=error)
     if away:
         return Upstream("The database does not answer right now. Nothing was changed. Try again in a moment.")

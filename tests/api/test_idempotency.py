@@ -13,7 +13,7 @@ from tests import factories as make
 from tests.api.calls import CALLS, Call
 from tests.api.client import Api, is_problem
 from tests.conftest import TestTenant
-from tests.looking import newest, one
+from tests.looking import newest, one, rows
 
 Client = Callable[..., Api]
 POSTS = (
@@ -133,3 +133,11 @@ def test_twenty_at_once_have_one_effect_and_equal_answers(api: Client, god: Acto
     made = "SELECT count(*) FROM status_changes WHERE from_status IS NULL AND id > :after"
     assert one(god, made, after=before["history"]) == 1
     assert one(god, "SELECT count(*) FROM outbox WHERE id > :after", after=before["events"]) == 1
+
+
+def test_an_answer_given_again_is_audited_like_the_first(api: Client, god: Actor, tenant: TestTenant) -> None:
+    patient, once = make.a_patient(god), key()
+    for _ in range(2):
+        assert api().post("/patients/search", {"locator": patient.locator}, Idempotency_Key=once).status_code == 200
+    [audit] = rows(god, "SELECT outcome, patients FROM audit_event ORDER BY id DESC LIMIT 1")
+    assert (audit.outcome, audit.patients) == ("seen", [patient.locator])

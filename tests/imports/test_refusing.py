@@ -41,6 +41,10 @@ BENT: list[tuple[str, dict[str, Any], str, str]] = [
     ("condition", {"code": {}}, "CODE", ""),
     ("allergy", {"patient": {"reference": "Patient/../x"}}, "REFERENCE", "Patient/../x"),
     ("allergy", {"verificationStatus": {"coding": [{"code": "entered-in-error"}]}}, "STATUS", "entered-in-error"),
+    (
+        "medication", {"dosageInstruction": [{"doseAndRate": [{"doseQuantity": {"value": 10**400}}]}]}, "FORM",
+        "1" + "0" * 58 + "…",
+    ),
     ("medication", {"requester": {"reference": f"urn:uuid:{new_id()[:8]}"}}, "REFERENCE", ""),
     ("medication", {"status": "draft"}, "STATUS", "draft"),
     ("medication", {"intent": "plan"}, "INTENT", "plan"),

@@ -29,7 +29,7 @@ def test_a_referral_is_booked_and_completed(clinician: Actor, god: Actor) -> Non
     assert {event.key for event in told} == {episode.locator}
     assert told[1].envelope["data"] == {
         "episodeLocator": episode.locator, "partyLocator": episode.party_locator, "type": "IMAGING",
-        "urgency": "URGENT", "status": "BOOKED", "scheduledFor": when.isoformat().replace("+00:00", "Z"),
+        "priority": "URGENT", "status": "BOOKED", "scheduledFor": when.isoformat().replace("+00:00", "Z"),
     }  # fmt: skip
 
 
