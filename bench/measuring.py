@@ -61,13 +61,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Bench:
-    """What rounds run against."""
+    """What rounds run against; `fresh` makes a case's requests, `settle` brings the database's statistics to date."""
 
     clients: Clients
     servers: dict[str, Server]
     database_url: str
     leaders: dict[str, int]
     fresh: Callable[[Case], list[Request]]
+    settle: Callable[[], None]
 
     def round(self, case: Case, plan: Plan, way: str, seconds: float, share: float = 1.0) -> Round:
         """Run one round; `share` is the part of a once-only case's requests that are sent."""
@@ -96,10 +97,15 @@ class Bench:
 def measure(
     bench: Bench, case: Case, plan: Plan, *, cycles: int, seconds: float, share: float, tell: Callable[[str], None]
 ) -> dict[str, list[Round]]:
-    """Rounds of one case, all ways in each cycle, another way first in each; what warms up is not kept."""
+    """Rounds of one case, all ways in each cycle, another way first in each; what warms up is not kept.
+
+    Between the two the tables are analyzed, as autovacuum does within a minute: a plan kept from when a table was empty
+    reads all of it.
+    """
     rounds: dict[str, list[Round]] = {way: [] for way in WAYS}
     for way in WAYS:
         bench.round(case, plan, way, seconds / 3, share / 2)
+    bench.settle()
     for cycle in range(cycles):
         tell(f"{case.name}: round {cycle + 1} of {cycles}")
         for way in WAYS[cycle % len(WAYS) :] + WAYS[: cycle % len(WAYS)]:

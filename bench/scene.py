@@ -92,6 +92,10 @@ class Scene:
             " VALUES (%(tenant)s, 'desk@bench.clinic', 'Front desk', 'none', '{front_desk}')"
         )
         self.user_id = row[0][0]
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring the database's statistics up to date."""
         self.connection.execute("VACUUM ANALYZE")
 
     def calendar(self) -> tuple[datetime, datetime]:

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import jwt
@@ -55,7 +55,7 @@ def run_all(*, quick: bool, only: list[str] | None = None) -> None:
         credentials = sign_in(app, scene, key)
         found = {case.name: record(app, case, case.requests(scene, credentials)) for case in cases}
         PLANS.write_bytes(pickle.dumps({name: plan for name, (_, plan) in found.items()}))
-        bench = start(stack, database, lambda case: case.requests(scene, credentials))
+        bench = start(stack, database, scene, credentials)
         measured = {
             case.name: measure(bench, case, found[case.name][1], cycles=cycles, seconds=seconds, share=share, tell=tell)
             for case in cases
@@ -122,7 +122,7 @@ def answered(app: APIFlask, case: Case, request: Request) -> Recording:
     """What the application, in this process, sends to the database for a request."""
     with app.app_context():
         engine = db.engine
-    with recording(engine) as found:
+    with recording(engine) as found, redirect_stdout(StringIO()):  # its log is not our answer
         answer = app.test_client(use_cookies=False).open(
             request.path, method=request.method, headers=request.headers, data=request.body or None
         )
@@ -131,7 +131,7 @@ def answered(app: APIFlask, case: Case, request: Request) -> Recording:
     return found
 
 
-def start(stack: ExitStack, database: Database, fresh: Callable[[Case], list[Request]]) -> Bench:
+def start(stack: ExitStack, database: Database, scene: Scene, credentials: Credentials) -> Bench:
     """Start both web servers and the clients."""
     servers = {
         APPLICATION: stack.enter_context(web_server({})),
@@ -140,7 +140,10 @@ def start(stack: ExitStack, database: Database, fresh: Callable[[Case], list[Req
     leaders = {way: server.leader for way, server in servers.items()}
     leaders |= {"database": database.leader, "bench": os.getpid()}
     running = stack.enter_context(clients())
-    return Bench(running, servers, libpq_url(database.addresses.app), leaders, fresh)
+    address = libpq_url(database.addresses.app)
+    return Bench(
+        running, servers, address, leaders, lambda case: case.requests(scene, credentials), scene.settle
+    )  # fmt: skip
 
 
 def result(case: Case, found: Recording, rounds: dict[str, list[Round]]) -> Result:

@@ -12,13 +12,14 @@ SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
 
 
 class Settings(BaseSettings):
-    """One field a setting; its name in capitals is the environment variable."""
+    """One field a setting; its name in capitals is the environment variable. An empty variable counts as unset."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     env: Literal["production", "development"] = Field("production", validation_alias="CAREAPP_ENV")
     var_dir: Path = Field(Path("var"), validation_alias="CAREAPP_VAR")
     port: int = 8000
+    surfaces: Literal["all", "public", "internal"] = "all"
 
     database_url: str | None = None
     database_owner_url: str | None = None
@@ -56,9 +57,16 @@ class Settings(BaseSettings):
                 raise ValueError(f"production needs {', '.join(name.upper() for name in missing)}")
             if self.jwt_secret:
                 raise ValueError("JWT_SECRET is for development; production uses JWT_JWKS_URL or JWT_PUBLIC_KEY")
+            if any(_is_short(token) for _, token in self.internal_credentials()):
+                raise ValueError(f"INTERNAL_TOKENS has a token shorter than {SHORTEST_SECRET} bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_what_is_malformed(self) -> "Settings":
+        self.internal_credentials()
         for name in ("secret_key", "jwt_secret"):
             secret: SecretStr | None = getattr(self, name)
-            if secret and len(secret.get_secret_value().encode()) < SHORTEST_SECRET:
+            if secret and _is_short(secret.get_secret_value()):
                 raise ValueError(f"{name.upper()} is shorter than {SHORTEST_SECRET} bytes")
         return self
 
@@ -89,6 +97,10 @@ def load(**overrides: object) -> Settings:
         and not (name == "jwt_secret" and (settings.jwt_public_key or settings.jwt_jwks_url))
     }
     return settings.model_copy(update={name: SecretStr(value) for name, value in made.items()})
+
+
+def _is_short(secret: str) -> bool:
+    return len(secret.encode()) < SHORTEST_SECRET
 
 
 def _kept_secret(path: Path) -> str:

@@ -9,9 +9,10 @@ import structlog
 
 # Locators, ids, codes and times. Whatever is not on the list is dropped, so a careless log line leaks nothing.
 ALLOWED = frozenset({
-    "event", "level", "timestamp", "request_id", "route", "method", "status", "milliseconds", "tenant", "actor",
-    "locator", "topic", "key", "id", "event_id", "sequence", "shard", "attempts", "count", "published", "failures",
-    "pending", "parked", "oldest_seconds", "job", "error", "constraint", "where", "seconds", "signal", "slots",
+    "event", "level", "timestamp", "error", "constraint", "where",
+    "method", "route", "status", "milliseconds", "request_id", "tenant", "actor",
+    "topic", "key", "event_id", "pending", "parked", "oldest_seconds", "published", "failures",
+    "job", "count", "seconds", "slots",
 })  # fmt: skip
 
 

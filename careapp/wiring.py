@@ -1,12 +1,10 @@
 """Wiring: the one place that knows every part of the application and puts them together."""
 
 from importlib import import_module
-from typing import Any
 
 from apiflask import APIFlask
 from flask_migrate import Migrate
 from jinja2 import StrictUndefined
-from sqlalchemy import event
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from careapp import api, config, localdb, reactions, web
@@ -17,21 +15,25 @@ from careapp.cli.import_fhir import import_fhir
 from careapp.cli.jobs import jobs
 from careapp.cli.outbox import outbox
 from careapp.cli.states import states
+from careapp.cli.tenant import tenant
 from careapp.cli.token import token
+from careapp.cli.user import user
 from careapp.commands import register_reactions
 from careapp.config import Settings
 from careapp.db import db
 from careapp.episodes.service import register_open_work
 from careapp.internal.routes import internal
 from careapp.logs import configure_logs
+from careapp.operations.database_check import check_first_connection
 from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import init_headers
 from careapp.surface.health import health
 from careapp.surface.json_input import StrictJSON
+from careapp.surface.problems import problem_of
 
 LARGEST_BODY = 1024 * 1024  # bytes
-COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, token)
+COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, token, user)
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
@@ -45,7 +47,11 @@ def build(**overrides: object) -> APIFlask:
     """Make the application: settings, database, reactions, surfaces and commands."""
     settings = config.load(**overrides)
     configure_logs(readable=settings.development)
-    app = APIFlask("careapp", title="careapp", version="1.0.0", docs_path=None, spec_path=None, json_errors=False)
+    static = None if settings.surfaces == "internal" else "static"
+    app = APIFlask(
+        "careapp", title="careapp", version="1.0.0", docs_path=None, spec_path=None, json_errors=False,
+        static_folder=static,  # type: ignore[arg-type]  # Flask itself takes None
+    )  # fmt: skip
     app.json = StrictJSON(app)
     app.jinja_env.undefined = StrictUndefined
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, TRUSTED_HOSTS=settings.trusted_hosts.split() or None)
@@ -62,12 +68,19 @@ def build(**overrides: object) -> APIFlask:
 
 
 def _register_surfaces(app: APIFlask, settings: Settings) -> None:
-    """Put headers, health, API, portal routes and pages into the application, each with its way of knowing people."""
+    """Put headers, health, API, portal routes and pages into the application, each with its way of knowing people.
+
+    `SURFACES` narrows them, so that the portal routes can be served where the public does not reach.
+    """
     init_headers(app)
     app.register_blueprint(health)
-    api.register(app)
-    app.register_blueprint(internal)
-    web.register(app)
+    if settings.surfaces != "public":
+        app.register_blueprint(internal)
+    if settings.surfaces != "internal":
+        api.register(app)
+        web.register(app)
+    else:
+        app.register_error_handler(Exception, problem_of)
     init_actors(app, settings, bearer=[api.blueprint.api], internal=[internal])
     init_csrf(app)
 
@@ -88,22 +101,10 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
             "max_overflow": 0,
             "pool_timeout": 5,
             "hide_parameters": True,
-            "connect_args": {"options": "-c timezone=UTC"},
+            "connect_args": {"options": "-c timezone=UTC", "connect_timeout": 10},
         },
     )
     db.init_app(app)
     Migrate(app, db, directory="migrations")
     with app.app_context():
-        event.listen(db.engine, "first_connect", lambda connection, _: check_connection(connection, settings))
-
-
-def check_connection(connection: Any, settings: Settings) -> None:
-    """Refuse to run elsewhere than in schema `care`, or, in production, as a role that row-level security spares."""
-    path, free = connection.execute(
-        "SELECT current_setting('search_path'), rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    ).fetchone()
-    if path.replace('"', "").split(",")[0].strip() != "care":
-        raise RuntimeError(f"the search_path is {path!r}, not 'care, public': run `flask database bootstrap` first")
-    if free:
-        raise RuntimeError("the application must not connect as a superuser or a role with BYPASSRLS")
-    connection.rollback()
+        check_first_connection()

@@ -7,6 +7,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotenv import load_dotenv
+
+if TYPE_CHECKING:
+    from careapp.config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -16,25 +22,37 @@ HOST = "127.0.0.1"
 def main() -> int:
     """Prepare everything, say where it is, and hand over to honcho."""
     os.chdir(ROOT)
-    os.environ.setdefault("CAREAPP_ENV", "development")
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     sys.path.insert(0, str(ROOT))
-    port = int(os.environ.setdefault("PORT", "8000"))
-    if port_taken(port):
-        print(f"Port {port} is taken, perhaps by another `make run`. Stop that one, or choose: PORT=8001 make run")
+    settings = settings_for_all()
+    if port_taken(settings.port):
+        print(f"Port {settings.port} is taken, perhaps by another `make run`. Stop it, or choose: PORT=8001 make run")
         return 1
-    os.environ.setdefault("INTERNAL_TOKENS", f"demo:{internal_token()}")
-    keep_database()
+    keep_database(settings)
     for command in (["db", "upgrade"], ["demo"]):
         subprocess.run([BIN / "flask", "--app", "wsgi", *command], check=True)
-    send_demo_events()
-    print(f"\n  http://{HOST}:{port}   Ctrl-C stops it.")
-    print(f"  Portal routes: curl -H 'X-Internal-Token: {os.environ['INTERNAL_TOKENS'].split(':', 1)[1]}' ", end="")
-    print(f"http://{HOST}:{port}/internal/members/PTY-…/episodes\n", flush=True)
-    processes = subprocess.Popen([BIN / "honcho", "start"])
+    send_demo_events(settings)
+    print(f"\n  http://{HOST}:{settings.port}   Ctrl-C stops it.")
+    print(f"  Portal routes: curl -H 'X-Internal-Token: {settings.internal_credentials()[0][1]}' ", end="")
+    print(f"http://{HOST}:{settings.port}/internal/members/PTY-…/episodes\n", flush=True)
+    # Without `.env`, which is read already: honcho would let it win over the environment.
+    processes = subprocess.Popen([BIN / "honcho", "start", "--env", os.devnull])
     for number in (signal.SIGINT, signal.SIGTERM):  # honcho ends what it started; only then does this end
         signal.signal(number, lambda *_: processes.terminate())
     return processes.wait()
+
+
+def settings_for_all() -> "Settings":
+    """The settings from environment and `.env`, made complete; what is started from here finds them as variables."""
+    from careapp import config  # here, because only `main` makes it findable
+
+    os.environ.setdefault("CAREAPP_ENV", "development")
+    load_dotenv(Path.cwd() / ".env")
+    settings = config.load()
+    if not settings.internal_credentials():
+        os.environ["INTERNAL_TOKENS"] = f"demo:{internal_token(settings)}"
+    os.environ["PORT"] = str(settings.port)
+    return config.load()
 
 
 def port_taken(port: int) -> bool:
@@ -43,9 +61,9 @@ def port_taken(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def internal_token() -> str:
+def internal_token(settings: "Settings") -> str:
     """The portal's token of this checkout, made once."""
-    path = Path(os.environ.get("CAREAPP_VAR", "var")) / "internal_token.secret"
+    path = settings.var_dir / "internal_token.secret"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
@@ -53,18 +71,16 @@ def internal_token() -> str:
     return path.read_text()
 
 
-def send_demo_events() -> None:
+def send_demo_events(settings: "Settings") -> None:
     """Send the thousands of events a new demo clinic begins with; without a broker, to a file instead of the screen."""
-    place = Path(os.environ.get("CAREAPP_VAR", "var")) / "demo-events.log"
-    with place.open("a") as log:
+    with (settings.var_dir / "demo-events.log").open("a") as log:
         subprocess.run([BIN / "flask", "--app", "wsgi", "outbox", "drain"], check=True, stdout=log, stderr=log)
 
 
-def keep_database() -> None:
+def keep_database(settings: "Settings") -> None:
     """Hold the embedded PostgreSQL for as long as this process lives, unless another database is named."""
-    from careapp import config, localdb
+    from careapp import localdb
 
-    settings = config.load()
     if not settings.database_url:
         localdb.lease(settings.var_dir / "postgres")
 

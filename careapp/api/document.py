@@ -14,6 +14,7 @@ PROBLEMS = {
     "415": "The body is not application/json.",
     "422": "Fields or parameters break a rule; each is named.",
     "428": "A change came without the version it was based on.",
+    "429": "Too many wrong service credentials from one network address.",
     "503": "Something this depends on does not answer.",
 }
 ALWAYS, WITH_LOCATOR, WITH_BODY = ("400", "401", "403", "422", "503"), ("404",), ("409", "411", "413", "415")
@@ -63,6 +64,7 @@ LOCATION = {
     "description": "Where the new thing is found.", "required": True,
     "schema": {"type": "string", "format": "uri-reference"},
 }  # fmt: skip
+RETRY_AFTER = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
 CHALLENGE = {"description": "How to say who you are.", "required": True, "schema": {"type": "string"}}
 PREFIXES = {
     "episodes": "EPI", "appointments": "APT", "slots": "SLT", "prescriptions": "RXP", "referrals": "REF",
@@ -120,8 +122,8 @@ def named(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 def _problem(status: str) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    headers = {"headers": {"WWW-Authenticate": CHALLENGE}} if status == "401" else {}
-    return {"description": PROBLEMS[status], "content": content, **headers}
+    headers = {"401": {"WWW-Authenticate": CHALLENGE}, "429": {"Retry-After": RETRY_AFTER}}.get(status)
+    return {"description": PROBLEMS[status], "content": content, **({"headers": headers} if headers else {})}
 
 
 def _complete_operation(
@@ -138,6 +140,8 @@ def _complete_operation(
         operation["description"] = (
             f"{operation.get('description', '')} Needs a version, in If-Match or in the body: 428 without one.".strip()
         )
+    if operation["security"] == [{"internalToken": []}]:
+        statuses.append("429")
     for status in sorted(statuses):
         operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
     if method != "get":

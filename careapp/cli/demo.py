@@ -7,6 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from careapp import clock
+from careapp.cli.shared import owner_url
 from careapp.config import Settings
 from careapp.demo.blueprints import DEMO, OTHER, Blueprint
 from careapp.demo.build import build, sums
@@ -19,21 +20,19 @@ from careapp.demo.staff import PASSWORD, addresses
 def demo(in_production: bool) -> None:
     """Build two clinics of invented people; where they stand already, nothing changes."""
     settings: Settings = current_app.config["SETTINGS"]
-    owner_url = current_app.config["DATABASE_OWNER_URL"]
     if not settings.development and not in_production:
         raise click.ClickException(
             "Demo users have a password that everybody knows. Add --in-production if you want them here all the same."
         )
-    if owner_url is None:
-        raise click.ClickException("Set DATABASE_OWNER_URL: only the owner of the database makes tenants.")
+    owner = owner_url()
     for blueprint in (DEMO, OTHER):
-        _build(owner_url, blueprint)
+        _build(owner, blueprint)
     _print_sign_ins()
 
 
-def _build(owner_url: str, blueprint: Blueprint) -> None:
+def _build(owner: str, blueprint: Blueprint) -> None:
     started = time.monotonic()
-    if build(owner_url, blueprint, now=clock.now()):
+    if build(owner, blueprint, now=clock.now()):
         held = ", ".join(f"{count} {name}" for name, count in sums(blueprint.key).items())
         seconds = time.monotonic() - started
         click.echo(

@@ -1,7 +1,5 @@
 """`flask outbox`: look at events that have not left, and decide about those that cannot."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import UUID
 
 import click
@@ -9,9 +7,9 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from careapp.access import Actor, Permission
-from careapp.errors import Invalid, Refusal
+from careapp.cli.shared import command_line, refusals_shown, tenants_of
 from careapp.operations import outbox_desk
-from careapp.operations.maintenance import TenantName, tenants
+from careapp.operations.maintenance import TenantName
 from careapp.operations.outbox_desk import UnsentEvent
 from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
@@ -25,7 +23,7 @@ of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tena
 @click.option("--limit", default=100, show_default=True, help="At most so many events of a tenant.")
 def list_events(tenant_key: str | None, limit: int) -> None:
     """List events that have not left, parked ones first."""
-    for tenant in _tenants(tenant_key):
+    for tenant in tenants_of(tenant_key):
         for event in outbox_desk.list_unsent(_actor(tenant), limit=limit):
             click.echo(_line(tenant, event))
 
@@ -35,8 +33,8 @@ def list_events(tenant_key: str | None, limit: int) -> None:
 @of_tenant
 def retry(event_id: UUID, tenant_key: str) -> None:
     """Let the event EVENT_ID try again at once."""
-    with _refusals_shown():
-        outbox_desk.retry(_actor(_tenants(tenant_key)[0]), event_id)
+    with refusals_shown():
+        outbox_desk.retry(_actor(tenants_of(tenant_key)[0]), event_id)
     click.echo("It is sent with the relay's next pass.")
 
 
@@ -46,8 +44,8 @@ def retry(event_id: UUID, tenant_key: str) -> None:
 @click.option("--reason", required=True, help="Why, for the audit; no patient data.")
 def withhold(event_id: UUID, tenant_key: str, reason: str) -> None:
     """Send the parked event EVENT_ID without its data, so that the events behind it can go."""
-    with _refusals_shown():
-        outbox_desk.withhold(_actor(_tenants(tenant_key)[0]), event_id, reason=reason)
+    with refusals_shown():
+        outbox_desk.withhold(_actor(tenants_of(tenant_key)[0]), event_id, reason=reason)
     click.echo("Its envelope is sent without data with the relay's next pass.")
 
 
@@ -69,24 +67,5 @@ def drain() -> None:
     click.echo(f"{relay.published} events sent.")
 
 
-def _tenants(key: str | None) -> list[TenantName]:
-    """The tenant of that key, or all of them."""
-    found = [tenant for tenant in tenants() if key in (None, tenant.key)]
-    if key and not found:
-        raise click.ClickException(f"There is no tenant {key}.")
-    return found
-
-
 def _actor(tenant: TenantName) -> Actor:
-    """Whoever may run commands on the server may do this; the audit says that it was done there."""
-    return Actor(tenant.id, tenant.key, "cli", frozenset({Permission.OUTBOX_MANAGE}))
-
-
-@contextmanager
-def _refusals_shown() -> Iterator[None]:
-    """Show a refusal as a message, not as a traceback."""
-    try:
-        yield
-    except Refusal as refusal:
-        sentences = refusal.errors.values() if isinstance(refusal, Invalid) else [refusal.detail]
-        raise click.ClickException(" ".join(sentences)) from refusal
+    return command_line(tenant, Permission.OUTBOX_MANAGE)

@@ -1,6 +1,7 @@
 """Failed sign-ins: how long an e-mail address or a network address waits after too many; the wait always ends.
 
-Asked before any tenant is known, so the table has no tenant, and holds hashes instead of addresses.
+Failures with a service credential count apart from people's. Asked before any tenant is known, so the table has no
+tenant, and holds hashes instead of addresses.
 """
 
 import hashlib
@@ -79,6 +80,20 @@ def count_address_failure(address: str) -> None:
     _write(_address_key(address), after_address_failure(_locked(_address_key(address), now), now))
 
 
+def count_credential_failure(address: str) -> None:
+    """Count a wrong service credential from a network address, in a transaction of its own.
+
+    Raises TooMany, instead of counting, from the twenty-first in a minute on. A right credential never waits: it is too
+    long to be guessed, and one stale copy of it must not shut out the portal that shares its address.
+    """
+    now, key = clock.now(), _address_key(address, of="credential")
+    with commands.system_transaction(None):
+        count = _locked(key, now)
+        if wait := seconds_left(count, now):
+            raise TooMany(wait)
+        _write(key, after_address_failure(count, now))
+
+
 def clear(email: str) -> None:
     """Forget the failures of an e-mail address: its owner has just signed in."""
     table = table_of(SignInAttempts)
@@ -98,9 +113,9 @@ def _email_key(email: str) -> bytes:
     return hashlib.sha256(f"email:{email}".encode()).digest()
 
 
-def _address_key(address: str) -> bytes:
+def _address_key(address: str, *, of: str = "address") -> bytes:
     """Of an IPv6 address only the network counts: one household has all the addresses in it."""
-    return hashlib.sha256(f"address:{_network(address)}".encode()).digest()
+    return hashlib.sha256(f"{of}:{_network(address)}".encode()).digest()
 
 
 def _network(address: str) -> str:

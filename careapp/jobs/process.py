@@ -20,6 +20,7 @@ from flask import Flask
 from careapp.config import Settings
 from careapp.jobs import upkeep
 from careapp.jobs.watchdog import Watchdog
+from careapp.operations.database_check import check_at_start
 from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
 
@@ -33,12 +34,16 @@ _log = structlog.get_logger()
 
 
 def run(app: Flask, settings: Settings) -> None:
-    """Run the jobs until a signal ends them; what is under way is finished first, within seconds."""
+    """Run the jobs until a signal ends them; what is under way is finished first, within seconds.
+
+    Raises ValueError without the relay's address, SystemExit where a role could pass row-level security.
+    """
     # Blocked in every thread and awaited below: no handler interrupts a transaction, and a second signal does nothing.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     relay_url: str | None = app.config["DATABASE_RELAY_URL"]
     if relay_url is None:
         raise ValueError("the jobs process needs DATABASE_RELAY_URL")
+    check_at_start(relay_url)
     relay = Relay(relay_url, sender_for(settings))
     watchdog = Watchdog(HANGS_AFTER_SECONDS)
     scheduler = _scheduler()

@@ -14,7 +14,7 @@ SHARDS = 16  # never changes: a key's shard is computed from it
 
 
 class OutboxEvent(TenantRow, Base):
-    """One event on its way out; the envelope is complete but for nothing: the relay sends it as it stands."""
+    """One event on its way out; the envelope is complete: the relay sends it as it stands."""
 
     __tablename__ = "outbox"
 

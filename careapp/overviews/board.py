@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     CompoundSelect,
     Integer,
     Row,
@@ -24,14 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.sql import ColumnElement
 
 from careapp.access import Actor, Permission
-from careapp.clinics.models import Clinic
-from careapp.clinics.service import CL
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.episodes.models import Episode
 from careapp.episodes.service import E, T
 from careapp.episodes.states import STAGES
-from careapp.operations.tenants import TN
+from careapp.overviews.zones import tenant_zone, with_place
 from careapp.paging import decode_cursor, page_of
 from careapp.patients.models import Patient
 from careapp.providers.models import Provider
@@ -46,7 +45,7 @@ MORE_CARDS = 50
 
 
 class Card(View):
-    """One open episode on the board. `next_at` is its earliest open appointment, shown in `next_zone`.
+    """One open episode on the board. `next_at` is its earliest open appointment; its times are those of `zone`.
 
     `open_referrals` is None for who may not know of referrals.
     """
@@ -150,11 +149,12 @@ def _counts(shape: _Shape) -> Select[Any]:
 @cache
 def _cards(shape: _Shape, stage: str) -> Select[Any]:
     """The first rows of one column, newest first, each with its patient and its earliest open appointment."""
-    tenant_zone = select(TN.time_zone).where(TN.id == bindparam("tenant")).scalar_subquery()
+    tenant: BindParameter[int] = bindparam("tenant")
+    with_provider = select(AP.starts_at, PR.name).join(
+        table_of(Provider), (PR.tenant_id == AP.tenant_id) & (PR.id == AP.provider_id)
+    )
     upcoming = lateral(
-        select(AP.starts_at, PR.name, CL.time_zone)
-        .join(table_of(Provider), (PR.tenant_id == AP.tenant_id) & (PR.id == AP.provider_id))
-        .outerjoin(table_of(Clinic), (CL.tenant_id == AP.tenant_id) & (CL.id == AP.clinic_id))
+        with_place(with_provider, AP, tenant)
         .where(AP.tenant_id == E.tenant_id, AP.episode_id == E.id)
         .where(AP.status.in_(ACTIVE), within(shape.scoped, AP.clinic_id))
         .order_by(AP.starts_at, AP.id)
@@ -167,7 +167,7 @@ def _cards(shape: _Shape, stage: str) -> Select[Any]:
             referrals.label("open_referrals"), T.locator.label("party_locator"), T.birth_date,
             func.trim(func.concat(func.array_to_string(T.given, " "), " ", T.family)).label("patient_name"),
             upcoming.c.starts_at.label("next_at"), upcoming.c.name.label("next_provider"),
-            func.coalesce(upcoming.c.time_zone, tenant_zone).label("zone"),
+            func.coalesce(upcoming.c.zone, tenant_zone(tenant)).label("zone"),
         )
         .select_from(table_of(Episode))
         .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))

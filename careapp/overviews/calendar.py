@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, false, func, select
+from sqlalchemy import Row, Select, false, select
 from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
 from careapp.access import Actor, Permission
-from careapp.clinics.models import Clinic
 from careapp.clinics.queries import list_clinics
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
-from careapp.db import db, table_of
+from careapp.db import db
 from careapp.episodes.service import found
 from careapp.errors import NotFound
-from careapp.operations.tenants import TN
+from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
 from careapp.paging import MAX_LIMIT
 from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
@@ -26,7 +25,6 @@ from careapp.scheduling.slots import CL, LONGEST_SLOT, PR, S, bookable, slot_row
 from careapp.scheduling.views import SlotView
 from careapp.views import View
 
-PLACE = table_of(Clinic).alias("place")  # the rows it joins have a subquery over clinics of their own
 WEEK = timedelta(days=7)
 HOW_MANY_FREE = 12
 
@@ -62,7 +60,7 @@ class Calendar(View):
 def get_calendar(
     actor: Actor, *, provider: str | None = None, clinic: str | None = None, monday: date | None = None
 ) -> Calendar:
-    """The week of a provider, of a clinic, or, with neither, of whoever the actor is or of his first clinic.
+    """The week of a provider, of a clinic, or, with neither, of whoever the actor is, else of a clinic of his.
 
     Raises NotFound for a provider or clinic that is not there. A provider's week is in the zone of the clinic given
     with him, else of his first clinic, else the tenant's.
@@ -71,10 +69,10 @@ def get_calendar(
     providers = list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items
     own = _own_provider(actor)
     if provider is None and clinic is None:
-        provider, clinic = (own, None) if own else (None, clinics[0].locator if clinics else None)
+        provider, clinic = (own, None) if own else (None, _clinic_at_work(clinics, providers))
     chosen, place = _chosen(actor, clinics, providers, provider, clinic)
     home = place or next((one for one in clinics if chosen and one.locator in chosen.clinics), None)
-    zone = home.time_zone if home else tenant_zone(actor)
+    zone = home.time_zone if home else read_tenant_zone(actor)
     today = clock.local(clock.now(), zone).date()
     whose = PR.locator == chosen.locator if chosen else PLACE.c.locator == place.locator if place else false()
     first, slots = _week(actor, zone, monday, today, whose)
@@ -153,21 +151,19 @@ def _own_provider(actor: Actor) -> str | None:
     return db.session.execute(statement).scalar_one_or_none()
 
 
-def tenant_zone(actor: Actor) -> str:
-    """The zone of what belongs to no clinic; to be asked inside a query."""
-    return str(db.session.execute(select(TN.time_zone).where(TN.id == actor.tenant_id)).scalar_one())
+def _clinic_at_work(clinics: Sequence[ClinicView], providers: Sequence[ProviderView]) -> str | None:
+    """The clinic to begin with: the first at which a provider of the network works, else the first.
+
+    Hospitals of imported histories are clinics too, and nobody offers slots there.
+    """
+    at_work = {locator for one in providers for locator in one.clinics}
+    locators = [one.locator for one in clinics]
+    return next((one for one in locators if one in at_work), next(iter(locators), None))
 
 
 def _slot_rows(actor: Actor) -> Select[Any]:
-    own_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
-    return (
-        slot_rows(actor)
-        .add_columns(
-            PR.name.label("provider_name"), PR.status.label("network_status"), PLACE.c.name.label("clinic_name"),
-            func.coalesce(PLACE.c.time_zone, own_zone).label("zone"),
-        )
-        .outerjoin(PLACE, (PLACE.c.tenant_id == S.tenant_id) & (PLACE.c.id == S.clinic_id))
-    )  # fmt: skip
+    rows = slot_rows(actor).add_columns(PR.name.label("provider_name"), PR.status.label("network_status"))
+    return with_place(rows, S, actor.tenant_id)
 
 
 def _cells(actor: Actor, *conditions: ColumnElement[bool], limit: int | None = None) -> list[SlotCell]:

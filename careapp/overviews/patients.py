@@ -6,7 +6,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query
 from careapp.episodes.queries import list_episodes
 from careapp.episodes.views import EpisodeView
-from careapp.overviews.calendar import tenant_zone
+from careapp.overviews.zones import read_tenant_zone
 from careapp.patients.queries import get_patient, list_facts
 from careapp.patients.views import FactView, PatientView
 from careapp.views import Page, View
@@ -15,7 +15,7 @@ from careapp.views import Page, View
 class PatientChart(View):
     """A patient, his allergies, his conditions, and his episodes; days are those of the tenant's zone.
 
-    Conditions are clinical: they are None for who may not read what is prescribed.
+    Conditions are clinical: they are None for who does not treat patients.
     """
 
     patient: PatientView
@@ -34,7 +34,7 @@ def get_patient_chart(actor: Actor, locator: str, *, cursor: str | None = None) 
     return PatientChart(
         patient=patient,
         allergies=[fact for fact in facts if fact.kind == "ALLERGY"],
-        conditions=conditions if actor.may(Permission.PRESCRIPTION_READ) else None,
+        conditions=conditions if actor.may(Permission.CLINICAL_READ) else None,
         episodes=list_episodes(actor, party=locator, cursor=cursor),
-        zone=tenant_zone(actor),
+        zone=read_tenant_zone(actor),
     )

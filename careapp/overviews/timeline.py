@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, cast, func, literal, select
+from sqlalchemy import Row, Select, Text, cast, literal, select
 
 from careapp.access import Actor, Permission
-from careapp.clinics.models import Clinic
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.episodes.service import E, T, episode_rows, found
@@ -15,7 +14,7 @@ from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.identity.models import User
 from careapp.lifecycle import StatusChange
-from careapp.operations.tenants import TN
+from careapp.overviews.zones import episode_zone, with_place
 from careapp.patients.models import PatientFact
 from careapp.prescriptions.service import RX, prescription_rows
 from careapp.prescriptions.states import PRESCRIPTION
@@ -32,7 +31,6 @@ from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
 H, U, F = table_of(StatusChange).c, table_of(User).c, table_of(PatientFact).c
-PLACE = table_of(Clinic).alias("place")  # the rows it joins have a subquery over clinics of their own
 LONGEST_HISTORY = 200  # changes; the newest are shown
 
 
@@ -78,7 +76,10 @@ class Happening(View):
 
 
 class EpisodePage(View):
-    """Everything the episode page shows. Lists the actor may not know of are None, and so are their happenings."""
+    """Everything the episode page shows. Lists the actor may not know of are None, and so are their happenings.
+
+    `open_unseen` is how much else stands open, of kinds or at clinics that are not the actor's.
+    """
 
     episode: EpisodeView
     banner: Banner
@@ -88,6 +89,7 @@ class EpisodePage(View):
     referrals: Sequence[ReferralView] | None
     open_appointments: Sequence[AppointmentRow]
     open_referrals: Sequence[ReferralView]
+    open_unseen: int
     history: Sequence[Happening]
 
 
@@ -100,26 +102,30 @@ def get_episode_page(actor: Actor, locator: str) -> EpisodePage:
     appointments = _appointments(actor, row.id, _last_changes(changes) if is_open else {}, movable=is_open)
     prescriptions = _prescriptions(actor, row.id)
     referrals = _referrals(actor, row.id)
+    open_appointments = [one for one in appointments if one.status in ACTIVE]
+    open_referrals = [one for one in referrals or () if one.status in referral_states.OPEN]
+    all_open = row.open_appointments + row.open_referrals  # what refuses a close; read first, so it may be the older
     record_read("episode.page", locator, patients=(row.party_locator,))
     return EpisodePage(
         episode=EpisodeView.of(row),
         banner=_banner(actor, row),
-        zone=next((one.zone for one in reversed(appointments)), row.tenant_zone),
+        zone=row.zone,
         appointments=appointments,
         prescriptions=prescriptions,
         referrals=referrals,
-        open_appointments=[one for one in appointments if one.status in ACTIVE],
-        open_referrals=[one for one in referrals or () if one.status in referral_states.OPEN],
+        open_appointments=open_appointments,
+        open_referrals=open_referrals,
+        open_unseen=max(0, all_open - len(open_appointments) - len(open_referrals)),
         history=_history(actor, changes, appointments, prescriptions, referrals),
     )
 
 
 @query(Permission.EPISODE_VIEW)
 def get_banner(actor: Actor, locator: str) -> tuple[EpisodeView, Banner, str]:
-    """An episode, its patient and the tenant's zone, for the forms inside an episode; raises NotFound."""
+    """An episode, its patient and its zone (episode_zone), for the forms inside an episode; raises NotFound."""
     row = _episode(actor, locator)
     record_read("episode.read", locator, patients=(row.party_locator,))
-    return EpisodeView.of(row), _banner(actor, row), row.tenant_zone
+    return EpisodeView.of(row), _banner(actor, row), row.zone
 
 
 @query(Permission.APPOINTMENT_VIEW)
@@ -131,9 +137,8 @@ def get_appointment_row(actor: Actor, locator: str) -> AppointmentRow:
 
 
 def _episode(actor: Actor, locator: str) -> Row[Any]:
-    tenant_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
     statement = episode_rows(actor).add_columns(
-        T.given, T.family, T.birth_date, T.gender, tenant_zone.label("tenant_zone")
+        T.given, T.family, T.birth_date, T.gender, episode_zone(actor).label("zone")
     )
     return found(db.session.execute(statement.where(E.locator == locator)).one_or_none())
 
@@ -154,15 +159,8 @@ def _banner(actor: Actor, row: Row[Any]) -> Banner:
 
 
 def _appointment_rows(actor: Actor) -> Select[Any]:
-    tenant_zone = select(TN.time_zone).where(TN.id == actor.tenant_id).scalar_subquery()
-    return (
-        appointment_rows(actor)
-        .add_columns(
-            PR.name.label("provider_name"), PLACE.c.name.label("clinic_name"),
-            func.coalesce(PLACE.c.time_zone, tenant_zone).label("zone"),
-        )
-        .outerjoin(PLACE, (PLACE.c.tenant_id == AP.tenant_id) & (PLACE.c.id == AP.clinic_id))
-    )  # fmt: skip
+    rows = appointment_rows(actor).add_columns(PR.name.label("provider_name"))
+    return with_place(rows, AP, actor.tenant_id)
 
 
 def _appointments(actor: Actor, episode_id: int, last: dict[str, Row[Any]], *, movable: bool) -> list[AppointmentRow]:

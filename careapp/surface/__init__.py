@@ -1,1 +1,1 @@
-"""Surface: the Flask glue that pages, JSON API, portal routes and FHIR share."""
+"""Surface: the Flask glue that pages, JSON API and portal routes share."""

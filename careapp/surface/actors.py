@@ -1,6 +1,6 @@
 """Who a request is from, in the way its blueprint asks, and what each view declares about access.
 
-Pages know people by session, the API and FHIR by bearer token, the portal routes by service credential. Who lacks the
+Pages know people by session, the API by bearer token, the portal routes by service credential. Who lacks the
 permission a view declares is refused before the view runs, form pages that read nothing included; the command or query
 the view calls asks again.
 """

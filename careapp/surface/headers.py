@@ -1,8 +1,10 @@
-"""Headers on every answer, errors included, and the id each request is known by in logs and audit."""
+"""Headers on every answer, errors included, the id each request is known by, and its line in the log."""
 
+import time
 from uuid import uuid4
 
-from flask import Flask, Response, request
+import structlog
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import BadRequest
 
 from careapp.audit.writer import request_id
@@ -22,11 +24,17 @@ ALWAYS = {
 }
 
 
+UNLOGGED = ("static", "health.alive", "health.ready")  # asked all the time, and of no interest
+
+_log = structlog.get_logger()
+
+
 def init_headers(app: Flask) -> None:
     """Number each request, refuse an address no database could be asked about, and protect each answer."""
 
     @app.before_request
     def number() -> None:
+        g.started = time.perf_counter()
         request_id.set(uuid4().hex)
         if request.url_rule is not None and not is_storable(request.path):
             raise BadRequest("The address holds NUL or half a character.")
@@ -40,4 +48,21 @@ def init_headers(app: Flask) -> None:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
+        if request.endpoint not in UNLOGGED:
+            log_request(response.status_code)
         return response
+
+
+def log_request(status: int) -> None:
+    """Write one line about a request: the route as declared, never the address as sent, which may name a patient."""
+    actor = g.get("actor")
+    _log.info(
+        "request",
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else None,
+        status=status,
+        milliseconds=round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None,
+        request_id=request_id.get(),
+        tenant=actor.tenant_key if actor else None,
+        actor=actor.name if actor else None,
+    )

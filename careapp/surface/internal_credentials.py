@@ -9,6 +9,7 @@ from careapp.access import Actor
 from careapp.config import Settings
 from careapp.errors import NotFound, Unauthenticated
 from careapp.identity.actors import portal_actor
+from careapp.identity.attempts import count_credential_failure
 from careapp.surface.tenants import tenant_id
 
 CREDENTIALS = "careapp.internal_credentials"
@@ -25,7 +26,8 @@ def internal_actor() -> Actor:
     """The portal, in the tenant its token is bound to.
 
     Raises NotFound where no credential is configured, so that nobody learns of these routes, Unauthenticated for a
-    missing or wrong one. Every credential is compared, without stopping at the first that fits.
+    missing or wrong one, TooMany after twenty such in a minute from one network address. Every credential is compared,
+    without stopping at the first that fits.
     """
     credentials: list[tuple[str, bytes]] = current_app.extensions[CREDENTIALS]
     if not credentials:
@@ -34,5 +36,6 @@ def internal_actor() -> Actor:
     fitting = [key for key, digest in credentials if hmac.compare_digest(digest, given)]
     tenant = tenant_id(fitting[0]) if fitting else None
     if tenant is None:
+        count_credential_failure(request.remote_addr or "")
         raise Unauthenticated(f"Send a valid {HEADER}.")
     return portal_actor(tenant, fitting[0])

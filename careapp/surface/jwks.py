@@ -3,17 +3,15 @@
 PyJWKClient alone forgets its keys when the endpoint is down and then refuses every good token, one slow fetch each.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jwt
+import structlog
 
 from careapp.errors import Unauthenticated, Upstream
-
-log = logging.getLogger(__name__)
 
 FRESH = 300  # seconds after which keys are fetched again, beside the request
 KEPT = 24 * 3600  # seconds that keys are trusted while the endpoint is down
@@ -22,6 +20,8 @@ TIMEOUT = 3  # seconds
 ALGORITHMS = ("RS256", "ES256")
 
 Fetch = Callable[[], dict[str, Any]]
+
+_log = structlog.get_logger()
 
 
 class KeySet:
@@ -72,7 +72,7 @@ class KeySet:
             try:
                 keys = _signing_keys(self._fetch())
             except (jwt.PyJWTError, ValueError, OSError) as error:
-                log.warning("the identity provider's keys could not be fetched: %s", type(error).__name__)
+                _log.warning("the identity provider's keys could not be fetched", error=type(error).__name__)
                 return
             self._keys, self._fetched_at = keys, self._clock()
 

@@ -7,6 +7,7 @@ from flask import Response
 
 from careapp.errors import Conflict, Invalid, Refusal
 from careapp.overviews.timeline import get_episode_page
+from careapp.scheduling.states import CANCEL_CATEGORIES
 from careapp.surface.actors import current_actor
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm
@@ -75,4 +76,4 @@ def said(refusal: Refusal) -> str:
 def _context(locator: str, *, close_form: CareForm | None = None, focus: str | None = None) -> dict[str, Any]:
     chart = get_episode_page(current_actor(), locator)
     form = close_form or CloseForm(formdata=None, version=chart.episode.version)
-    return {"chart": chart, "close_form": form, "focus": focus}
+    return {"chart": chart, "close_form": form, "focus": focus, "cancel_categories": CANCEL_CATEGORIES}

@@ -3,16 +3,17 @@
 Addresses of the JSON surfaces get a problem document also where no blueprint of theirs answers.
 """
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, current_app, make_response, request
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from careapp.audit.writer import request_id
-from careapp.errors import Invalid, NotFound, Refusal
+from careapp.errors import Invalid, NotFound, Refusal, Upstream
 from careapp.surface.problems import fault, problem_of, speaks_json
 from careapp.web.htmx import is_htmx, refused, stale_token
 
+SOON = "2"  # seconds until another try makes sense, as on the JSON surfaces
 UNREADABLE = "The address or the form could not be read."
 WORDS_FOR = {
     404: NotFound().detail,
@@ -48,19 +49,27 @@ def stale_form(error: CSRFError) -> Response:
 def not_served(error: HTTPException) -> AnyResponse:
     """An address nobody answers, a body too large, and the like."""
     status = error.code or 500
+    cause = getattr(error, "original_exception", None) or error  # Flask's own 500 wraps what a handler has raised
     if error.response is not None or status < 400:
         return error.get_response(request.environ)
     if speaks_json(request.path):
-        return problem_of(error)
-    return refused(status, WORDS_FOR.get(status, UNREADABLE)) if status < 500 else broken(error)
+        return problem_of(cause)
+    return refused(status, WORDS_FOR.get(status, UNREADABLE)) if status < 500 else broken(cause)
 
 
 def broken(error: Exception) -> Response:
-    """A fault of ours: a page that stands alone, with the number the log knows. htmx's script keeps what was typed."""
+    """A fault of ours: a page that stands alone, with the number the log knows. htmx's script keeps what was typed.
+
+    Rendered without the context processors: they ask for the session, and that may be what failed.
+    """
     if speaks_json(request.path):
         return problem_of(error)
     status = fault(error).status
-    page = "" if is_htmx() else render_template("errors/500.html", request_id=request_id.get() or "none")
+    away = status == Upstream.status
+    template = current_app.jinja_env.get_template("errors/500.html")
+    page = "" if is_htmx() else template.render(request_id=request_id.get() or "none", away=away)
     response = make_response(page, status)
+    if away:
+        response.headers["Retry-After"] = SOON
     response.cache_control.no_store = True
     return response

@@ -46,16 +46,6 @@ def is_htmx() -> bool:
     return bool(htmx and not htmx.boosted and not htmx.history_restore_request)
 
 
-def is_poll() -> bool:
-    """Say whether a live region asks by itself: such a request never extends the session and never redirects."""
-    return request.headers.get("X-Poll") == "1"
-
-
-def seen_version() -> str:
-    """Return the version a live region shows now, as the server wrote it into `data-version`; empty if unknown."""
-    return request.headers.get("X-Seen", "")
-
-
 def _private(response: Response) -> Response:
     response.vary.add("HX-Request")
     response.cache_control.no_store = True
@@ -103,7 +93,7 @@ def see_other(to: str, notice: Notice | None = None) -> Response:
 
 
 def unchanged() -> Response:
-    """Answer a poll whose region is up to date: 204, nothing is swapped."""
+    """Answer htmx where there is nothing new to show: 204, nothing is swapped."""
     return _private(make_response("", 204))
 
 
@@ -127,9 +117,9 @@ def signed_out(sign_in: str) -> Response:
     """Answer a request without a session. `sign_in` is the sign-in page's address, `next` included.
 
     A plain request goes there by 303, an htmx GET by HX-Redirect (else the page would land inside a fragment); an
-    htmx POST or a poll gets an alert with a link, so that what was typed stays.
+    htmx POST gets an alert with a link, so that what was typed stays.
     """
-    if is_poll() or (is_htmx() and request.method != "GET"):
+    if is_htmx() and request.method != "GET":
         return _alert(str(get_template_attribute(NOTICES, "signed_out_alert")(sign_in)), 401)
     if not is_htmx():
         return see_other(sign_in)

@@ -7,7 +7,8 @@ from careapp import clock
 from careapp.errors import Invalid
 
 ISO_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
-YEARS = range(1900, 2200)
+YEARS = range(1900, 2201)  # in which times may lie; the JSON API takes the same
+DAY_YEARS = range(1800, 2201)  # in which days such as birth dates may lie; likewise
 CHILD = 2  # years; younger children's age is told in months, as doses depend on it
 
 

@@ -1,5 +1,6 @@
 """Who a bearer token or a service credential stands for, over HTTP and the database."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from careapp.access import Actor, Permission, Role, permissions_of
@@ -20,6 +22,8 @@ from tests.conftest import TestTenant
 from tests.database import TestDatabase
 from tests.identity.people import PASSWORD, a_user
 from tests.identity.surface_app import surface_app
+
+PEERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +164,17 @@ def test_with_an_identity_provider_the_application_makes_no_tokens(
 
 
 def test_without_keys_of_the_provider_the_answer_is_503(
-    database: TestDatabase, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+    database: TestDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with surface_app(database, tmp_path_factory.mktemp("var"), jwt_jwks_url="http://127.0.0.1:9/jwks") as app:
+    provider = {"jwt_jwks_url": "http://127.0.0.1:9/jwks"}
+    with surface_app(database, tmp_path_factory.mktemp("var"), **provider) as app, capture_logs() as logs:
         forged = app.test_client().get("/api/who", headers={"Authorization": f"Bearer {signed(claims())}"})
         assert forged.status_code == 401, "an algorithm of ours alone is refused without a fetch"
         token = signed(claims(), header={"kid": "first"}, key=rsa.generate_private_key(65537, 2048), alg="RS256")
         assert app.test_client().get("/api/who", headers={"Authorization": f"Bearer {token}"}).status_code == 503
-    assert caplog.messages == ["the identity provider's keys could not be fetched: PyJWKClientConnectionError"]
+    assert [(line["event"], line["error"]) for line in logs] == [
+        ("the identity provider's keys could not be fetched", "PyJWKClientConnectionError")
+    ]
 
 
 @pytest.fixture
@@ -176,7 +183,9 @@ def portal(
 ) -> Iterator[FlaskClient]:
     tokens = f"{tenant.key}:first-token, {tenant.key}:second:token,no-such-tenant:third-token"
     with surface_app(database, tmp_path_factory.mktemp("var"), internal_tokens=tokens) as app:
-        yield app.test_client()
+        client = app.test_client()
+        client.environ_base["REMOTE_ADDR"] = f"192.0.2.{next(PEERS)}"  # one a test: failures count by address
+        yield client
 
 
 @pytest.mark.parametrize("token", ["first-token", "second:token"])

@@ -1,12 +1,18 @@
 """The portal's routes: what they show and never show, to whom, and in which tenant."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy import delete
 
+from careapp import clock
 from careapp.access import Actor
+from careapp.commands import system_transaction
+from careapp.db import db
+from careapp.identity.models import SignInAttempts
 from careapp.surface.internal_credentials import CREDENTIALS, HEADER
 from tests import factories as make
 from tests.api.client import Api, is_problem
@@ -15,6 +21,13 @@ from tests.conftest import TestTenant, everything
 from tests.looking import audits, newest
 
 Portal = Callable[..., Api]
+
+
+@pytest.fixture(autouse=True)
+def no_failures_yet(app: APIFlask) -> None:
+    """Forget the wrong credentials of other tests: all of them come from one network address."""
+    with system_transaction(None):
+        db.session.execute(delete(SignInAttempts))
 
 
 @pytest.fixture
@@ -84,6 +97,24 @@ def test_without_a_good_credential_nothing(portal: Portal, god: Actor, token: st
     for locator in (episode, "EPI-2026-999999"):
         answer = portal(token).get(f"/internal/episodes/{locator}?unknown=1")
         is_problem(answer, 401, "UNAUTHENTICATED")
+
+
+def test_after_twenty_wrong_credentials_in_a_minute_the_next_have_to_wait(
+    portal: Portal, god: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: noon)
+    path = f"/internal/episodes/{make.an_episode(god).locator}"
+    for _ in range(25):
+        assert portal().get(path).status_code == 200, "successes do not count"
+    for token in ("WRONG", None) * 10:
+        is_problem(portal(token).get(path), 401)
+    refused = portal("WRONG").get(path)
+    is_problem(refused, 429, "RATE_LIMITED")
+    assert refused.headers["Retry-After"] == "60"
+    assert portal().get(path).status_code == 200, "who has a right one does not wait"
+    monkeypatch.setattr(clock, "now", lambda: noon + timedelta(minutes=1))
+    is_problem(portal("WRONG").get(path), 401)
 
 
 def test_both_credentials_of_a_rotation_work(portal: Portal, god: Actor) -> None:

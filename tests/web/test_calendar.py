@@ -79,6 +79,23 @@ def test_there_may_be_nothing_yet(front: Desk) -> None:
     assert front.open("GET", "/calendar?provider=PRV-2026-999999").status_code == 404
 
 
+def test_it_opens_at_the_first_clinic_where_somebody_works(god: Actor, front: Desk, clinic: Any) -> None:
+    make.a_clinic(god, name="An imported hospital")
+    assert "<h1>An imported hospital</h1>" in front.get("/calendar").text
+    make.a_provider(god, active=False, clinic_locators=[clinic.locator])
+    assert "<h1>An imported hospital</h1>" in front.get("/calendar").text
+    make.a_provider(god, clinic_locators=[clinic.locator])
+    assert "<h1>Riverside Clinic</h1>" in front.get("/calendar").text
+
+
+@pytest.mark.parametrize("year", ["0001", "1799", "9999"])
+def test_a_day_far_off_is_refused(front: Desk, provider: Any, clinic: Any, year: str) -> None:
+    address = f"/slots/new?provider={provider.locator}&clinic={clinic.locator}"
+    refused = front.fill(address, day=f"{year}-01-01", first="09:00", last="11:00", minutes="30", capacity="1")
+    assert refused.status_code == 422
+    assert "Day: The year must lie between 1800 and 2200." in refused.text
+
+
 def test_times_are_on_the_clinics_clock(god: Actor, front: Desk) -> None:
     clinic = make.a_clinic(god, name="Hudson Clinic", time_zone="America/New_York")
     provider = make.a_provider(god, clinic_locators=[clinic.locator])

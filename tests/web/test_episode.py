@@ -1,5 +1,6 @@
 """The episode page: what it shows to whom, its moves, closing and cancelling."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -8,11 +9,13 @@ from sqlalchemy import select
 from careapp import commands
 from careapp.access import Actor, Role
 from careapp.clinics.service import CL
+from careapp.clinics.views import ClinicView
 from careapp.db import db
 from careapp.episodes.queries import get_episode
 from careapp.referrals.queries import get_referral
 from careapp.scheduling import appointments
 from careapp.scheduling.queries import get_appointment
+from careapp.scheduling.states import CANCEL_CATEGORIES
 from tests import factories as make
 from tests.conftest import everything
 from tests.web.checks import forms_of, parsed
@@ -104,6 +107,55 @@ def test_close_is_refused_naming_what_is_open_and_keeps_the_summary(god: Actor, 
     closed = get_episode(god, episode.locator)
     assert (closed.status, closed.summary) == ("CLOSED", "Better after rest")
     assert "Better after rest" in doctor.get(page).text
+
+
+def test_a_referral_is_booked_on_the_clock_its_form_names(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    clinic = make.a_clinic(god, name="Silom Clinic", time_zone="Asia/Bangkok")
+    make.an_appointment(god, episode, make.a_slot(god, clinic=clinic))
+    referral = make.a_referral(god, episode)
+    page = f"/episodes/{episode.locator}"
+    assert "Asia/Bangkok time</p>" in doctor.get(page).text
+    doctor.fill(page, f"/referrals/{referral.locator}/book", scheduled_for="2026-11-23T09:00")
+    assert get_referral(god, referral.locator).scheduled_for.isoformat() == "2026-11-23T02:00:00+00:00"
+    assert "23 Nov 2026, 09:00" in doctor.get(page).text
+
+
+@pytest.mark.parametrize("typed", ["0001-01-01T09:00", "9999-12-31T23:59"])
+def test_a_referral_in_a_year_nobody_means_is_refused(god: Actor, doctor: Desk, typed: str) -> None:
+    referral = make.a_referral(god)
+    page = f"/episodes/{referral.episode_locator}"
+    refused = doctor.fill(page, f"/referrals/{referral.locator}/book", scheduled_for=typed)
+    assert refused.status_code == 422
+    assert "The year must lie between 1900 and 2200." in refused.text
+
+
+def test_nothing_open_is_said_only_where_nothing_is(god: Actor, desk: Callable[..., Desk], doctor: Desk) -> None:
+    near, far = make.a_clinic(god), make.a_clinic(god, name="Far Clinic")
+    episode = make.an_episode(god)
+    page = f"/episodes/{episode.locator}"
+    assert "Nothing: this episode can be closed." in doctor.get(page).text
+    make.an_appointment(god, episode, make.a_slot(god, clinic=far, hours=5))
+    scoped = desk(Role.CLINICIAN, clinic_ids=[_id_of(god, near)])
+    assert "<li>1 that you may not see</li>" in scoped.get(page).text
+    make.a_referral(god, episode)
+    assert "<li>1 more that you may not see</li>" in scoped.get(page).text
+    assert "<li>1 more that you may not see</li>" in desk(Role.ADMIN).get(page).text
+    assert "may not see" not in doctor.get(page).text
+
+
+def _id_of(god: Actor, clinic: ClinicView) -> int:
+    with commands.system_transaction(god.tenant_id):
+        found: int = db.session.execute(select(CL.id).where(CL.locator == clinic.locator)).scalar_one()
+    return found
+
+
+def test_a_long_reason_is_not_cut_by_the_browser(god: Actor, front: Desk) -> None:
+    booked = make.an_appointment(god, status="BOOKED")
+    page = front.get(f"/episodes/{booked.episode_locator}").text
+    assert [area for area in re.findall("<textarea[^>]*>", page) if "maxlength" in area] == []
+    form = front.forms(f"/episodes/{booked.episode_locator}")[f"/appointments/{booked.locator}/cancel"]
+    assert form.choices["category"] == list(CANCEL_CATEGORIES)
 
 
 def test_close_needs_a_summary(god: Actor, doctor: Desk) -> None:
@@ -221,9 +273,7 @@ def test_an_appointment_at_a_clinic_out_of_scope_is_not_shown(god: Actor, desk: 
     episode = make.an_episode(god)
     seen = make.an_appointment(god, episode, make.a_slot(god, clinic=near, hours=1))
     hidden = make.an_appointment(god, episode, make.a_slot(god, clinic=far, hours=5))
-    with commands.system_transaction(god.tenant_id):
-        near_id = db.session.execute(select(CL.id).where(CL.locator == near.locator)).scalar_one()
-    front = desk(Role.FRONT_DESK, clinic_ids=[near_id])
+    front = desk(Role.FRONT_DESK, clinic_ids=[_id_of(god, near)])
     page = front.get(f"/episodes/{episode.locator}").text
     assert seen.locator in page
     assert hidden.locator not in page

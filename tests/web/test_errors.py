@@ -2,13 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy.exc import OperationalError
 
+from careapp import create_app
 from careapp.access import Actor
+from careapp.identity import sessions
+from careapp.surface.headers import POLICY
 from careapp.web import patients as patient_pages
 from tests import factories as make
+from tests.web.checks import check, parsed
 from tests.web.conftest import Desk
 
 
@@ -59,6 +65,44 @@ def test_a_fault_has_a_number_and_says_nothing_else(
     assert page.headers["X-Request-Id"] in page.text
     assert "Aung" not in page.text
     assert htmx.text == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "heading"),
+    [
+        (OperationalError("SELECT", {}, Exception("away")), 503, "The records cannot be reached right now"),
+        (RuntimeError("Aung is in room 3"), 500, "Something went wrong on our side"),
+    ],
+)
+@pytest.mark.parametrize("address", ["/episodes", "/nowhere", "/sign-in"])
+def test_a_page_goes_out_when_the_session_cannot_be_read(
+    front: Desk, monkeypatch: pytest.MonkeyPatch, not_testing: None, address: str, error: Exception, status: int,
+    heading: str,
+) -> None:  # fmt: skip
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sessions, "session_actor", fail)
+    page = front.open("GET", address)
+    assert page.status_code == status
+    assert f"<h1>{heading}</h1>" in page.text
+    assert page.headers["Content-Security-Policy"] == POLICY
+    assert page.headers["X-Request-Id"] in page.text
+    assert page.headers.get("Retry-After") == ("2" if status == 503 else None)
+    assert "Aung" not in page.text
+
+
+def test_a_page_goes_out_when_the_database_is_away(tmp_path: Path) -> None:
+    nowhere = "postgresql+psycopg://care_app@127.0.0.1:1/care"
+    away = create_app(
+        CAREAPP_VAR=tmp_path, database_url=nowhere, database_owner_url=nowhere, database_relay_url=nowhere
+    )
+    client = away.test_client()
+    with client.session_transaction() as cookie:
+        cookie["tenant"], cookie["sid"] = 1, "any"
+    page = client.get("/episodes")
+    assert (page.status_code, page.headers["Content-Security-Policy"]) == (503, POLICY)
+    check(parsed(page.text))
 
 
 def test_signed_out_leads_to_sign_in(app: APIFlask, front: Desk) -> None:

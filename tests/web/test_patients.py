@@ -1,8 +1,12 @@
 """Pages of patients: search by POST, registering, the patient page."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
-from careapp.access import Actor
+from careapp.access import Actor, Permission, Role
+from careapp.overviews.patients import get_patient_chart
 from careapp.patients.queries import get_patient
 from careapp.patients.views import HumanName
 from tests import factories as make
@@ -37,10 +41,17 @@ def test_register_once_and_see_the_page(god: Actor, front: Desk) -> None:
 
 
 def test_a_patient_needs_a_name(front: Desk) -> None:
-    refused = front.fill("/patients/new", given=" ", birth_date="2999-01-01")
+    refused = front.fill("/patients/new", given=" ", birth_date="2199-01-01")
     assert refused.status_code == 422
     assert "Give a family name or a given name." in refused.text
-    assert "future" in front.fill("/patients/new", family="Aung", birth_date="2999-01-01").text
+    assert "future" in front.fill("/patients/new", family="Aung", birth_date="2199-01-01").text
+
+
+def test_a_birth_date_in_the_year_one_is_a_slip(front: Desk) -> None:
+    refused = front.fill("/patients/new", family="Aung", birth_date="0001-01-01")
+    assert refused.status_code == 422
+    assert "The year must lie between 1800 and 2200." in refused.text
+    assert front.fill("/patients", birth_date="0001-01-01").status_code == 422
 
 
 def test_open_an_episode_from_the_patients_page(god: Actor, front: Desk) -> None:
@@ -54,7 +65,14 @@ def test_open_an_episode_from_the_patients_page(god: Actor, front: Desk) -> None
     assert front.open("GET", "/episodes/new?party=PTY-2026-999999").status_code == 404
 
 
-def test_only_who_prescribes_sees_conditions(god: Actor, front: Desk, doctor: Desk) -> None:
+def test_only_who_gives_care_sees_conditions(
+    god: Actor, front: Desk, doctor: Desk, actor_of: Callable[..., Actor]
+) -> None:
     patient = make.a_patient(god)
     assert "Conditions" in doctor.get(f"/patients/{patient.locator}").text
     assert "Conditions" not in front.get(f"/patients/{patient.locator}").text
+    reader = actor_of(Role.FRONT_DESK)
+    reader = replace(reader, permissions=reader.permissions | {Permission.PRESCRIPTION_READ})
+    assert get_patient_chart(reader, patient.locator).conditions is None
+    reader = replace(reader, permissions=reader.permissions | {Permission.CLINICAL_READ})
+    assert get_patient_chart(reader, patient.locator).conditions == []

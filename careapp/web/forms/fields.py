@@ -8,6 +8,7 @@ Nothing here is a rule of care: a field refuses only what cannot be converted or
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date
 from types import SimpleNamespace
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from wtforms.validators import Optional, StopValidation
 from wtforms.widgets import HiddenInput
 
 from careapp.errors import Invalid
+from careapp.web.times import DAY_YEARS
 
 LARGEST_INTEGER = 2**31 - 1  # PostgreSQL's integer
 DAY_FORMATS = ("%Y-%m-%d", "%d %b %Y", "%d %B %Y")  # 2026-11-20, 20 Nov 2026; never 11/12/2026, which reads two ways
@@ -34,7 +36,7 @@ def storable(name: str, text: str) -> str:
 
 
 class CareForm(FlaskForm):
-    """Base of all forms. `id_prefix` makes ids unique where a page holds a form more than once."""
+    """Base of all forms."""
 
     class Meta(FlaskForm.Meta):
         """Cleans every text field of the request before any field reads it."""
@@ -46,12 +48,6 @@ class CareForm(FlaskForm):
                 return None
             pairs = MultiDict(sent).items(multi=True)
             return ImmutableMultiDict((n, storable(n, v) if isinstance(v, str) else v) for n, v in pairs)
-
-    def __init__(self, *args: Any, id_prefix: str | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if id_prefix:
-            for field in self:
-                field.id = field.label.field_id = f"{id_prefix}-{field.id}"
 
     def checked(self) -> SimpleNamespace:
         """Return the values by field name, in their fields' types. Raises Invalid naming what cannot be converted."""
@@ -68,6 +64,12 @@ class CareForm(FlaskForm):
                 self.form_errors.append(message)
             elif message not in field.errors:
                 field.errors = [*field.errors, message]
+
+
+def refuse_year(on: date | None, years: range) -> None:
+    """Raise ValueError for a year nobody means; of the first and the last one no time zone could be asked either."""
+    if on and on.year not in years:
+        raise ValueError(f"The year must lie between {years[0]} and {years[-1]}.")
 
 
 def options(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
@@ -138,8 +140,9 @@ class DayField(DateField):
         super().__init__(label, validators, list(DAY_FORMATS), invalid_value_message=message, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
-        """Convert what was sent. Raises ValueError for anything but a day in one of the forms above."""
+        """Convert what was sent. Raises ValueError for anything but a day in one of the forms above, in DAY_YEARS."""
         super().process_formdata([valuelist[0].strip()] if valuelist else [""])
+        refuse_year(self.data, DAY_YEARS)
 
 
 class SubmissionField(HiddenField):

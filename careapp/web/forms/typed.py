@@ -12,7 +12,8 @@ from wtforms import DateTimeLocalField, Field, SelectField, TimeField
 from wtforms.validators import ValidationError
 
 from careapp.errors import Invalid
-from careapp.web.forms.fields import CareForm, LongTextField, Present, TextField, WholeNumberField, options
+from careapp.web.forms.fields import CareForm, LongTextField, Present, TextField, WholeNumberField, options, refuse_year
+from careapp.web.times import YEARS
 from careapp.web.words import words
 
 LINE, TEXT = 200, 4000  # characters; the JSON API takes as many
@@ -65,10 +66,11 @@ class LocalMomentField(DateTimeLocalField):
         super().__init__(label, format=list(MOMENT_FORMATS), invalid_value_message=message, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
-        """Convert what was sent; nothing sent is None. Raises ValueError for anything but a day and time."""
+        """Convert what was sent; nothing sent is None. Raises ValueError for anything but a day and time in YEARS."""
         self.data: datetime | None = None
         if valuelist and valuelist[0].strip():
             super().process_formdata([valuelist[0].strip()])
+        refuse_year(self.data, YEARS)
 
 
 class CodeField(SelectField):

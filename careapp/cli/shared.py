@@ -1,0 +1,42 @@
+"""What commands have in common: a tenant by its key, who the command line is, and refusals as plain sentences."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from flask import current_app
+
+from careapp.access import Actor, Permission
+from careapp.errors import Invalid, Refusal
+from careapp.operations.maintenance import TenantName, tenants
+
+
+def tenants_of(key: str | None) -> list[TenantName]:
+    """The tenant of that key, or all of them. Raises ClickException where there is none of that key."""
+    found = [tenant for tenant in tenants() if key in (None, tenant.key)]
+    if key and not found:
+        raise click.ClickException(f"There is no tenant {key}.")
+    return found
+
+
+def command_line(tenant: TenantName, permission: Permission) -> Actor:
+    """Whoever may run commands on the server may do this; the audit says that it was done there."""
+    return Actor(tenant.id, tenant.key, "cli", frozenset({permission}))
+
+
+def owner_url() -> str:
+    """The address of the database's owner, who alone makes tenants. Raises ClickException where it is not set."""
+    address: str | None = current_app.config["DATABASE_OWNER_URL"]
+    if address is None:
+        raise click.ClickException("Set DATABASE_OWNER_URL: only the owner of the database makes tenants.")
+    return address
+
+
+@contextmanager
+def refusals_shown() -> Iterator[None]:
+    """Show a refusal as a message, not as a traceback."""
+    try:
+        yield
+    except Refusal as refusal:
+        sentences = refusal.errors.values() if isinstance(refusal, Invalid) else [refusal.detail]
+        raise click.ClickException(" ".join(sentences)) from refusal

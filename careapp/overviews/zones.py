@@ -1,0 +1,58 @@
+"""Zones: on whose clock an overview tells its times."""
+
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, FromClause, ScalarSelect, Select, and_, func, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from careapp.access import Actor
+from careapp.clinics.models import Clinic
+from careapp.db import db, table_of
+from careapp.episodes.models import Episode
+from careapp.episodes.service import E
+from careapp.operations.tenants import TN
+from careapp.scheduling.models import Appointment
+from careapp.scheduling.refusing import AP
+from careapp.scheduling.slots import in_scope
+
+Columns = ReadOnlyColumnCollection[str, Any]
+
+PLACE: FromClause = table_of(Clinic).alias("place")  # the rows it joins have a subquery over clinics of their own
+
+
+def tenant_zone(tenant_id: int | BindParameter[int]) -> ScalarSelect[Any]:
+    """The zone of what belongs to no clinic, as a column."""
+    return select(TN.time_zone).where(TN.id == tenant_id).scalar_subquery()
+
+
+def read_tenant_zone(actor: Actor) -> str:
+    """The zone of what belongs to no clinic; to be asked inside a query."""
+    return str(db.session.execute(select(tenant_zone(actor.tenant_id))).scalar_one())
+
+
+def at_place(rows: Columns) -> ColumnElement[bool]:
+    """The condition that joins PLACE to slots or appointments, `rows` being their columns."""
+    return and_(PLACE.c.tenant_id == rows.tenant_id, PLACE.c.id == rows.clinic_id)
+
+
+def with_place(statement: Select[Any], rows: Columns, tenant_id: int | BindParameter[int]) -> Select[Any]:
+    """The slots or appointments with `clinic_name` and `zone`: their clinic's, else the tenant's."""
+    zone = func.coalesce(PLACE.c.time_zone, tenant_zone(tenant_id))
+    return statement.outerjoin(PLACE, at_place(rows)).add_columns(PLACE.c.name.label("clinic_name"), zone.label("zone"))
+
+
+def episode_zone(actor: Actor) -> ColumnElement[Any]:
+    """The zone of each episode as a column: that of the last appointment in the actor's scope, else the tenant's.
+
+    Whatever is shown or typed inside an episode and belongs to no appointment, such as when a referral is seen to, is
+    on this clock.
+    """
+    last = (
+        select(PLACE.c.time_zone)
+        .select_from(table_of(Appointment).outerjoin(PLACE, at_place(AP)))
+        .where(AP.tenant_id == E.tenant_id, AP.episode_id == E.id, in_scope(actor, AP.clinic_id))
+        .order_by(AP.starts_at.desc(), AP.id.desc())
+        .limit(1)
+        .correlate(table_of(Episode))
+    )
+    return func.coalesce(last.scalar_subquery(), tenant_zone(actor.tenant_id))

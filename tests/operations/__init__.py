@@ -1,0 +1,1 @@
+"""Tests of running an installation: its first tenant and users, its settings, its start, its log."""

@@ -1,0 +1,80 @@
+"""The log: one line a request, and only keys that somebody writes are let through."""
+
+import ast
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import structlog
+from apiflask import APIFlask
+from structlog.testing import capture_logs
+
+from careapp.access import Actor
+from careapp.logs import ALLOWED, configure_logs
+from tests import factories as make
+from tests.api.client import Api, speaking_for
+from tests.conftest import ROOT
+
+ALWAYS = {"event", "level", "timestamp", "error", "where", "constraint"}  # of structlog, and of an error
+LEVELS = {"info", "warning", "error", "critical", "tell"}
+
+
+def requests(send: Callable[[], Any]) -> list[dict[str, Any]]:
+    """The lines about requests that are written while something is sent."""
+    with capture_logs() as lines:
+        send()
+    return [line for line in lines if line["event"] == "request"]
+
+
+def test_a_request_leaves_one_line_without_the_address_as_sent(app: APIFlask, clinician: Actor, god: Actor) -> None:
+    episode = make.an_episode(god).locator
+    [line] = requests(lambda: speaking_for(app, clinician).get(f"/episodes/{episode}"))
+    assert line.pop("milliseconds") > 0
+    assert len(line.pop("request_id")) == 32
+    assert line == {
+        "event": "request", "log_level": "info", "method": "GET", "route": "/api/v1/episodes/<locator>", "status": 200,
+        "tenant": clinician.tenant_key, "actor": f"token:{clinician.name}",
+    }  # fmt: skip
+
+
+def test_a_refused_stranger_and_an_unknown_address_leave_one_too(app: APIFlask) -> None:
+    stranger = Api(app, {})
+    [line] = requests(lambda: stranger.get("/patients?name=Daw+Secret"))
+    assert (line["status"], line["actor"], line["route"]) == (401, None, "/api/v1/patients")
+    [line] = requests(lambda: stranger.get("/nowhere/Daw-Secret"))
+    assert (line["status"], line["route"]) == (404, None)
+    assert "Secret" not in str(line)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/static/app.css"])
+def test_health_and_static_files_leave_none(app: APIFlask, path: str) -> None:
+    assert requests(lambda: app.test_client().get(path).close()) == []
+
+
+def test_the_list_holds_exactly_the_keys_that_are_written() -> None:
+    written: set[str] = set()
+    for path in (ROOT / "careapp").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and is_log(node.func):
+                written |= {word.arg for word in node.keywords if word.arg}
+    about_an_event = {"topic", "key", "event_id"}  # drain.py writes these as a dictionary
+    assert (written - {"exc_info"}) | ALWAYS | about_an_event == ALLOWED
+
+
+def is_log(called: ast.expr) -> bool:
+    """Whether this writes a line: `_log.info`, or `tell`, which is one of its levels."""
+    if isinstance(called, ast.Attribute):
+        return isinstance(called.value, ast.Name) and called.value.id == "_log" and called.attr in LEVELS
+    return isinstance(called, ast.Name) and called.id == "tell"
+
+
+def test_a_key_that_is_not_on_the_list_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = structlog.get_config()
+    try:
+        configure_logs(readable=False)
+        structlog.get_logger().info("request", status=200, name="Daw Secret")
+    finally:
+        structlog.configure(**kept)
+    line = json.loads(capsys.readouterr().out)
+    assert set(line) == {"event", "level", "timestamp", "status"}

@@ -1,0 +1,101 @@
+"""What an installation may set, and which surfaces it serves by it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+
+from careapp import config
+from careapp.db import db
+from tests.conftest import make_app
+from tests.database import TestDatabase
+
+LONG = "x" * 32
+PRODUCTION = {
+    "CAREAPP_ENV": "production", "SECRET_KEY": LONG, "TRUSTED_HOSTS": "care.example",
+    "DATABASE_URL": "postgresql+psycopg://care_app@database/care",
+}  # fmt: skip
+
+
+@pytest.fixture
+def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """The environment of an installation, and no `.env`."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in PRODUCTION.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("tokens", ["demo:x", f"demo:{LONG},demo:{'x' * 31}"])
+def test_production_takes_no_short_portal_token(production: pytest.MonkeyPatch, tokens: str) -> None:
+    production.setenv("INTERNAL_TOKENS", tokens)
+    with pytest.raises(SystemExit, match="INTERNAL_TOKENS has a token shorter than 32 bytes"):
+        config.load()
+
+
+def test_production_takes_a_long_portal_token(production: pytest.MonkeyPatch) -> None:
+    production.setenv("INTERNAL_TOKENS", f"demo:{LONG}")
+    assert config.load().internal_credentials() == [("demo", LONG)]
+
+
+@pytest.mark.parametrize("tokens", ["demo", ":token", "demo:"])
+def test_a_malformed_list_of_tokens_is_named(production: pytest.MonkeyPatch, tokens: str) -> None:
+    production.setenv("INTERNAL_TOKENS", tokens)
+    with pytest.raises(SystemExit, match="INTERNAL_TOKENS is a list"):
+        config.load()
+
+
+def test_an_empty_variable_counts_as_unset(production: pytest.MonkeyPatch) -> None:
+    for name in ("JWT_JWKS_URL", "JWT_PUBLIC_KEY", "JWT_ISSUER", "JWT_AUDIENCE", "INTERNAL_TOKENS", "PORT", "SURFACES"):
+        production.setenv(name, "")
+    settings = config.load()
+    assert (settings.jwt_jwks_url, settings.jwt_public_key) == (None, None)
+    assert (settings.jwt_issuer, settings.jwt_audience) == ("careapp", "careapp")
+    assert (settings.port, settings.surfaces, settings.internal_credentials()) == (8000, "all", [])
+
+
+def test_an_empty_secret_is_none(production: pytest.MonkeyPatch) -> None:
+    production.setenv("SECRET_KEY", "")
+    with pytest.raises(SystemExit, match="production needs SECRET_KEY"):
+        config.load()
+
+
+@contextmanager
+def serving(database: TestDatabase, var: Path, **settings: Any) -> Iterator[APIFlask]:
+    """An application with these settings, until the block ends."""
+    made = make_app(database, var, internal_tokens=f"demo:{LONG}", **settings)
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
+def endpoints(app: APIFlask) -> set[str]:
+    """The first part of every endpoint's name."""
+    return {rule.endpoint.split(".")[0] for rule in app.url_map.iter_rules()}
+
+
+def test_the_portal_can_be_served_alone(database: TestDatabase, tmp_path: Path) -> None:
+    with serving(database, tmp_path, surfaces="internal") as app:
+        assert endpoints(app) == {"internal", "health"}
+        client = app.test_client()
+        for path in ("/", "/sign-in", "/static/app.css", "/api/v1/episodes", "/api/openapi.json"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json["code"]) == (404, "NOT_FOUND"), path
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert client.get("/internal/episodes/EPI-2026-000001").status_code == 401
+        assert client.get("/readyz").status_code == 200
+
+
+def test_the_portal_can_be_left_out(database: TestDatabase, tmp_path: Path) -> None:
+    with serving(database, tmp_path, surfaces="public") as app:
+        assert "internal" not in endpoints(app)
+        client = app.test_client()
+        given = {"X-Internal-Token": LONG}
+        assert client.get("/internal/episodes/EPI-2026-000001", headers=given).status_code == 404
+        assert client.get("/sign-in").status_code == 200
+        document = client.get("/api/openapi.json").json
+        assert not [path for path in document["paths"] if path.startswith("/internal")]
+        assert client.get("/api/docs").status_code == 200
