@@ -15,7 +15,6 @@ from sqlalchemy import make_url
 
 from careapp import localdb
 from careapp.db import db
-from careapp.localdb.bootstrap import configure_database
 from careapp.operations.database_check import UnsafeDatabase, check_at_start, refuse_unsafe
 from tests.conftest import ROOT, make_app
 from tests.database import TestDatabase
@@ -128,9 +127,7 @@ def test_a_search_path_elsewhere_is_refused(database: TestDatabase) -> None:
         refuse_unsafe(connection)
 
 
-def test_bootstrap_and_upgrade_run_before_there_is_a_schema(
-    start: Start, database: TestDatabase, tmp_path: Path
-) -> None:
+def test_bootstrap_and_upgrade_run_before_there_is_a_schema(start: Start, database: TestDatabase) -> None:
     name = f"{database.name}_new"
     made = TestDatabase.at(database.superuser, name)
     addresses = {"DATABASE_URL": made.app, "DATABASE_OWNER_URL": made.owner}
@@ -148,4 +145,3 @@ def test_bootstrap_and_upgrade_run_before_there_is_a_schema(
         assert start("-c", "import wsgi", **addresses).returncode == 0
     finally:
         made.drop()
-        configure_database(database.superuser, database.name)
