@@ -1,6 +1,8 @@
 """Refusals: every way a command or query says no, each with the status and code the surfaces answer with."""
 
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Refusal(Exception):
@@ -35,6 +37,13 @@ class NotFound(Refusal):
 
     def __init__(self, detail: str = "There is nothing here under that address.") -> None:
         super().__init__(detail)
+
+
+def found(value: T | None) -> T:
+    """The value, or NotFound where a read gave none."""
+    if value is None:
+        raise NotFound()
+    return value
 
 
 class Forbidden(Refusal):

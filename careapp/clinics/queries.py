@@ -7,7 +7,7 @@ from careapp.clinics.service import CL
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db
-from careapp.errors import NotFound
+from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.views import Page
 
@@ -15,9 +15,9 @@ from careapp.views import Page
 @query(Permission.DIRECTORY_VIEW)
 def get_clinic(actor: Actor, locator: str) -> ClinicView:
     """One clinic; raises NotFound."""
-    row = db.session.execute(select(*CL).where(CL.tenant_id == actor.tenant_id, CL.locator == locator)).one_or_none()
-    if row is None:
-        raise NotFound()
+    row = found(
+        db.session.execute(select(*CL).where(CL.tenant_id == actor.tenant_id, CL.locator == locator)).one_or_none()
+    )
     return ClinicView.of(row)
 
 

@@ -3,8 +3,9 @@
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
-from careapp.episodes.service import E, T, episode_rows, found
+from careapp.episodes.service import E, T, episode_rows
 from careapp.episodes.views import EpisodeView
+from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.views import Page
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sqlalchemy import Integer, Row, Select, bindparam, literal, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -13,7 +13,7 @@ from careapp.episodes.events import EpisodeOpened
 from careapp.episodes.models import Episode
 from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
-from careapp.errors import Conflict, Invalid, NotFound
+from careapp.errors import Conflict, Invalid, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.patients.models import Patient
 
@@ -29,7 +29,7 @@ def register_open_work(sources: tuple[Callable[[Actor, int], list[OpenItem]], ..
 
 
 def open_work(actor: Actor, episode_id: int) -> list[OpenItem]:
-    """Everything that refuses a close: items with `kind`, `locator`, `status` and a `label` for people."""
+    """Everything that refuses a close: items with `kind`, `locator` and `status`."""
     return [item for source in _open_work for item in source(actor, episode_id)]
 
 
@@ -67,6 +67,17 @@ def lock_episode_by_id(actor: Actor, episode_id: int) -> Row[Any]:
     return found(db.session.execute(_LOCK_ID, {"tenant": actor.tenant_id, "id": episode_id}).one_or_none())
 
 
+def lock_inside(actor: Actor, rows: Select[Any], wanted: ColumnElement[bool]) -> tuple[Row[Any], Row[Any]]:
+    """The episode of the one wanted row, locked, and that row as it is since then; both are in the actor's scope.
+
+    The first read only tells which episode it is: while this waited for the lock, the row may have changed, or have
+    moved out of scope. Raises NotFound.
+    """
+    statement = rows.where(wanted)
+    episode = lock_episode_by_id(actor, found(db.session.execute(statement).one_or_none()).episode_id)
+    return episode, found(db.session.execute(statement).one_or_none())
+
+
 def claim(actor: Actor, locator: str, *, seen: int = 0, open_appointments: int = 0) -> dict[str, Any]:
     """The values of CLAIM_OPEN for this actor and episode: by how much its counters change."""
     more = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": 0}
@@ -83,13 +94,6 @@ def episode_id_of(actor: Actor, locator: str) -> int:
     """The id behind an episode's locator; raises NotFound."""
     statement = select(E.id).where(E.tenant_id == actor.tenant_id, E.locator == locator)
     return int(found(db.session.execute(statement).one_or_none()).id)
-
-
-def found(row: Row[Any] | None) -> Row[Any]:
-    """The row, or NotFound where there is none."""
-    if row is None:
-        raise NotFound()
-    return row
 
 
 def require_open(episode: Row[Any]) -> None:

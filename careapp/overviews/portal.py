@@ -6,8 +6,9 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.episodes.queries import list_episodes
-from careapp.episodes.service import E, episode_rows, found
+from careapp.episodes.service import E, episode_rows
 from careapp.episodes.views import EpisodeView
+from careapp.errors import found
 from careapp.patients.models import Patient
 from careapp.prescriptions.service import RX, prescription_rows
 from careapp.prescriptions.views import PrescriptionView

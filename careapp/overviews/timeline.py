@@ -9,9 +9,10 @@ from sqlalchemy import Row, Select, Text, cast, literal, select
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
-from careapp.episodes.service import E, T, episode_rows, found
+from careapp.episodes.service import E, T, episode_rows
 from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
+from careapp.errors import found
 from careapp.identity.models import User
 from careapp.lifecycle import StatusChange
 from careapp.overviews.zones import episode_zone, with_place

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, literal, select
+from sqlalchemy import Select, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -11,7 +11,7 @@ from careapp.db import db, insert, table_of
 from careapp.episodes import service as episodes
 from careapp.episodes.models import Episode
 from careapp.episodes.service import E, T
-from careapp.errors import Invalid, NotFound
+from careapp.errors import Invalid
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import Patient
@@ -72,7 +72,7 @@ def act(
     actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None
 ) -> PrescriptionView:
     """Fill a prescription or void it; both work after the episode has ended, too (design §5)."""
-    row = _lock(actor, locator)
+    _, row = episodes.lock_inside(actor, prescription_rows(actor), RX.locator == locator)
     check_version(row, version)
     voided: dict[str, Any] = {"void_reason": reason} if action == "void" else {}
     changed = move(actor, PRESCRIPTION, Prescription, row, action, reason=reason, **voided)
@@ -84,14 +84,3 @@ def void_unfilled_prescriptions(actor: Actor, event: Event) -> None:
     statement = prescription_rows(actor).where(E.locator == event.subject, RX.status == ISSUED).order_by(RX.id)
     for row in db.session.execute(statement.with_for_update(of=table_of(Prescription))).all():
         move(actor, PRESCRIPTION, Prescription, row, "void")
-
-
-def _lock(actor: Actor, locator: str) -> Row[Any]:
-    """The prescription, its episode and itself locked in that order; raises NotFound."""
-    episode_id = db.session.execute(
-        select(RX.episode_id).where(RX.tenant_id == actor.tenant_id, RX.locator == locator)
-    ).scalar_one_or_none()
-    if episode_id is None:
-        raise NotFound()
-    episodes.lock_episode_by_id(actor, episode_id)
-    return db.session.execute(prescription_rows(actor).where(RX.locator == locator)).one()

@@ -10,7 +10,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import Clinic
 from careapp.commands import query
 from careapp.db import db, table_of
-from careapp.errors import NotFound
+from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.providers.models import Provider, ProviderClinic
 from careapp.providers.views import ProviderView
@@ -36,9 +36,7 @@ def provider_rows(actor: Actor) -> Select[Any]:
 @query(Permission.DIRECTORY_VIEW)
 def get_provider(actor: Actor, locator: str) -> ProviderView:
     """One provider; raises NotFound."""
-    row = db.session.execute(provider_rows(actor).where(PR.locator == locator)).one_or_none()
-    if row is None:
-        raise NotFound()
+    row = found(db.session.execute(provider_rows(actor).where(PR.locator == locator)).one_or_none())
     return ProviderView.of(row)
 
 

@@ -9,7 +9,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import Clinic
 from careapp.commands import command, refuse_on
 from careapp.db import db, insert, insert_many, table_of
-from careapp.errors import Conflict, Invalid, NotFound
+from careapp.errors import Conflict, Invalid, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.providers.events import ProviderUpdated
 from careapp.providers.models import Provider, ProviderClinic
@@ -40,11 +40,11 @@ def act(
     actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None
 ) -> ProviderView:
     """Activate a provider for the network, or deactivate him: only an ACTIVE one can be booked."""
-    row = db.session.execute(
-        provider_rows(actor).where(PR.locator == locator).with_for_update(of=table_of(Provider))
-    ).one_or_none()
-    if row is None:
-        raise NotFound()
+    row = found(
+        db.session.execute(
+            provider_rows(actor).where(PR.locator == locator).with_for_update(of=table_of(Provider))
+        ).one_or_none()
+    )
     check_version(row, version)
     first_time: dict[str, Any] = {"activated_at": clock.now()} if NETWORK.transition(action).target == ACTIVE else {}
     changed = move(actor, NETWORK, Provider, row, action, reason=reason, **first_time)

@@ -3,7 +3,8 @@
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
-from careapp.episodes.service import episode_id_of, found
+from careapp.episodes.service import episode_id_of
+from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.referrals.service import RF, referral_rows
 from careapp.referrals.views import ReferralView

@@ -12,7 +12,6 @@ from careapp.db import db, insert, table_of
 from careapp.episodes import service as episodes
 from careapp.episodes.models import Episode
 from careapp.episodes.service import E, T
-from careapp.errors import NotFound
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import Patient
@@ -68,7 +67,8 @@ def act(
 
     Raises NotFound, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
     """
-    row = _lock(actor, locator)
+    episode, row = episodes.lock_inside(actor, referral_rows(actor), RF.locator == locator)
+    episodes.require_open(episode)
     check_version(row, version)
     given = {"scheduled_for": scheduled_for, "facility": facility, "outcome": outcome}
     changed = _move(actor, row, action, reason, **{name: value for name, value in given.items() if value is not None})
@@ -97,14 +97,3 @@ def _move(actor: Actor, row: Row[Any], action: str, reason: str | None, **given:
     changed = move(actor, REFERRAL, Referral, row, action, reason=reason, **given)
     episodes.count(actor, row.episode_id, open_referrals=int(changed.status in OPEN) - int(row.status in OPEN))
     return changed
-
-
-def _lock(actor: Actor, locator: str) -> Row[Any]:
-    """The referral of an OPEN episode, episode and referral locked in that order; raises NotFound and Conflict."""
-    episode_id = db.session.execute(
-        select(RF.episode_id).where(RF.tenant_id == actor.tenant_id, RF.locator == locator)
-    ).scalar_one_or_none()
-    if episode_id is None:
-        raise NotFound()
-    episodes.require_open(episodes.lock_episode_by_id(actor, episode_id))
-    return db.session.execute(referral_rows(actor).where(RF.locator == locator)).one()

@@ -15,7 +15,7 @@ from careapp.db import db, table_of
 from careapp.episodes import service as episodes
 from careapp.episodes.models import Episode
 from careapp.episodes.service import E, T
-from careapp.errors import Conflict, NotFound
+from careapp.errors import Conflict
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import Patient
@@ -134,16 +134,9 @@ def lock_appointment(actor: Actor, locator: str) -> Row[Any]:
 
     Raises NotFound and Conflict EPISODE_NOT_OPEN.
     """
-    found = db.session.execute(
-        select(AP.episode_id).where(
-            AP.tenant_id == actor.tenant_id, AP.locator == locator, in_scope(actor, AP.clinic_id)
-        )
-    ).scalar_one_or_none()
-    if found is None:
-        raise NotFound()
-    episodes.require_open(episodes.lock_episode_by_id(actor, found))
-    # Looked for again: while we waited for the lock, it may have moved to a clinic out of scope.
-    return episodes.found(db.session.execute(appointment_rows(actor).where(AP.locator == locator)).one_or_none())
+    episode, row = episodes.lock_inside(actor, appointment_rows(actor), AP.locator == locator)
+    episodes.require_open(episode)
+    return row
 
 
 def make_move(

@@ -9,7 +9,8 @@ from sqlalchemy import Select, bindparam, select
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
-from careapp.episodes.service import episode_id_of, found
+from careapp.episodes.service import episode_id_of
+from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.refusing import AP

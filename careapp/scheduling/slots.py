@@ -26,7 +26,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import Clinic
 from careapp.commands import command
 from careapp.db import db, guarded_update, insert_unless_clash, table_of
-from careapp.errors import Conflict, Forbidden, Invalid, NotFound
+from careapp.errors import Conflict, Forbidden, Invalid, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.operations.models import TenantSettings
 from careapp.providers.models import Provider
@@ -105,9 +105,7 @@ def add_slot(
 def act(actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None) -> SlotView:
     """Block a slot or unblock it. Bookings made before a block stay; an unblocked full slot is BOOKED again."""
     statement = slot_rows(actor).where(S.locator == locator).with_for_update(of=table_of(Slot))
-    row = db.session.execute(statement).one_or_none()
-    if row is None:
-        raise NotFound()
+    row = found(db.session.execute(statement).one_or_none())
     require_own_or_any(actor, row.provider_id)
     check_version(row, version)
     target = BOOKED if action == "unblock" and row.booked >= row.capacity else SLOT.transition(action).target
@@ -202,12 +200,8 @@ def lock_slots(actor: Actor, slot_ids: list[int]) -> None:
 
 
 def _provider(actor: Actor, locator: str) -> Row[Any, Any]:
-    row = db.session.execute(
-        select(PR.id, PR.status).where(PR.tenant_id == actor.tenant_id, PR.locator == locator)
-    ).one_or_none()
-    if row is None:
-        raise NotFound()
-    return row
+    statement = select(PR.id, PR.status).where(PR.tenant_id == actor.tenant_id, PR.locator == locator)
+    return found(db.session.execute(statement).one_or_none())
 
 
 def _clinic_id(actor: Actor, locator: str | None) -> int | None:
