@@ -31,15 +31,14 @@ check: setup ## Format, lint, types, import direction, templates
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/djlint careapp/templates --check --lint --quiet
+	$(BIN)/djlint careapp/templates --lint --quiet
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python -m bench
 
-format: setup ## Format code and templates
+format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/djlint careapp/templates --reformat --quiet
 
 lock: setup ## Lock the dependencies again after a change of requirements/*.in
 	$(BIN)/pip install --quiet uv

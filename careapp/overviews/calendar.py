@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, false, select
+from sqlalchemy import Row, Select, and_, false, select
 from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
@@ -13,8 +13,7 @@ from careapp.clinics.queries import list_clinics
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db
-from careapp.episodes.service import found
-from careapp.errors import NotFound
+from careapp.errors import NotFound, found
 from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
 from careapp.paging import MAX_LIMIT
 from careapp.providers.queries import get_provider, list_providers
@@ -42,10 +41,12 @@ class SlotCell(SlotView):
 class Calendar(View):
     """One week, from `monday` on, of one provider or of one clinic, in one zone. `providers` are those in the network.
 
-    Both None: there is nothing to show yet. `own_provider` is the locator of the provider the actor is.
+    Both None: there is nothing to show yet. Both given: the provider's slots at that clinic. `own_provider` is the
+    locator of the provider the actor is. `clinics_at_work` are those worth going to, the one shown among them.
     """
 
     clinics: Sequence[ClinicView]
+    clinics_at_work: Sequence[ClinicView]
     providers: Sequence[ProviderView]
     own_provider: str | None
     clinic: ClinicView | None
@@ -58,27 +59,30 @@ class Calendar(View):
 
 @query(Permission.SLOT_VIEW)
 def get_calendar(
-    actor: Actor, *, provider: str | None = None, clinic: str | None = None, monday: date | None = None
-) -> Calendar:
-    """The week of a provider, of a clinic, or, with neither, of whoever the actor is, else of a clinic of his.
+    actor: Actor, *, provider: str | None = None, clinic: str | None = None, monday: date | None = None,
+    mine: bool = True,
+) -> Calendar:  # fmt: skip
+    """The week of a provider, of a clinic, or, with neither, of whoever the actor is (if `mine`), else of a clinic.
 
     Raises NotFound for a provider or clinic that is not there. A provider's week is in the zone of the clinic given
     with him, else of his first clinic, else the tenant's.
     """
     clinics = _clinics_in_scope(actor)
     providers = list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items
+    at_work = _at_work(clinics, providers)
     own = _own_provider(actor)
     if provider is None and clinic is None:
-        provider, clinic = (own, None) if own else (None, _clinic_at_work(clinics, providers))
+        provider, clinic = (own, None) if own and mine else (None, next((one.locator for one in at_work), None))
     chosen, place = _chosen(actor, clinics, providers, provider, clinic)
     home = place or next((one for one in clinics if chosen and one.locator in chosen.clinics), None)
     zone = home.time_zone if home else read_tenant_zone(actor)
     today = clock.local(clock.now(), zone).date()
-    whose = PR.locator == chosen.locator if chosen else PLACE.c.locator == place.locator if place else false()
-    first, slots = _week(actor, zone, monday, today, whose)
+    first, slots = _week(actor, zone, monday, today, _whose(chosen, place))
+    if place and place not in at_work:
+        at_work = [*at_work, place]
     return Calendar(
-        clinics=clinics, providers=providers, own_provider=own, clinic=place, provider=chosen, zone=zone, monday=first,
-        today=today, slots=slots,
+        clinics=clinics, clinics_at_work=at_work, providers=providers, own_provider=own, clinic=place, provider=chosen,
+        zone=zone, monday=first, today=today, slots=slots,
     )  # fmt: skip
 
 
@@ -151,14 +155,21 @@ def _own_provider(actor: Actor) -> str | None:
     return db.session.execute(statement).scalar_one_or_none()
 
 
-def _clinic_at_work(clinics: Sequence[ClinicView], providers: Sequence[ProviderView]) -> str | None:
-    """The clinic to begin with: the first at which a provider of the network works, else the first.
+def _at_work(clinics: Sequence[ClinicView], providers: Sequence[ProviderView]) -> Sequence[ClinicView]:
+    """The clinics at which a provider of the network works; all of them where there is none such.
 
     Hospitals of imported histories are clinics too, and nobody offers slots there.
     """
     at_work = {locator for one in providers for locator in one.clinics}
-    locators = [one.locator for one in clinics]
-    return next((one for one in locators if one in at_work), next(iter(locators), None))
+    return [one for one in clinics if one.locator in at_work] or clinics
+
+
+def _whose(provider: ProviderView | None, clinic: ClinicView | None) -> ColumnElement[bool]:
+    """The condition for the slots of a provider, of a clinic, or of one at the other; for none without either."""
+    if provider is None and clinic is None:
+        return false()
+    whose = [PR.locator == provider.locator] if provider else []
+    return and_(*whose, *([PLACE.c.locator == clinic.locator] if clinic else []))
 
 
 def _slot_rows(actor: Actor) -> Select[Any]:

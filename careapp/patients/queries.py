@@ -1,13 +1,15 @@
 """Reads of patients: one, all, and by name prefix, birth date or locator."""
 
+import re
 from datetime import date
 
 from sqlalchemy import ColumnElement, exists, select
 
+from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
-from careapp.errors import Invalid, NotFound
+from careapp.errors import Invalid, found
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.patients.models import Patient, PatientFact, PatientNameWord
 from careapp.patients.names import words
@@ -16,14 +18,16 @@ from careapp.views import Page
 
 T, W, F = table_of(Patient).c, table_of(PatientNameWord).c, table_of(PatientFact).c
 MOST_WORDS = 6
+NUMBER = re.compile(r"(?:PTY-)?(?:(?P<year>[0-9]{4})-)?(?P<number>[0-9]+)")
+FIRST_YEAR = 2020  # no locator is older
 
 
 @query(Permission.PATIENT_VIEW)
 def get_patient(actor: Actor, locator: str) -> PatientView:
     """One patient; raises NotFound."""
-    row = db.session.execute(select(*T).where(T.tenant_id == actor.tenant_id, T.locator == locator)).one_or_none()
-    if row is None:
-        raise NotFound()
+    row = found(
+        db.session.execute(select(*T).where(T.tenant_id == actor.tenant_id, T.locator == locator)).one_or_none()
+    )
     record_read("patient.read", locator, patients=(locator,))
     return PatientView.from_row(row)
 
@@ -39,7 +43,8 @@ def search_patients(
     actor: Actor, *, name: str | None = None, birth_date: date | None = None, locator: str | None = None,
     limit: int = DEFAULT_LIMIT, cursor: str | None = None,
 ) -> Page[PatientView]:  # fmt: skip
-    """Patients whose name has a word beginning with each word given, born on that day, or with that locator.
+    """Patients whose name has a word beginning with each word given, born on that day, or with that locator: whole, or
+    the number in it alone (42 or PTY-2026-42 for PTY-2026-000042).
 
     Raises Invalid when nothing is given to search by. The audit keeps what was searched for.
     """
@@ -53,21 +58,31 @@ def search_patients(
     if birth_date is not None:
         conditions.append(T.birth_date == birth_date)
     if locator is not None:
-        conditions.append(T.locator == locator.strip().upper())
+        conditions.append(T.locator.in_(_locators_meant(locator)))
     if not conditions:
-        raise Invalid({"name": "Give a name, a birth date or a locator to search by."})
+        raise Invalid({"name": "Give a name, a birth date or a patient number to search by."})
     searched = {"name": " ".join(prefixes), "birthDate": birth_date and birth_date.isoformat(), "locator": locator}
     return _page(actor, conditions, "patient.search", {k: v for k, v in searched.items() if v}, limit, cursor)
+
+
+def _locators_meant(typed: str) -> list[str]:
+    """The locators a typed number can stand for: without a year, one of each year. Text of another kind as it is."""
+    text = typed.strip().upper()
+    parts = NUMBER.fullmatch(text)
+    if parts is None:
+        return [text]
+    years = [parts["year"]] if parts["year"] else range(FIRST_YEAR, clock.now().year + 1)
+    return [f"PTY-{year}-{parts['number'].lstrip('0').zfill(6)}" for year in years]
 
 
 @query(Permission.PATIENT_VIEW)
 def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[FactView]:
     """What is known of a patient: conditions and allergies, those that still hold first. Raises NotFound."""
-    patient_id = db.session.execute(
-        select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == locator)
-    ).scalar_one_or_none()
-    if patient_id is None:
-        raise NotFound()
+    patient_id = found(
+        db.session.execute(
+            select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == locator)
+        ).scalar_one_or_none()
+    )
     statement = select(*F).where(F.tenant_id == actor.tenant_id, F.patient_id == patient_id)
     if kind is not None:
         statement = statement.where(F.kind == kind)

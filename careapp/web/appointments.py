@@ -12,12 +12,13 @@ from careapp.scheduling.queries import get_appointment
 from careapp.scheduling.states import APPOINTMENT
 from careapp.scheduling.views import AppointmentView
 from careapp.surface.actors import current_actor, requires
-from careapp.web.episode_answers import moved, said
+from careapp.web.episode_answers import moved
 from careapp.web.forms.moves import CancelAppointmentForm, MoveForm, move_form
 from careapp.web.forms.scheduling import RescheduleForm
 from careapp.web.forms.typed import locator_in
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.moves import each_move
+from careapp.web.refusals import said
 
 bp = Blueprint("appointments", __name__)
 

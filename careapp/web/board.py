@@ -10,7 +10,7 @@ from careapp.episodes.states import CARE_TYPES, STAGES
 from careapp.errors import NotFound
 from careapp.overviews.board import COUNT_UP_TO, get_board, list_cards
 from careapp.surface.actors import current_actor, requires
-from careapp.web.htmx import page_or_fragment
+from careapp.web.htmx import is_htmx, page_or_fragment
 
 bp = Blueprint("board", __name__)
 
@@ -27,15 +27,25 @@ def board() -> Response:
         "address": address,
     }
     if stage is None:
+        shown = get_board(current_actor(), care_type=care_type)
+        zones = {card.zone for column in shown.columns for card in column.cards}
         return page_or_fragment(
-            "episodes/board.html", "episodes/_board.html",
-            board=get_board(current_actor(), care_type=care_type), **context,
-        )  # fmt: skip
+            "episodes/board.html", "episodes/_board.html", board=shown, zones=zones, said_zone=only(zones), **context
+        )
     page = list_cards(current_actor(), stage, care_type=care_type, cursor=request.args.get("cursor"))
+    zones = {card.zone for card in page.items}
     return page_or_fragment(
         "episodes/stage.html", "episodes/_cards.html", stage=stage, cards=page.items, next_cursor=page.next_cursor,
-        zones={card.zone for card in page.items}, **context,
+        zones=zones, said_zone=request.args.get("zone") if is_htmx() else only(zones), **context,
     )  # fmt: skip
+
+
+def only(zones: set[str]) -> str | None:
+    """The zone a list says once, above it, so that its times need not: the only one there is; None where they differ.
+
+    The link to further cards carries it (`zone`), since those go into the list it was said above.
+    """
+    return next(iter(zones)) if len(zones) == 1 else None
 
 
 def address(**parameters: str | None) -> str:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from careapp.access import Permission
 from careapp.errors import Conflict, Invalid
 from careapp.overviews.calendar import Calendar, get_calendar
+from careapp.overviews.timeline import get_banner
 from careapp.scheduling import slots
 from careapp.surface.actors import current_actor, requires
 from careapp.web import times
@@ -29,7 +30,7 @@ USUAL_MINUTES = 30
 @bp.get("/calendar")
 @requires(Permission.SLOT_VIEW)
 def calendar() -> Response:
-    """The week; with `episode`, free slots lead straight to booking for it."""
+    """The week; with `episode`, free slots lead straight to booking for it. Raises NotFound for an unknown one."""
     shown = _calendar()
     weeks = {
         "before": shown.monday - timedelta(weeks=1),
@@ -38,8 +39,10 @@ def calendar() -> Response:
     }
     grid = {"grid": week_grid(shown)} if shown.provider else {"rows": provider_rows(shown)}
     episode = locator_in(request.args.get("episode"), "EPI")
+    booking_for = get_banner(current_actor(), episode)[1].name if episode else None
     return page_or_fragment(
-        "scheduling/calendar.html", "scheduling/_week.html", calendar=shown, episode=episode, manages=_manages(shown),
+        "scheduling/calendar.html", "scheduling/_week.html", calendar=shown, episode=episode, booking_for=booking_for,
+        manages=_manages(shown),
         week=times.week_name(shown.monday), sunday=shown.monday + timedelta(days=6),
         links={name: address(shown, day, episode) for name, day in weeks.items()}, **grid,
     )  # fmt: skip
@@ -95,10 +98,11 @@ def address(shown: Calendar, week_of: date, episode: str | None = None) -> str:
 
 
 def _calendar() -> Calendar:
-    """The calendar the address asks for."""
+    """The calendar the address asks for; an empty `provider` asks for all, a missing one for the user's own."""
     return get_calendar(
         current_actor(), provider=locator_in(request.args.get("provider"), "PRV"),
         clinic=locator_in(request.args.get("clinic"), "CLN"), monday=times.parse_week(request.args.get("week")),
+        mine="provider" not in request.args,
     )  # fmt: skip
 
 

@@ -5,14 +5,15 @@ from typing import Any, Protocol
 
 from flask import Response
 
-from careapp.errors import Conflict, Invalid, Refusal
+from careapp.errors import Conflict, Invalid
 from careapp.overviews.timeline import get_episode_page
 from careapp.scheduling.states import CANCEL_CATEGORIES
 from careapp.surface.actors import current_actor
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm
 from careapp.web.htmx import Notice, Undo, changed, page_or_fragment
-from careapp.web.words import words
+from careapp.web.refusals import said
+from careapp.web.words import now
 
 PAGE, FRAGMENT = "episodes/episode.html", "episodes/_care.html"
 
@@ -54,7 +55,7 @@ def moved(act: Callable[[], Changed], episode_of: Callable[[], str], *, undo: st
     context = _context(episode, focus=thing.locator)
     can_undo = any(one.can_undo for one in context["chart"].appointments if one.locator == thing.locator)
     notice = Notice(
-        f"{thing.locator} is now {words(thing.status).lower()}.", context["chart"].banner.name,
+        now(thing.locator, thing.status), context["chart"].banner.name,
         Undo(undo, thing.version, episode, "keep") if undo and can_undo else None,
     )  # fmt: skip
     return changed(FRAGMENT, to=f"/episodes/{episode}", notice=notice, **context)
@@ -65,12 +66,7 @@ def form_refused(form: CareForm, refusal: Conflict | Invalid | None) -> None:
     if isinstance(refusal, Invalid):
         form.refuse(refusal)
     elif refusal:
-        form.form_errors.append(refusal.detail)
-
-
-def said(refusal: Refusal) -> str:
-    """What a refusal says, in one text."""
-    return " ".join(dict.fromkeys(refusal.errors.values())) if isinstance(refusal, Invalid) else refusal.detail
+        form.form_errors.append(said(refusal))
 
 
 def _context(locator: str, *, close_form: CareForm | None = None, focus: str | None = None) -> dict[str, Any]:

@@ -9,9 +9,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from careapp.audit.writer import request_id
-from careapp.errors import Invalid, NotFound, Refusal, Upstream
+from careapp.errors import NotFound, Refusal, Upstream
 from careapp.surface.problems import fault, problem_of, speaks_json
-from careapp.web.htmx import is_htmx, refused, stale_token
+from careapp.surface.sessions import signed_in_actor
+from careapp.web.htmx import is_htmx, refused, signed_out, stale_token
+from careapp.web.refusals import said
+from careapp.web.sign_in import sign_in_address
 
 SOON = "2"  # seconds until another try makes sense, as on the JSON surfaces
 UNREADABLE = "The address or the form could not be read."
@@ -32,18 +35,22 @@ def init_errors(app: Flask) -> None:
 
 def refusal_page(refusal: Refusal) -> Response:
     """A refusal no view has shown on its own page."""
-    message = refusal.detail
-    if isinstance(refusal, Invalid):
-        message = " ".join(dict.fromkeys(refusal.errors.values())) or message
-    response = refused(refusal.status, message)
+    response = refused(refusal.status, said(refusal))
     if hasattr(refusal, "retry_after"):
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
 
 
 def stale_form(error: CSRFError) -> Response:
-    """A form from before the last sign-in: what was typed is kept."""
-    return stale_token(generate_csrf())
+    """A form from before the last sign-in, or the sign-out in another tab: what was typed is kept.
+
+    The sign-in form itself and signing out need nobody signed in.
+    """
+    if signed_in_actor() or request.endpoint == "sign_in.sign_in_post":
+        return stale_token(generate_csrf())
+    if is_htmx() or request.endpoint == "sign_in.sign_out":
+        return signed_out(sign_in_address())
+    return stale_token(generate_csrf(), sign_in=sign_in_address())
 
 
 def not_served(error: HTTPException) -> AnyResponse:

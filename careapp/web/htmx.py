@@ -128,12 +128,13 @@ def signed_out(sign_in: str) -> Response:
     return response
 
 
-def stale_token(token: str) -> Response:
+def stale_token(token: str, sign_in: str | None = None) -> Response:
     """Answer a form whose CSRF token is old (the user signed in again elsewhere) without losing what was typed.
 
     htmx: the page script takes the new `token`, and the next press works. Plain: a page with the posted fields and one
     button, only when the browser vouches that our own page sent the form (Sec-Fetch-Site), so that a foreign site
-    cannot have its form confirmed here; never with a password in it.
+    cannot have its form confirmed here; never with a password in it. With `sign_in`, that page's address, nobody is
+    signed in at all: the page says so first.
     """
     if is_htmx():
         message = "Not saved yet: you signed in again in another tab. Press the button once more."
@@ -145,5 +146,5 @@ def stale_token(token: str) -> Response:
     if not own or any("password" in name for name, _ in posted):
         return refused(400, "This page was open for too long. Go back, reload it and try again.")
     query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
-    page = render_template("errors/not_saved.html", posted=posted, action=request.path + query)
+    page = render_template("errors/not_saved.html", posted=posted, action=request.path + query, sign_in=sign_in)
     return _private(make_response(page, 400))

@@ -63,15 +63,28 @@ def stay_signed_in() -> Response:
 @bp.app_errorhandler(SignedOut)
 def lead_to_sign_in(refusal: SignedOut) -> Response:
     """Lead somebody without a session to the form, and back to the page afterwards."""
-    return signed_out(f"/sign-in?next={quote(_page_asked_for(), safe='/')}")
+    return signed_out(sign_in_address())
 
 
-def _page_asked_for() -> str:
-    """The page to come back to: the one htmx stands on, or the one asked for; a plain POST has none."""
+def sign_in_address() -> str:
+    """The sign-in page's address, with the page to come back to: the one asked for, or the one a change was made on.
+
+    For a plain form that is the Referer, which our Referrer-Policy lets the browser tell to ourselves alone.
+    """
     if is_htmx():
-        page = urlsplit(request.headers.get("HX-Current-URL", ""))
-        return safe_next(page._replace(scheme="", netloc="", fragment="").geturl())
-    return safe_next(request.full_path.rstrip("?")) if request.method == "GET" else "/"
+        back = _path_of(request.headers.get("HX-Current-URL", ""))
+    else:
+        back = request.full_path.rstrip("?") if request.method == "GET" else _path_of(request.referrer or "")
+    return f"/sign-in?next={quote(safe_next(back), safe='/')}"
+
+
+def _path_of(page: str) -> str:
+    """Path and query of a page's whole address; empty for one of another site or an unreadable one."""
+    try:
+        parts = urlsplit(page)
+    except ValueError:
+        return ""
+    return parts._replace(scheme="", netloc="", fragment="").geturl() if parts.netloc == request.host else ""
 
 
 def _refused(form: SignInForm, refusal: Refusal) -> Response:

@@ -14,7 +14,7 @@ from careapp.overviews.calendar import get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.states import SLOT
 from careapp.surface.actors import current_actor, requires
-from careapp.web.episode_answers import form_refused, said
+from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import move_form
 from careapp.web.forms.patients import FindPatientForm
@@ -22,8 +22,9 @@ from careapp.web.forms.scheduling import BookForm
 from careapp.web.forms.typed import locator_in
 from careapp.web.htmx import Notice, is_htmx, page_or_fragment, see_other
 from careapp.web.moves import each_move
+from careapp.web.refusals import said
 from careapp.web.submissions import create_once
-from careapp.web.words import words
+from careapp.web.words import now
 
 bp = Blueprint("slots", __name__)
 
@@ -83,7 +84,7 @@ def slot_move(locator: str, transition: Transition) -> Response:
         slot = slots.act(current_actor(), locator, action=transition.name, version=sent.version, reason=sent.reason)
     except (Conflict, Invalid) as refusal:
         return _slot_page(locator, BookForm(formdata=None), None, refusal.status, alert=said(refusal))
-    return see_other(f"/slots/{locator}/book", Notice(f"{locator} is now {words(slot.status).lower()}."))
+    return see_other(f"/slots/{locator}/book", Notice(now(locator, slot.status)))
 
 
 def likeliest(candidates: Sequence[Candidate]) -> str | None:

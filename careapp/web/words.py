@@ -36,3 +36,8 @@ def words(code: str | None) -> str:
     if code is None:
         return ""
     return WORDS.get(code) or code.replace("_", " ").capitalize()
+
+
+def now(locator: str, status: str) -> str:
+    """The sentence a notice tells after a move: what the status of a thing is now."""
+    return f"Status of {locator}: {words(status)}."

@@ -149,7 +149,8 @@ def test_three_interactions_from_a_free_slot_and_one_after_a_lost_race(
     make.an_episode(clinic.actor, patient)
     sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
     page.goto(f"{live_url}/slots/{clinic.slots[0].locator}/book")
-    page.keyboard.type("owus")  # the cursor stands in the search already
+    expect(page.get_by_label("Name")).to_be_focused()  # the cursor stands in the search already
+    page.keyboard.type("owus")
     page.keyboard.press("Enter")
     expect(page.locator("#choice input:checked")).to_have_count(1)
     make.an_appointment(clinic.actor, slot=clinic.slots[0])
@@ -182,7 +183,7 @@ def test_two_people_on_one_appointment(
     page.get_by_role("button", name="Check in").click()
     expect(page.locator("[data-status=ARRIVED]")).to_be_visible()
     other.get_by_role("button", name="Check in").click()
-    expect(other.locator("#alerts")).to_contain_text("has changed since you saw it")
+    expect(other.locator("#alerts")).to_contain_text("somebody else changed this")
     expect(other.locator("[data-status=ARRIVED]")).to_be_visible()
     page.wait_for_timeout(650)  # buttons younger than 600 ms are ignored on purpose
     page.locator("#notices").get_by_role("button", name="Undo").click()

@@ -27,10 +27,13 @@ class Desk:
     def __init__(self, app: APIFlask, client: FlaskClient) -> None:
         self.app, self.client = app, client
 
-    def open(self, method: str, url: str, *, htmx: bool = False, **options: Any) -> TestResponse:
+    def open(
+        self, method: str, url: str, *, htmx: bool = False, headers: dict[str, str] | None = None, **options: Any
+    ) -> TestResponse:
         """One request; what comes back as HTML is checked."""
+        headers = (headers or {}) | (HTMX if htmx else {})
         with self.app.app_context():
-            answer = self.client.open(url, method=method, headers=HTMX if htmx else {}, **options)
+            answer = self.client.open(url, method=method, headers=headers, **options)
             db.session.remove()
         if answer.mimetype == "text/html" and answer.status_code not in (204, 303) and answer.text:
             assert answer.headers["Cache-Control"] == "no-store"

@@ -62,4 +62,23 @@ def test_home_is_the_board_and_an_auditors_a_plain_page(desk: Callable[..., Desk
     assert front.open("GET", "/").location == "/episodes"
     auditor = desk(Role.AUDITOR)
     assert "Your role looks after the records" in auditor.get("/").text
+    assert "come later" in auditor.get("/").text
     assert auditor.open("GET", "/episodes").status_code == 403
+
+
+def test_further_times_name_their_zone_where_the_list_does_not(god: Actor, front: Desk) -> None:
+    """The fetched cards may all be of one zone while the list they go into has two."""
+    york = make.a_clinic(god, name="Hudson Clinic", time_zone="America/New_York")
+    for number in range(13):
+        make.an_appointment(god, slot=make.a_slot(god, hours=number), status="CONFIRMED")
+
+    def more_link() -> str:
+        board = front.get("/episodes").text
+        return board.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
+
+    named = '<span class="quiet">Asia/Yangon</span>'
+    assert "Times: Asia/Yangon" in front.get("/episodes").text
+    assert named not in front.get(more_link(), htmx=True).text
+    make.an_appointment(god, slot=make.a_slot(god, clinic=york), status="CONFIRMED")
+    assert "named beside it" in front.get("/episodes").text
+    assert named in front.get(more_link(), htmx=True).text

@@ -224,3 +224,44 @@ def test_a_slot_shows_who_is_booked_in_it(front: Desk, god: Actor) -> None:
     page = front.get(f"/slots/{slot.locator}/book").text
     assert there.locator in page
     assert gone.locator not in page
+
+
+def test_a_provider_is_shown_at_one_clinic_or_at_any(god: Actor, front: Desk, clinic: Any) -> None:
+    other = make.a_clinic(god, name="Silom Clinic", time_zone="Asia/Bangkok")
+    idle = make.a_clinic(god, name="An imported hospital")
+    provider = make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator, other.locator])
+    here, there = (make.a_slot(god, provider, hours=hours, clinic=at) for hours, at in ((200, clinic), (202, other)))
+    address = f"/calendar?week={week_of(here)}&provider={provider.locator}&clinic="
+    anywhere, at_one = front.get(address).text, front.get(address + other.locator).text
+    assert "<h1>Dr Hla Hla</h1>" in anywhere
+    assert here.locator in anywhere
+    assert there.locator in anywhere
+    assert "<h1>Dr Hla Hla at Silom Clinic</h1>" in at_one
+    assert there.locator in at_one
+    assert here.locator not in at_one
+    all_of_it = front.get(f"/calendar?provider=&clinic={clinic.locator}").text
+    assert "Any clinic" in anywhere
+    assert "Any clinic" not in all_of_it
+    assert idle.name not in all_of_it
+    assert f'<option value="{idle.locator}" selected>' in front.get(f"/calendar?clinic={idle.locator}").text
+
+
+def test_a_clinician_gets_to_all_providers(god: Actor, desk: Callable[..., Desk], provider: Any, clinic: Any) -> None:
+    with commands.system_transaction(god.tenant_id):
+        own = db.session.execute(select(PR.id).where(PR.locator == provider.locator)).scalar_one()
+    doctor = desk(Role.CLINICIAN, provider_id=own)
+    assert "<h1>Dr Hla Hla</h1>" in doctor.get("/calendar").text
+    assert "<h1>Riverside Clinic</h1>" in doctor.get("/calendar?clinic=&provider=").text
+
+
+def test_booking_from_the_calendar_names_the_patient(god: Actor, front: Desk, provider: Any) -> None:
+    patient = make.a_patient(god, name=HumanName(family="Thwin", given=["Mi", "Mi"]))
+    episode = make.an_episode(god, patient)
+    assert "<strong>Mi Mi Thwin</strong>" in front.get(f"/calendar?episode={episode.locator}").text
+    assert front.open("GET", "/calendar?episode=EPI-2026-999999").status_code == 404
+
+
+def test_a_slots_notice_is_a_sentence(god: Actor, front: Desk, provider: Any) -> None:
+    page = f"/slots/{make.a_slot(god, provider).locator}/book"
+    front.fill(page, page.replace("/book", "/block"))
+    assert "Blocked.</span>" in front.get(page).text

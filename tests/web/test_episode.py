@@ -60,7 +60,7 @@ def test_a_move_and_its_undo(god: Actor, front: Desk, htmx: bool) -> None:
     done = front.fill(page, f"/appointments/{booked.locator}/arrive", htmx=htmx)
     assert done.status_code == (200 if htmx else 303)
     if htmx:
-        assert f"{booked.locator} is now arrived." in done.text
+        assert f"Status of {booked.locator}: Arrived." in done.text
         assert "data-focus" in done.text
         undo = f"/appointments/{booked.locator}/undo"
         assert f'hx-post="{undo}" hx-target="#{booked.episode_locator}" hx-swap="keep"' in done.text
@@ -76,7 +76,7 @@ def test_a_move_refused_shows_the_present_state(god: Actor, front: Desk, htmx: b
     appointments.act(god, booked.locator, action="cancel", category="PATIENT")
     refused = front.send(form, htmx=htmx)
     assert refused.status_code == 409
-    assert "has changed since you saw it" in refused.text
+    assert "somebody else changed this" in refused.text
     assert 'data-status="CANCELLED"' in refused.text
     assert refused.text.lstrip().startswith("<div" if htmx else "<!doctype")
 
@@ -96,7 +96,8 @@ def test_close_is_refused_naming_what_is_open_and_keeps_the_summary(god: Actor, 
     page, close = f"/episodes/{episode.locator}", f"/episodes/{episode.locator}/close"
     refused = doctor.fill(page, close, summary="Better after rest")
     assert refused.status_code == 409
-    assert f"referral {referral.locator} (REFERRED)" in refused.text
+    assert f"referral {referral.locator} (referred)" in refused.text
+    assert "<p>Referred: Imaging</p>" in refused.text or "<p>Referred: Laboratory</p>" in refused.text
     again = {form.action: form for form in forms_of(parsed(refused.text))}[close]
     assert again.values["summary"] == "Better after rest"
     doctor.fill(page, f"/referrals/{referral.locator}/book", scheduled_for="2026-11-23T10:30", facility="City Lab")

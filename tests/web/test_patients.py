@@ -22,6 +22,7 @@ def test_search(god: Actor, front: Desk, htmx: bool) -> None:
         assert found.status_code == 200
         assert "Ama Owusu" in found.text
         assert "Boateng" not in found.text
+    assert "a patient number" in front.fill("/patients", htmx=htmx).text
     assert "Nobody." in front.fill("/patients", htmx=htmx, name="Nobodyhere").text
     assert front.fill("/patients", htmx=htmx).status_code == 422
 
@@ -76,3 +77,16 @@ def test_only_who_gives_care_sees_conditions(
     assert get_patient_chart(reader, patient.locator).conditions is None
     reader = replace(reader, permissions=reader.permissions | {Permission.CLINICAL_READ})
     assert get_patient_chart(reader, patient.locator).conditions == []
+
+
+def test_a_patient_is_found_by_the_number_alone(god: Actor, front: Desk) -> None:
+    wanted = make.a_patient(god, name=HumanName(family="Owusu", given=["Ama"]))
+    make.a_patient(god, name=HumanName(family="Boateng", given=["Kofi"]))
+    _, year, number = wanted.locator.split("-")
+    bare = number.lstrip("0")
+    for typed in (bare, f" {number} ", f"pty-{year}-{bare}", f"{year}-{bare}", f"0{number}"):
+        found = front.fill("/patients", locator=typed).text
+        assert wanted.locator in found, typed
+        assert "Boateng" not in found, typed
+    for typed in (f"PTY-2019-{bare}", f"9{bare}", "no number", "\u1041"):
+        assert "Nobody." in front.fill("/patients", locator=typed).text, typed

@@ -1,0 +1,62 @@
+"""What only a browser shows of single pages: what is hidden, what stands on one line, what stays after signing out."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from careapp.access import Actor, Role
+from tests import factories as make
+from tests.journeys.people import Clinic, a_clinic_at_work, sign_in
+
+
+@pytest.fixture
+def clinic(god: Actor) -> Clinic:
+    """A clinic at work, in this test's tenant."""
+    return a_clinic_at_work(god)
+
+
+def test_care_type_is_asked_for_a_new_episode_only(clinic: Clinic, live_url: str, no_js_page: Page) -> None:
+    page, episode = no_js_page, make.an_episode(clinic.actor)
+    sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
+    page.goto(f"{live_url}/slots/{clinic.slots[0].locator}/book?episode={episode.locator}")
+    expect(page.get_by_label("Care type of a new episode")).to_be_hidden()
+    page.get_by_role("radio", name="New episode").check()
+    expect(page.get_by_label("Care type of a new episode")).to_be_visible()
+
+
+def test_the_buttons_of_an_appointment_stand_on_one_line(clinic: Clinic, live_url: str, page: Page) -> None:
+    booked = make.an_appointment(clinic.actor, slot=clinic.slots[0], status="CONFIRMED")
+    sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
+    page.goto(f"{live_url}/episodes/{booked.episode_locator}")
+    shown = [one.bounding_box() for one in page.locator("td .row-actions .btn").all() if one.is_visible()]
+    assert len(shown) == 5
+    assert len({box["y"] for box in shown if box}) == 1
+
+
+def test_what_was_typed_stays_after_signing_out_in_another_tab(clinic: Clinic, live_url: str, page: Page) -> None:
+    sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
+    page.goto(f"{live_url}/patients")
+    page.get_by_label("Name").fill("Testowa")
+    other = page.context.new_page()
+    other.goto(f"{live_url}/patients")
+    other.get_by_role("button", name="Sign out").click()
+    other.wait_for_url(f"{live_url}/sign-in")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#alerts")).to_contain_text("You are signed out")
+    expect(page.locator("#alerts").get_by_role("link")).to_have_attribute("href", "/sign-in?next=/patients")
+    expect(page.get_by_label("Name")).to_have_value("Testowa")
+
+
+def test_without_script_a_notice_covers_nothing(clinic: Clinic, live_url: str, new_page: Callable[..., Page]) -> None:
+    page = new_page(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    booked = make.an_appointment(clinic.actor, slot=clinic.slots[0], status="CONFIRMED")
+    sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
+    page.goto(f"{live_url}/episodes/{booked.episode_locator}")
+    page.get_by_role("button", name="Check in").click()
+    expect(page.locator(".note")).to_be_visible()
+    expect(page.get_by_role("button", name="Close this notice")).to_be_hidden()
+    note, main = page.locator(".note").bounding_box(), page.locator("main").bounding_box()
+    assert note
+    assert main
+    assert note["y"] + note["height"] <= main["y"]
