@@ -81,6 +81,9 @@ class StatusChange(TenantRow, Base):
     )
 
 
+HISTORY = table_of(StatusChange).c
+
+
 def require(lifecycle: Lifecycle, row: Row[Any], transition: Transition, actor: Actor) -> None:
     """Raise Forbidden or Conflict ILLEGAL_TRANSITION unless this actor may make this move from the row's state.
 

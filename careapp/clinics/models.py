@@ -3,7 +3,7 @@
 from sqlalchemy import Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base
+from careapp.db import Aggregate, Base, table_of
 from careapp.locators import column_rule
 
 
@@ -17,3 +17,6 @@ class Clinic(Aggregate, Base):
     time_zone: Mapped[str] = mapped_column(Text)
 
     __table_args__ = (UniqueConstraint("tenant_id", "locator"),)
+
+
+CLINICS = table_of(Clinic).c

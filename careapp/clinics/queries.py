@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from careapp.access import Actor, Permission
-from careapp.clinics.service import CL
+from careapp.clinics.models import CLINICS
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db
@@ -16,7 +16,9 @@ from careapp.views import Page
 def get_clinic(actor: Actor, locator: str) -> ClinicView:
     """One clinic; raises NotFound."""
     row = found(
-        db.session.execute(select(*CL).where(CL.tenant_id == actor.tenant_id, CL.locator == locator)).one_or_none()
+        db.session.execute(
+            select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id, CLINICS.locator == locator)
+        ).one_or_none()
     )
     return ClinicView.of(row)
 
@@ -24,5 +26,5 @@ def get_clinic(actor: Actor, locator: str) -> ClinicView:
 @query(Permission.DIRECTORY_VIEW)
 def list_clinics(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ClinicView]:
     """The tenant's clinics by name."""
-    statement = select(*CL).where(CL.tenant_id == actor.tenant_id)
-    return read_page(statement, (CL.name, CL.id), ClinicView.of, limit=limit, cursor=cursor)
+    statement = select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id)
+    return read_page(statement, (CLINICS.name, CLINICS.id), ClinicView.of, limit=limit, cursor=cursor)

@@ -7,13 +7,11 @@ from sqlalchemy import Row
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
-from careapp.clinics.models import Clinic
+from careapp.clinics.models import CLINICS, Clinic
 from careapp.clinics.views import ClinicView
 from careapp.commands import command
-from careapp.db import insert, table_of
+from careapp.db import insert
 from careapp.errors import Invalid
-
-CL = table_of(Clinic).c
 
 
 @command(Permission.CLINIC_MANAGE)
@@ -30,4 +28,4 @@ def enter(actor: Actor, *, name: str, time_zone: str) -> Row[Any]:
         clock.zone(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder such as "America"
         raise Invalid({"timeZone": "Use an IANA time zone such as Asia/Yangon."}) from error
-    return insert(Clinic, *CL, tenant_id=actor.tenant_id, name=name, time_zone=time_zone)
+    return insert(Clinic, *CLINICS, tenant_id=actor.tenant_id, name=name, time_zone=time_zone)

@@ -25,14 +25,13 @@ from careapp.demo.staff import (
 )
 from careapp.demo.stories import STORIES
 from careapp.episodes.models import Episode
-from careapp.operations.models import ImportedRecord
+from careapp.operations.models import IMPORTED, ImportedRecord
 from careapp.operations.tenants import create_tenant, tenant_id_of
 from careapp.patients.models import Patient
 from careapp.providers.models import Provider
 from careapp.scheduling import slots
 from careapp.scheduling.models import Appointment, Slot
 
-IR = table_of(ImportedRecord).c
 STEP = "demo-step"  # imported_records keeps which steps are done: like a foreign record, each comes in once
 COMPLETE = "complete"
 STORIES_AT_ONCE = 20
@@ -56,7 +55,7 @@ def build(owner_url: str, blueprint: Blueprint, *, now: datetime) -> bool:
     for name, work in _steps(actor, blueprint, moment):
         with commands.unit_of(actor, name="demo.build"):
             if insert_unless_clash(
-                ImportedRecord, IR.source_id, tenant_id=tenant_id, resource_type=STEP, source_id=name
+                ImportedRecord, IMPORTED.source_id, tenant_id=tenant_id, resource_type=STEP, source_id=name
             ):
                 work()
             commands.record("demo.build", step=name)
@@ -87,7 +86,9 @@ def sums(tenant_key: str) -> dict[str, int]:
 def _is_complete(tenant_id: int) -> bool:
     with tenancy.bound(tenant_id):
         found = db.session.execute(
-            select(IR.source_id).where(IR.tenant_id == tenant_id, IR.resource_type == STEP, IR.source_id == COMPLETE)
+            select(IMPORTED.source_id).where(
+                IMPORTED.tenant_id == tenant_id, IMPORTED.resource_type == STEP, IMPORTED.source_id == COMPLETE
+            )
         ).one_or_none()
         db.session.rollback()
     return found is not None

@@ -9,13 +9,12 @@ from sqlalchemy import select
 
 from careapp import clock
 from careapp.access import Actor
-from careapp.clinics.models import Clinic
+from careapp.clinics.models import CLINICS, Clinic
 from careapp.db import db, table_of
-from careapp.providers.models import Provider
-from careapp.scheduling.models import Slot
+from careapp.providers.models import PROVIDERS, Provider
+from careapp.scheduling.models import SLOTS, Slot
 from careapp.scheduling.states import AVAILABLE
 
-S, PR, CL = table_of(Slot).c, table_of(Provider).c, table_of(Clinic).c
 WALK_IN = "EMERGENCY_MEDICINE"  # nobody books such a slot days ahead
 SOON = timedelta(hours=1)
 BACK = timedelta(days=6)
@@ -106,11 +105,24 @@ def free_slots(actor: Actor) -> list[FreeSlot]:
     """The tenant's slots that can be booked, by time; group sessions with room left are among them."""
     rows = db.session.execute(
         select(
-            S.locator, PR.locator, PR.specialty, S.starts_at, S.ends_at, S.capacity, S.capacity - S.booked, CL.time_zone
+            SLOTS.locator,
+            PROVIDERS.locator,
+            PROVIDERS.specialty,
+            SLOTS.starts_at,
+            SLOTS.ends_at,
+            SLOTS.capacity,
+            SLOTS.capacity - SLOTS.booked,
+            CLINICS.time_zone,
         )
-        .join_from(table_of(Slot), table_of(Provider), (PR.tenant_id == S.tenant_id) & (PR.id == S.provider_id))
-        .join(table_of(Clinic), (CL.tenant_id == S.tenant_id) & (CL.id == S.clinic_id))
-        .where(S.tenant_id == actor.tenant_id, S.status == AVAILABLE, (S.booked == 0) | (S.capacity > 1))
-        .order_by(S.starts_at, S.id)
+        .join_from(
+            table_of(Slot),
+            table_of(Provider),
+            (PROVIDERS.tenant_id == SLOTS.tenant_id) & (PROVIDERS.id == SLOTS.provider_id),
+        )
+        .join(table_of(Clinic), (CLINICS.tenant_id == SLOTS.tenant_id) & (CLINICS.id == SLOTS.clinic_id))
+        .where(
+            SLOTS.tenant_id == actor.tenant_id, SLOTS.status == AVAILABLE, (SLOTS.booked == 0) | (SLOTS.capacity > 1)
+        )
+        .order_by(SLOTS.starts_at, SLOTS.id)
     )
     return [FreeSlot(*row) for row in rows]

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from careapp.access import Actor, Role
 from careapp.clinics import service as clinics
-from careapp.clinics.service import CL
+from careapp.clinics.models import CLINICS
 from careapp.clinics.views import ClinicView
 from careapp.db import db
 from careapp.demo.blueprints import Blueprint, ProviderPlan
@@ -17,10 +17,11 @@ from careapp.identity import users
 from careapp.identity.actors import actor_of_email
 from careapp.patients import history as facts
 from careapp.patients import service as patients
-from careapp.patients.service import T
+from careapp.patients.models import PATIENTS
 from careapp.patients.views import ContactPoint
 from careapp.providers import service as providers
-from careapp.providers.queries import PR, provider_rows
+from careapp.providers.models import PROVIDERS
+from careapp.providers.queries import provider_rows
 from careapp.providers.views import ProviderView
 
 PASSWORD = "careapp demo clinic"  # of invented people, in demo data only
@@ -51,7 +52,7 @@ def make_places_and_staff(actor: Actor, blueprint: Blueprint) -> None:
     for plan, npi in zip(blueprint.providers, blueprint.npis(), strict=True):
         _provider(actor, plan, npi, places[plan.clinic])
     first_provider = db.session.execute(
-        select(PR.id).where(PR.tenant_id == actor.tenant_id).order_by(PR.id).limit(1)
+        select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id).order_by(PROVIDERS.id).limit(1)
     ).scalar_one()
     for role, email in addresses(blueprint).items():
         users.create_user(
@@ -80,18 +81,22 @@ def places_of(actor: Actor) -> list[ClinicView]:
     """The tenant's clinics in the order they were entered: the blueprint's."""
     return [
         ClinicView.of(row)
-        for row in db.session.execute(select(*CL).where(CL.tenant_id == actor.tenant_id).order_by(CL.id))
+        for row in db.session.execute(select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id).order_by(CLINICS.id))
     ]
 
 
 def providers_of(actor: Actor) -> list[ProviderView]:
     """The tenant's providers in the order they were entered: the blueprint's."""
-    return [ProviderView.of(row) for row in db.session.execute(provider_rows(actor).order_by(PR.id))]
+    return [ProviderView.of(row) for row in db.session.execute(provider_rows(actor).order_by(PROVIDERS.id))]
 
 
 def parties_of(actor: Actor) -> list[str]:
     """The locators of the tenant's patients in the order they were registered: the blueprint's."""
-    return list(db.session.execute(select(T.locator).where(T.tenant_id == actor.tenant_id).order_by(T.id)).scalars())
+    return list(
+        db.session.execute(
+            select(PATIENTS.locator).where(PATIENTS.tenant_id == actor.tenant_id).order_by(PATIENTS.id)
+        ).scalars()
+    )
 
 
 def _known(actor: Actor | None) -> Actor:
@@ -115,5 +120,5 @@ def _patient(actor: Actor, person: Person) -> int:
     if person.email:
         telecom.append(ContactPoint(system="email", value=person.email))
     made = patients.register(actor, name=person.name, birth_date=person.born, gender=person.gender, telecom=telecom)
-    statement = select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == made.locator)
+    statement = select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == made.locator)
     return int(db.session.execute(statement).scalar_one())

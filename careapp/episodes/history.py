@@ -7,8 +7,7 @@ from sqlalchemy import Row
 
 from careapp.access import Actor
 from careapp.db import insert, insert_many
-from careapp.episodes.models import Episode
-from careapp.episodes.service import E
+from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import CLOSED, EPISODE, OPEN
 from careapp.lifecycle import StatusChange
 
@@ -22,7 +21,7 @@ def enter_closed(
     Its version is 2, as after an opening and a closing here.
     """
     row = insert(
-        Episode, *E, tenant_id=actor.tenant_id, patient_id=patient_id, care_type=care_type, status=CLOSED,
+        Episode, *EPISODES, tenant_id=actor.tenant_id, patient_id=patient_id, care_type=care_type, status=CLOSED,
         reason=reason, summary=summary, opened_at=opened_at, closed_at=closed_at, version=2,
     )  # fmt: skip
     happened = (("open", None, OPEN, opened_at), ("close", OPEN, CLOSED, closed_at))

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Computed, Index, Integer, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, one_of, tenant_key
+from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.episodes.states import CARE_TYPES, EPISODE, STAGE_RULE
 from careapp.locators import column_rule
 
@@ -44,3 +44,6 @@ class Episode(Aggregate, Base):
         Index("episodes_by_status", "tenant_id", "status", "opened_at", "id"),
         Index("episodes_board", "tenant_id", "stage", "opened_at", "id", postgresql_where=text("status = 'OPEN'")),
     )
+
+
+EPISODES = table_of(Episode).c

@@ -10,14 +10,12 @@ from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, insert, table_of
 from careapp.episodes.events import EpisodeOpened
-from careapp.episodes.models import Episode
+from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import Conflict, Invalid, found
 from careapp.lifecycle import check_version, move, remember
-from careapp.patients.models import Patient
-
-E, T = table_of(Episode).c, table_of(Patient).c
+from careapp.patients.models import PATIENTS, Patient
 
 OpenItem = dict[str, str]
 _open_work: list[Callable[[Actor, int], list[OpenItem]]] = []
@@ -33,28 +31,30 @@ def open_work(actor: Actor, episode_id: int) -> list[OpenItem]:
     return [item for source in _open_work for item in source(actor, episode_id)]
 
 
-_ROWS = select(*E, T.locator.label("party_locator")).join(
-    table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id)
+_ROWS = select(*EPISODES, PATIENTS.locator.label("party_locator")).join(
+    table_of(Patient), (PATIENTS.tenant_id == EPISODES.tenant_id) & (PATIENTS.id == EPISODES.patient_id)
 )
 # Statements that every change runs are built once: building one takes longer than running it.
-_LOCK = _ROWS.where(E.tenant_id == bindparam("tenant")).with_for_update(of=table_of(Episode))
-_LOCK_LOCATOR: Select[Any] = _LOCK.where(E.locator == bindparam("locator"))
-_LOCK_ID: Select[Any] = _LOCK.where(E.id == bindparam("id"))
+_LOCK = _ROWS.where(EPISODES.tenant_id == bindparam("tenant")).with_for_update(of=table_of(Episode))
+_LOCK_LOCATOR: Select[Any] = _LOCK.where(EPISODES.locator == bindparam("locator"))
+_LOCK_ID: Select[Any] = _LOCK.where(EPISODES.id == bindparam("id"))
 _COUNTERS = ("seen", "open_appointments", "open_referrals")
 _COUNT = (
-    table_of(Episode).update().values({name: E[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
+    table_of(Episode)
+    .update()
+    .values({name: EPISODES[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
 )
-_COUNT_ID = _COUNT.where(E.tenant_id == bindparam("tenant"), E.id == bindparam("the_id"))
+_COUNT_ID = _COUNT.where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))
 # Locks an OPEN episode and changes its counters in one go; the busiest commands begin with it as part of a statement.
 CLAIM_OPEN = _COUNT.where(
-    E.tenant_id == bindparam("tenant"), E.locator == bindparam("the_episode"), E.status == OPEN,
-    T.tenant_id == E.tenant_id, T.id == E.patient_id,
-).returning(E.id, E.locator, E.patient_id, T.locator.label("party_locator"))  # fmt: skip
+    EPISODES.tenant_id == bindparam("tenant"), EPISODES.locator == bindparam("the_episode"), EPISODES.status == OPEN,
+    PATIENTS.tenant_id == EPISODES.tenant_id, PATIENTS.id == EPISODES.patient_id,
+).returning(EPISODES.id, EPISODES.locator, EPISODES.patient_id, PATIENTS.locator.label("party_locator"))  # fmt: skip
 
 
 def episode_rows(actor: Actor) -> Select[Any]:
     """The actor's episodes, with the patient's locator: the one place that joins and scopes them."""
-    return _ROWS.where(E.tenant_id == actor.tenant_id)
+    return _ROWS.where(EPISODES.tenant_id == actor.tenant_id)
 
 
 def lock_episode(actor: Actor, locator: str) -> Row[Any]:
@@ -92,7 +92,7 @@ def refuse_claim(actor: Actor, locator: str) -> NoReturn:
 
 def episode_id_of(actor: Actor, locator: str) -> int:
     """The id behind an episode's locator; raises NotFound."""
-    statement = select(E.id).where(E.tenant_id == actor.tenant_id, E.locator == locator)
+    statement = select(EPISODES.id).where(EPISODES.tenant_id == actor.tenant_id, EPISODES.locator == locator)
     return int(found(db.session.execute(statement).one_or_none()).id)
 
 
@@ -120,14 +120,21 @@ def open_episode(
 ) -> EpisodeView:  # fmt: skip
     """Begin a course of care for a patient. Raises Invalid naming partyLocator when there is no such patient."""
     patient_id = db.session.execute(
-        select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == party_locator)
+        select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party_locator)
     ).scalar_one_or_none()
     if patient_id is None:
         raise Invalid({"partyLocator": "There is no patient with this locator."})
     row = insert(
-        Episode, *E, literal(party_locator).label("party_locator"), tenant_id=actor.tenant_id, patient_id=patient_id,
-        care_type=care_type, reason=reason, triage_session_locator=triage_session_locator, opened_at=clock.now(),
-    )  # fmt: skip
+        Episode,
+        *EPISODES,
+        literal(party_locator).label("party_locator"),
+        tenant_id=actor.tenant_id,
+        patient_id=patient_id,
+        care_type=care_type,
+        reason=reason,
+        triage_session_locator=triage_session_locator,
+        opened_at=clock.now(),
+    )
     remember(actor, EPISODE, row, "open", None, row.status)
     commands.publish(EpisodeOpened.of(row, key=row.locator))
     return EpisodeView.of(row)
@@ -157,7 +164,7 @@ def cancel(actor: Actor, locator: str, *, reason: str | None = None, version: in
     episode = lock_episode(actor, locator)
     check_version(episode, version)
     move(actor, EPISODE, Episode, episode, "cancel", reason=reason, closed_at=clock.now())
-    return EpisodeView.of(found(db.session.execute(episode_rows(actor).where(E.id == episode.id)).one_or_none()))
+    return EpisodeView.of(found(db.session.execute(episode_rows(actor).where(EPISODES.id == episode.id)).one_or_none()))
 
 
 def _has_open_work(episode: Row[Any]) -> bool:

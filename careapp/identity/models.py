@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueCons
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, TenantRow, tenant_key
+from careapp.db import Aggregate, Base, TenantRow, table_of, tenant_key
 
 
 class User(Aggregate, Base):
@@ -74,3 +74,6 @@ class SignInAttempts(Base):
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
     first_at: Mapped[datetime] = mapped_column(server_default=func.now())
     blocked_until: Mapped[datetime | None]
+
+
+USERS = table_of(User).c

@@ -7,15 +7,14 @@ from sqlalchemy import select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
-from careapp.db import db, table_of
+from careapp.db import db
 from careapp.errors import NotFound
 from careapp.imports import bundles, sources
 from careapp.imports.report import FILE, Line, Outcome, Report, Unusable
 from careapp.imports.storing import STORES
 from careapp.imports.taking_in import take_in
-from careapp.operations.models import Tenant
+from careapp.operations.models import TENANTS
 
-TN = table_of(Tenant).c
 Progress = Callable[[sources.Document], None]
 
 
@@ -28,7 +27,9 @@ def import_files(paths: list[Path], *, tenant_key: str, dry_run: bool = False, p
 
     `progress` is called after each document. A dry run does all of it in one transaction and takes it back.
     """
-    tenant = db.session.execute(select(TN.id, TN.key, TN.time_zone).where(TN.key == tenant_key)).one_or_none()
+    tenant = db.session.execute(
+        select(TENANTS.id, TENANTS.key, TENANTS.time_zone).where(TENANTS.key == tenant_key)
+    ).one_or_none()
     db.session.rollback()  # a read: the next transaction belongs to the tenant
     if tenant is None:
         raise NotFound(f"There is no tenant {tenant_key}.")

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from careapp.clinics import service as clinics
 from careapp.db import db
 from careapp.episodes import history as episodes
-from careapp.episodes.service import E
+from careapp.episodes.models import EPISODES
 from careapp.imports import (
     mapping_encounter,
     mapping_fact,
@@ -102,7 +102,9 @@ def _prescription(taking: Taking, resource: Resource) -> Stored:
 
 
 def _patient_id_of(taking: Taking, episode: Ours) -> int:
-    statement = select(E.patient_id).where(E.tenant_id == taking.actor.tenant_id, E.id == episode.id)
+    statement = select(EPISODES.patient_id).where(
+        EPISODES.tenant_id == taking.actor.tenant_id, EPISODES.id == episode.id
+    )
     return int(db.session.execute(statement).scalar_one())
 
 

@@ -11,14 +11,12 @@ from sqlalchemy.exc import DataError, IntegrityError
 from careapp import commands
 from careapp.access import Actor, Permission
 from careapp.commands import command, savepoint
-from careapp.db import db, insert, table_of
+from careapp.db import db, insert
 from careapp.errors import Refusal
 from careapp.imports.bundles import Bundle
 from careapp.imports.reading import Resource
 from careapp.imports.report import Line, Note, Outcome, Unusable, shown
-from careapp.operations.models import ImportedRecord
-
-IR = table_of(ImportedRecord).c
+from careapp.operations.models import IMPORTED, ImportedRecord
 
 
 @dataclass(frozen=True)
@@ -83,15 +81,15 @@ class Taking:
 
     def _look_up(self, source_ids: list[str]) -> list[tuple[tuple[str, str], Ours]]:
         rows = db.session.execute(
-            select(IR.resource_type, IR.source_id, IR.entity_id, IR.locator).where(
-                IR.tenant_id == self.actor.tenant_id, IR.source_id.in_(source_ids)
+            select(IMPORTED.resource_type, IMPORTED.source_id, IMPORTED.entity_id, IMPORTED.locator).where(
+                IMPORTED.tenant_id == self.actor.tenant_id, IMPORTED.source_id.in_(source_ids)
             )
         )
         return [((row.resource_type, row.source_id), Ours(row.entity_id, row.locator)) for row in rows]
 
     def _remember(self, key: tuple[str, str], ours: Ours) -> None:
         insert(
-            ImportedRecord, IR.source_id, tenant_id=self.actor.tenant_id, resource_type=key[0], source_id=key[1],
+            ImportedRecord, IMPORTED.source_id, tenant_id=self.actor.tenant_id, resource_type=key[0], source_id=key[1],
             entity_id=ours.id, locator=ours.locator,
         )  # fmt: skip
 

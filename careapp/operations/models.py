@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Integer, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Base
+from careapp.db import Base, table_of
 
 
 class Tenant(Base):
@@ -42,3 +42,8 @@ class ImportedRecord(Base):
     entity_id: Mapped[int | None] = mapped_column(BigInteger)
     locator: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+TENANTS = table_of(Tenant).c
+IMPORTED = table_of(ImportedRecord).c
+SETTINGS = table_of(TenantSettings).c

@@ -3,11 +3,9 @@
 import psycopg
 from sqlalchemy import select
 
-from careapp.db import db, table_of
+from careapp.db import db
 from careapp.localdb import libpq_url
-from careapp.operations.models import Tenant
-
-TN = table_of(Tenant).c
+from careapp.operations.models import TENANTS
 
 
 def create_tenant(owner_url: str, *, key: str, name: str, time_zone: str, buffer_minutes: int = 0) -> int:
@@ -32,6 +30,6 @@ def create_tenant(owner_url: str, *, key: str, name: str, time_zone: str, buffer
 
 def tenant_id_of(key: str) -> int | None:
     """The id of the tenant with this key, None where there is none; asked before a tenant is bound."""
-    found: int | None = db.session.execute(select(TN.id).where(TN.key == key)).scalar_one_or_none()
+    found: int | None = db.session.execute(select(TENANTS.id).where(TENANTS.key == key)).scalar_one_or_none()
     db.session.rollback()
     return found

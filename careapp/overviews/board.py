@@ -27,15 +27,14 @@ from sqlalchemy.sql import ColumnElement
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
-from careapp.episodes.models import Episode
-from careapp.episodes.service import E, T
+from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import STAGES
 from careapp.overviews.zones import tenant_zone, with_place
 from careapp.paging import decode_cursor, page_of
-from careapp.patients.models import Patient
-from careapp.providers.models import Provider
-from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import PR, scope_of, within
+from careapp.patients.models import PATIENTS, Patient
+from careapp.providers.models import PROVIDERS, Provider
+from careapp.scheduling.models import APPOINTMENTS
+from careapp.scheduling.slots import scope_of, within
 from careapp.scheduling.states import ACTIVE
 from careapp.views import Page, View
 
@@ -103,7 +102,9 @@ def list_cards(
     statement = _cards(_Shape.of(actor, care_type), stage)
     values = {**scope_of(actor), "care_type": care_type, "rows_wanted": limit + 1}
     if cursor is not None:
-        statement = statement.where(tuple_(E.opened_at, E.id) < tuple_(*decode_cursor(cursor, datetime, int)))
+        statement = statement.where(
+            tuple_(EPISODES.opened_at, EPISODES.id) < tuple_(*decode_cursor(cursor, datetime, int))
+        )
     page = _page(db.session.execute(statement, values).all(), limit)
     record_read("episode.board", patients=tuple(sorted({card.party_locator for card in page.items})), stage=stage)
     return page
@@ -126,8 +127,12 @@ class _Shape:
 
 def _open(shape: _Shape, stage: str) -> list[ColumnElement[bool]]:
     """The conditions of one column. The literal 'OPEN' lets the planner use the board's partial index."""
-    wanted = [E.tenant_id == bindparam("tenant"), E.status == literal_column("'OPEN'"), E.stage == stage]
-    return [*wanted, E.care_type == bindparam("care_type")] if shape.filtered else wanted
+    wanted = [
+        EPISODES.tenant_id == bindparam("tenant"),
+        EPISODES.status == literal_column("'OPEN'"),
+        EPISODES.stage == stage,
+    ]
+    return [*wanted, EPISODES.care_type == bindparam("care_type")] if shape.filtered else wanted
 
 
 @cache
@@ -150,32 +155,43 @@ def _counts(shape: _Shape) -> Select[Any]:
 def _cards(shape: _Shape, stage: str) -> Select[Any]:
     """The first rows of one column, newest first, each with its patient and its earliest open appointment."""
     tenant: BindParameter[int] = bindparam("tenant")
-    with_provider = select(AP.starts_at, PR.name).join(
-        table_of(Provider), (PR.tenant_id == AP.tenant_id) & (PR.id == AP.provider_id)
+    with_provider = select(APPOINTMENTS.starts_at, PROVIDERS.name).join(
+        table_of(Provider), (PROVIDERS.tenant_id == APPOINTMENTS.tenant_id) & (PROVIDERS.id == APPOINTMENTS.provider_id)
     )
     upcoming = lateral(
-        with_place(with_provider, AP, tenant)
-        .where(AP.tenant_id == E.tenant_id, AP.episode_id == E.id)
-        .where(AP.status.in_(ACTIVE), within(shape.scoped, AP.clinic_id))
-        .order_by(AP.starts_at, AP.id)
+        with_place(with_provider, APPOINTMENTS, tenant)
+        .where(APPOINTMENTS.tenant_id == EPISODES.tenant_id, APPOINTMENTS.episode_id == EPISODES.id)
+        .where(APPOINTMENTS.status.in_(ACTIVE), within(shape.scoped, APPOINTMENTS.clinic_id))
+        .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
         .limit(1)
     )
-    referrals = E.open_referrals if shape.shows_referrals else null()
+    referrals = EPISODES.open_referrals if shape.shows_referrals else null()
     return (
         select(
-            E.id, E.locator, E.care_type, E.stage, E.reason, E.opened_at, E.open_appointments,
-            referrals.label("open_referrals"), T.locator.label("party_locator"), T.birth_date,
-            func.trim(func.concat(func.array_to_string(T.given, " "), " ", T.family)).label("patient_name"),
-            upcoming.c.starts_at.label("next_at"), upcoming.c.name.label("next_provider"),
+            EPISODES.id,
+            EPISODES.locator,
+            EPISODES.care_type,
+            EPISODES.stage,
+            EPISODES.reason,
+            EPISODES.opened_at,
+            EPISODES.open_appointments,
+            referrals.label("open_referrals"),
+            PATIENTS.locator.label("party_locator"),
+            PATIENTS.birth_date,
+            func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)).label(
+                "patient_name"
+            ),
+            upcoming.c.starts_at.label("next_at"),
+            upcoming.c.name.label("next_provider"),
             func.coalesce(upcoming.c.zone, tenant_zone(tenant)).label("zone"),
         )
         .select_from(table_of(Episode))
-        .join(table_of(Patient), (T.tenant_id == E.tenant_id) & (T.id == E.patient_id))
+        .join(table_of(Patient), (PATIENTS.tenant_id == EPISODES.tenant_id) & (PATIENTS.id == EPISODES.patient_id))
         .outerjoin(upcoming, true())
         .where(*_open(shape, stage))
-        .order_by(E.opened_at.desc(), E.id.desc())
+        .order_by(EPISODES.opened_at.desc(), EPISODES.id.desc())
         .limit(bindparam("rows_wanted", type_=Integer))
-    )  # fmt: skip
+    )
 
 
 def _keys(row: Row[Any]) -> tuple[datetime, int]:

@@ -8,14 +8,15 @@ from sqlalchemy import func
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.episodes.models import EPISODES
 from careapp.episodes.queries import get_episode
-from careapp.episodes.service import E, T, episode_rows
+from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
+from careapp.patients.models import PATIENTS
 from careapp.patients.queries import get_patient, search_patients
 from careapp.patients.views import PatientView
 from careapp.scheduling.appointments import appointment_rows
-from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import S
+from careapp.scheduling.models import APPOINTMENTS, SLOTS
 from careapp.scheduling.states import CANCELLED
 from careapp.views import View
 
@@ -64,9 +65,12 @@ class Booking(View):
 def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
     """Who has a place in a slot, in the order they were booked; nobody for an unknown slot or one out of scope."""
     statement = appointment_rows(actor).add_columns(
-        func.trim(func.concat(func.array_to_string(T.given, " "), " ", T.family)).label("patient_name"), T.birth_date
+        func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)).label("patient_name"),
+        PATIENTS.birth_date,
     )
-    rows = db.session.execute(statement.where(S.locator == slot_locator, AP.status != CANCELLED).order_by(AP.id)).all()
+    rows = db.session.execute(
+        statement.where(SLOTS.locator == slot_locator, APPOINTMENTS.status != CANCELLED).order_by(APPOINTMENTS.id)
+    ).all()
     record_read("slot.bookings", slot_locator, patients=tuple(sorted({row.party_locator for row in rows})))
     return [Booking.of(row) for row in rows]
 
@@ -81,8 +85,8 @@ def get_candidate(actor: Actor, *, episode: str | None = None, party: str | None
 def _with_episodes(actor: Actor, patients: Sequence[PatientView]) -> list[Candidate]:
     """Each patient with his open episodes, read in one statement."""
     locators = [patient.locator for patient in patients]
-    statement = episode_rows(actor).where(E.status == OPEN, T.locator.in_(locators))
-    rows = db.session.execute(statement.order_by(E.opened_at.desc(), E.id.desc())).all()
+    statement = episode_rows(actor).where(EPISODES.status == OPEN, PATIENTS.locator.in_(locators))
+    rows = db.session.execute(statement.order_by(EPISODES.opened_at.desc(), EPISODES.id.desc())).all()
     record_read("episode.list", patients=tuple(locators))
     return [
         Candidate(patient=one, episodes=[OpenEpisode.of(row) for row in rows if row.party_locator == one.locator])

@@ -9,6 +9,7 @@ from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
 from careapp.access import Actor, Permission
+from careapp.clinics.models import CLINICS
 from careapp.clinics.queries import list_clinics
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
@@ -16,11 +17,13 @@ from careapp.db import db
 from careapp.errors import NotFound, found
 from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
 from careapp.paging import MAX_LIMIT
+from careapp.providers.models import PROVIDERS
 from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
+from careapp.scheduling.models import SLOTS
 from careapp.scheduling.refusing import why_not_bookable
-from careapp.scheduling.slots import CL, LONGEST_SLOT, PR, S, bookable, slot_rows
+from careapp.scheduling.slots import LONGEST_SLOT, bookable, slot_rows
 from careapp.scheduling.views import SlotView
 from careapp.views import View
 
@@ -89,7 +92,7 @@ def get_calendar(
 @query(Permission.SLOT_VIEW)
 def get_slot_cell(actor: Actor, locator: str) -> SlotCell:
     """One slot with names and zone; raises NotFound."""
-    cells = _cells(actor, S.locator == locator)
+    cells = _cells(actor, SLOTS.locator == locator)
     if not cells:
         raise NotFound()
     return cells[0]
@@ -98,16 +101,16 @@ def get_slot_cell(actor: Actor, locator: str) -> SlotCell:
 @query(Permission.SLOT_VIEW)
 def get_slot_cells(actor: Actor, locators: Sequence[str]) -> list[SlotCell]:
     """The slots with these locators that are in scope, by time."""
-    return _cells(actor, S.locator.in_(locators)) if locators else []
+    return _cells(actor, SLOTS.locator.in_(locators)) if locators else []
 
 
 @query(Permission.SLOT_VIEW)
 def next_free(actor: Actor, provider_locator: str, *, after: datetime | None = None) -> list[SlotCell]:
     """The provider's next free slots, from now or from `after` on. Raises NotFound for an unknown provider."""
-    known = select(PR.id).where(PR.tenant_id == actor.tenant_id, PR.locator == provider_locator)
+    known = select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider_locator)
     found(db.session.execute(known).one_or_none())
     moment = clock.now()
-    free = (PR.locator == provider_locator, S.starts_at > (after or moment), bookable(moment))
+    free = (PROVIDERS.locator == provider_locator, SLOTS.starts_at > (after or moment), bookable(moment))
     return _cells(actor, *free, limit=HOW_MANY_FREE)
 
 
@@ -119,7 +122,7 @@ def _week(
     start, middle, end = (
         datetime.combine(first + number * WEEK, time(), clock.zone(zone)) for number in (0, 1, 1 if monday else 2)
     )
-    slots = _cells(actor, S.ends_at > start, S.starts_at > start - LONGEST_SLOT, S.starts_at < end, whose)
+    slots = _cells(actor, SLOTS.ends_at > start, SLOTS.starts_at > start - LONGEST_SLOT, SLOTS.starts_at < end, whose)
     this_week = [slot for slot in slots if slot.starts_at < middle]
     if monday is None and len(slots) > len(this_week) and all(slot.over for slot in this_week):
         return first + WEEK, slots[len(this_week) :]
@@ -143,7 +146,11 @@ def _clinics_in_scope(actor: Actor) -> Sequence[ClinicView]:
     """The clinics of the actor's scope, by name."""
     if actor.clinic_ids is None:
         return list_clinics(actor, limit=MAX_LIMIT).items
-    statement = select(*CL).where(CL.tenant_id == actor.tenant_id, CL.id.in_(actor.clinic_ids)).order_by(CL.name, CL.id)
+    statement = (
+        select(*CLINICS)
+        .where(CLINICS.tenant_id == actor.tenant_id, CLINICS.id.in_(actor.clinic_ids))
+        .order_by(CLINICS.name, CLINICS.id)
+    )
     return [ClinicView.of(row) for row in db.session.execute(statement)]
 
 
@@ -151,7 +158,9 @@ def _own_provider(actor: Actor) -> str | None:
     """The locator of the provider the actor is, if he is one."""
     if actor.provider_id is None:
         return None
-    statement = select(PR.locator).where(PR.tenant_id == actor.tenant_id, PR.id == actor.provider_id)
+    statement = select(PROVIDERS.locator).where(
+        PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.id == actor.provider_id
+    )
     return db.session.execute(statement).scalar_one_or_none()
 
 
@@ -168,18 +177,18 @@ def _whose(provider: ProviderView | None, clinic: ClinicView | None) -> ColumnEl
     """The condition for the slots of a provider, of a clinic, or of one at the other; for none without either."""
     if provider is None and clinic is None:
         return false()
-    whose = [PR.locator == provider.locator] if provider else []
+    whose = [PROVIDERS.locator == provider.locator] if provider else []
     return and_(*whose, *([PLACE.c.locator == clinic.locator] if clinic else []))
 
 
 def _slot_rows(actor: Actor) -> Select[Any]:
-    rows = slot_rows(actor).add_columns(PR.name.label("provider_name"), PR.status.label("network_status"))
-    return with_place(rows, S, actor.tenant_id)
+    rows = slot_rows(actor).add_columns(PROVIDERS.name.label("provider_name"), PROVIDERS.status.label("network_status"))
+    return with_place(rows, SLOTS, actor.tenant_id)
 
 
 def _cells(actor: Actor, *conditions: ColumnElement[bool], limit: int | None = None) -> list[SlotCell]:
     moment = clock.now()
-    statement = _slot_rows(actor).where(*conditions).order_by(S.starts_at, S.id).limit(limit)
+    statement = _slot_rows(actor).where(*conditions).order_by(SLOTS.starts_at, SLOTS.id).limit(limit)
     return [_cell(row, moment) for row in db.session.execute(statement)]
 
 

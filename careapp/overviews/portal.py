@@ -4,22 +4,23 @@ from sqlalchemy import select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of
+from careapp.db import db
+from careapp.episodes.models import EPISODES
 from careapp.episodes.queries import list_episodes
-from careapp.episodes.service import E, episode_rows
+from careapp.episodes.service import episode_rows
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
-from careapp.patients.models import Patient
-from careapp.prescriptions.service import RX, prescription_rows
+from careapp.patients.models import PATIENTS
+from careapp.prescriptions.models import PRESCRIPTIONS
+from careapp.prescriptions.service import prescription_rows
 from careapp.prescriptions.views import PrescriptionView
-from careapp.referrals.service import RF, referral_rows
+from careapp.referrals.models import REFERRALS
+from careapp.referrals.service import referral_rows
 from careapp.referrals.views import ReferralView
 from careapp.scheduling.appointments import appointment_rows
-from careapp.scheduling.refusing import AP
+from careapp.scheduling.models import APPOINTMENTS
 from careapp.scheduling.views import PortalAppointmentView
 from careapp.views import Page
-
-T = table_of(Patient).c
 
 
 class PortalEpisodeView(EpisodeView):
@@ -33,12 +34,16 @@ class PortalEpisodeView(EpisodeView):
 @query(Permission.PORTAL_READ)
 def portal_episode(actor: Actor, locator: str) -> PortalEpisodeView:
     """One episode with everything in it; raises NotFound."""
-    row = found(db.session.execute(episode_rows(actor).where(E.locator == locator)).one_or_none())
+    row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == locator)).one_or_none())
     appointments = db.session.execute(
-        appointment_rows(actor).where(AP.episode_id == row.id).order_by(AP.starts_at)
+        appointment_rows(actor).where(APPOINTMENTS.episode_id == row.id).order_by(APPOINTMENTS.starts_at)
     ).all()
-    prescriptions = db.session.execute(prescription_rows(actor).where(RX.episode_id == row.id).order_by(RX.id)).all()
-    referrals = db.session.execute(referral_rows(actor).where(RF.episode_id == row.id).order_by(RF.id)).all()
+    prescriptions = db.session.execute(
+        prescription_rows(actor).where(PRESCRIPTIONS.episode_id == row.id).order_by(PRESCRIPTIONS.id)
+    ).all()
+    referrals = db.session.execute(
+        referral_rows(actor).where(REFERRALS.episode_id == row.id).order_by(REFERRALS.id)
+    ).all()
     record_read("portal.episode", locator, patients=(row.party_locator,))
     return PortalEpisodeView.of(
         row,
@@ -54,6 +59,8 @@ def member_episodes(
 ) -> Page[EpisodeView]:
     """A member's episodes, newest first; raises NotFound for an unknown member."""
     found(
-        db.session.execute(select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == party_locator)).one_or_none()
+        db.session.execute(
+            select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party_locator)
+        ).one_or_none()
     )
     return list_episodes(actor, party=party_locator, status=status, limit=limit, cursor=cursor)

@@ -9,12 +9,11 @@ from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.episodes.service import episode_id_of
 from careapp.paging import MAX_LIMIT
+from careapp.providers.models import PROVIDERS
 from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
-from careapp.scheduling.models import Appointment
-from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import PR
+from careapp.scheduling.models import APPOINTMENTS, Appointment
 from careapp.views import View
 
 
@@ -32,12 +31,15 @@ class Prescribers(View):
 def get_prescribers(actor: Actor, episode_locator: str) -> Prescribers:
     """The providers to choose from in an episode; raises NotFound for an unknown one."""
     episode_id = episode_id_of(actor, episode_locator)
-    own = select(PR.locator).where(PR.tenant_id == actor.tenant_id, PR.id == actor.provider_id)
+    own = select(PROVIDERS.locator).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.id == actor.provider_id)
     last = (
-        select(PR.locator)
-        .join(table_of(Appointment), (AP.tenant_id == PR.tenant_id) & (AP.provider_id == PR.id))
-        .where(PR.tenant_id == actor.tenant_id, AP.episode_id == episode_id)
-        .order_by(AP.starts_at.desc(), AP.id.desc())
+        select(PROVIDERS.locator)
+        .join(
+            table_of(Appointment),
+            (APPOINTMENTS.tenant_id == PROVIDERS.tenant_id) & (APPOINTMENTS.provider_id == PROVIDERS.id),
+        )
+        .where(PROVIDERS.tenant_id == actor.tenant_id, APPOINTMENTS.episode_id == episode_id)
+        .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
         .limit(1)
     )
     likeliest = db.session.execute(own if actor.provider_id is not None else last).scalar_one_or_none()

@@ -9,29 +9,31 @@ from sqlalchemy import Row, Select, Text, cast, literal, select
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
-from careapp.episodes.service import E, T, episode_rows
+from careapp.episodes.models import EPISODES
+from careapp.episodes.service import episode_rows
 from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
-from careapp.identity.models import User
-from careapp.lifecycle import StatusChange
+from careapp.identity.models import USERS, User
+from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.zones import episode_zone, with_place
-from careapp.patients.models import PatientFact
-from careapp.prescriptions.service import RX, prescription_rows
+from careapp.patients.models import FACTS, PATIENTS
+from careapp.prescriptions.models import PRESCRIPTIONS
+from careapp.prescriptions.service import prescription_rows
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.prescriptions.views import PrescriptionView
+from careapp.providers.models import PROVIDERS
 from careapp.referrals import states as referral_states
-from careapp.referrals.service import RF, referral_rows
+from careapp.referrals.models import REFERRALS
+from careapp.referrals.service import referral_rows
 from careapp.referrals.views import ReferralView
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.changes import MOVABLE, undoable
-from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import PR
+from careapp.scheduling.models import APPOINTMENTS
 from careapp.scheduling.states import ACTIVE, APPOINTMENT
 from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
-H, U, F = table_of(StatusChange).c, table_of(User).c, table_of(PatientFact).c
 LONGEST_HISTORY = 200  # changes; the newest are shown
 
 
@@ -132,25 +134,25 @@ def get_banner(actor: Actor, locator: str) -> tuple[EpisodeView, Banner, str]:
 @query(Permission.APPOINTMENT_VIEW)
 def get_appointment_row(actor: Actor, locator: str) -> AppointmentRow:
     """One appointment with names and zone; raises NotFound."""
-    row = found(db.session.execute(_appointment_rows(actor).where(AP.locator == locator)).one_or_none())
+    row = found(db.session.execute(_appointment_rows(actor).where(APPOINTMENTS.locator == locator)).one_or_none())
     record_read("appointment.read", locator, patients=(row.party_locator,))
     return AppointmentRow.of(row)
 
 
 def _episode(actor: Actor, locator: str) -> Row[Any]:
     statement = episode_rows(actor).add_columns(
-        T.given, T.family, T.birth_date, T.gender, episode_zone(actor).label("zone")
+        PATIENTS.given, PATIENTS.family, PATIENTS.birth_date, PATIENTS.gender, episode_zone(actor).label("zone")
     )
-    return found(db.session.execute(statement.where(E.locator == locator)).one_or_none())
+    return found(db.session.execute(statement.where(EPISODES.locator == locator)).one_or_none())
 
 
 def _banner(actor: Actor, row: Row[Any]) -> Banner:
     """The patient of an episode's row, with the allergies that still hold."""
     allergies = db.session.execute(
-        select(F.text)
-        .where(F.tenant_id == actor.tenant_id, F.patient_id == row.patient_id)
-        .where(F.kind == "ALLERGY", F.abated_at.is_(None))
-        .order_by(F.text)
+        select(FACTS.text)
+        .where(FACTS.tenant_id == actor.tenant_id, FACTS.patient_id == row.patient_id)
+        .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None))
+        .order_by(FACTS.text)
     ).scalars()
     name = " ".join((*row.given, row.family)).strip()
     return Banner(
@@ -160,12 +162,16 @@ def _banner(actor: Actor, row: Row[Any]) -> Banner:
 
 
 def _appointment_rows(actor: Actor) -> Select[Any]:
-    rows = appointment_rows(actor).add_columns(PR.name.label("provider_name"))
-    return with_place(rows, AP, actor.tenant_id)
+    rows = appointment_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
+    return with_place(rows, APPOINTMENTS, actor.tenant_id)
 
 
 def _appointments(actor: Actor, episode_id: int, last: dict[str, Row[Any]], *, movable: bool) -> list[AppointmentRow]:
-    statement = _appointment_rows(actor).where(AP.episode_id == episode_id).order_by(AP.starts_at, AP.id)
+    statement = (
+        _appointment_rows(actor)
+        .where(APPOINTMENTS.episode_id == episode_id)
+        .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
+    )
     may_move = movable and actor.may(Permission.APPOINTMENT_MOVE)
     return [
         AppointmentRow.of(
@@ -180,26 +186,34 @@ def _appointments(actor: Actor, episode_id: int, last: dict[str, Row[Any]], *, m
 def _prescriptions(actor: Actor, episode_id: int) -> list[PrescriptionRow] | None:
     if not actor.may(Permission.PRESCRIPTION_VIEW):
         return None
-    statement = prescription_rows(actor).add_columns(PR.name.label("provider_name"))
-    rows = db.session.execute(statement.where(RX.episode_id == episode_id).order_by(RX.issued_at.desc(), RX.id.desc()))
+    statement = prescription_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
+    rows = db.session.execute(
+        statement.where(PRESCRIPTIONS.episode_id == episode_id).order_by(
+            PRESCRIPTIONS.issued_at.desc(), PRESCRIPTIONS.id.desc()
+        )
+    )
     return [PrescriptionRow.seen_by(actor, row) for row in rows]
 
 
 def _referrals(actor: Actor, episode_id: int) -> list[ReferralView] | None:
     if not actor.may(Permission.REFERRAL_VIEW):
         return None
-    statement = referral_rows(actor).where(RF.episode_id == episode_id).order_by(RF.created_at.desc(), RF.id.desc())
+    statement = (
+        referral_rows(actor)
+        .where(REFERRALS.episode_id == episode_id)
+        .order_by(REFERRALS.created_at.desc(), REFERRALS.id.desc())
+    )
     return [ReferralView.seen_by(actor, row) for row in db.session.execute(statement)]
 
 
 def _changes(actor: Actor, episode_id: int) -> Sequence[Row[Any]]:
     """The episode's status changes, newest first, each with the name of the member of staff who made it."""
-    by_user = (U.tenant_id == H.tenant_id) & (literal("user:") + cast(U.id, Text) == H.actor)
+    by_user = (USERS.tenant_id == HISTORY.tenant_id) & (literal("user:") + cast(USERS.id, Text) == HISTORY.actor)
     statement: Select[Any] = (
-        select(*H, U.name.label("staff_name"))
+        select(*HISTORY, USERS.name.label("staff_name"))
         .select_from(table_of(StatusChange).outerjoin(table_of(User), by_user))
-        .where(H.tenant_id == actor.tenant_id, H.episode_id == episode_id)
-        .order_by(H.id.desc())
+        .where(HISTORY.tenant_id == actor.tenant_id, HISTORY.episode_id == episode_id)
+        .order_by(HISTORY.id.desc())
         .limit(LONGEST_HISTORY)
     )
     return db.session.execute(statement).all()

@@ -8,11 +8,9 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from careapp.access import Actor
 from careapp.clinics.models import Clinic
 from careapp.db import db, table_of
-from careapp.episodes.models import Episode
-from careapp.episodes.service import E
-from careapp.operations.tenants import TN
-from careapp.scheduling.models import Appointment
-from careapp.scheduling.refusing import AP
+from careapp.episodes.models import EPISODES, Episode
+from careapp.operations.models import TENANTS
+from careapp.scheduling.models import APPOINTMENTS, Appointment
 from careapp.scheduling.slots import in_scope
 
 Columns = ReadOnlyColumnCollection[str, Any]
@@ -22,7 +20,7 @@ PLACE: FromClause = table_of(Clinic).alias("place")  # the rows it joins have a 
 
 def tenant_zone(tenant_id: int | BindParameter[int]) -> ScalarSelect[Any]:
     """The zone of what belongs to no clinic, as a column."""
-    return select(TN.time_zone).where(TN.id == tenant_id).scalar_subquery()
+    return select(TENANTS.time_zone).where(TENANTS.id == tenant_id).scalar_subquery()
 
 
 def read_tenant_zone(actor: Actor) -> str:
@@ -49,9 +47,13 @@ def episode_zone(actor: Actor) -> ColumnElement[Any]:
     """
     last = (
         select(PLACE.c.time_zone)
-        .select_from(table_of(Appointment).outerjoin(PLACE, at_place(AP)))
-        .where(AP.tenant_id == E.tenant_id, AP.episode_id == E.id, in_scope(actor, AP.clinic_id))
-        .order_by(AP.starts_at.desc(), AP.id.desc())
+        .select_from(table_of(Appointment).outerjoin(PLACE, at_place(APPOINTMENTS)))
+        .where(
+            APPOINTMENTS.tenant_id == EPISODES.tenant_id,
+            APPOINTMENTS.episode_id == EPISODES.id,
+            in_scope(actor, APPOINTMENTS.clinic_id),
+        )
+        .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
         .limit(1)
         .correlate(table_of(Episode))
     )

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, TenantRow, one_of, tenant_key
+from careapp.db import Aggregate, Base, TenantRow, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.patients.states import FACT_KINDS, GENDERS
 
@@ -69,3 +69,8 @@ class PatientFact(TenantRow, Base):
         one_of("kind", FACT_KINDS),
         Index("patient_facts_patient", "tenant_id", "patient_id", "kind", "id"),
     )
+
+
+PATIENTS = table_of(Patient).c
+NAME_WORDS = table_of(PatientNameWord).c
+FACTS = table_of(PatientFact).c

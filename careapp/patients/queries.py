@@ -11,12 +11,11 @@ from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.errors import Invalid, found
 from careapp.paging import DEFAULT_LIMIT, read_page
-from careapp.patients.models import Patient, PatientFact, PatientNameWord
+from careapp.patients.models import FACTS, NAME_WORDS, PATIENTS, Patient
 from careapp.patients.names import words
 from careapp.patients.views import FactView, PatientView
 from careapp.views import Page
 
-T, W, F = table_of(Patient).c, table_of(PatientNameWord).c, table_of(PatientFact).c
 MOST_WORDS = 6
 NUMBER = re.compile(r"(?:PTY-)?(?:(?P<year>[0-9]{4})-)?(?P<number>[0-9]+)")
 FIRST_YEAR = 2020  # no locator is older
@@ -26,7 +25,9 @@ FIRST_YEAR = 2020  # no locator is older
 def get_patient(actor: Actor, locator: str) -> PatientView:
     """One patient; raises NotFound."""
     row = found(
-        db.session.execute(select(*T).where(T.tenant_id == actor.tenant_id, T.locator == locator)).one_or_none()
+        db.session.execute(
+            select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
+        ).one_or_none()
     )
     record_read("patient.read", locator, patients=(locator,))
     return PatientView.from_row(row)
@@ -51,14 +52,18 @@ def search_patients(
     conditions: list[ColumnElement[bool]] = []
     prefixes = words(name or "")[:MOST_WORDS]
     for prefix in prefixes:
-        starts_so = W.word.op("^@")(prefix)  # leakproof, so an index condition under row-level security; LIKE is not
+        starts_so = NAME_WORDS.word.op("^@")(
+            prefix
+        )  # leakproof, so an index condition under row-level security; LIKE is not
         conditions.append(
-            exists().where(W.tenant_id == actor.tenant_id, W.patient_id == T.id, starts_so).correlate(table_of(Patient))
+            exists()
+            .where(NAME_WORDS.tenant_id == actor.tenant_id, NAME_WORDS.patient_id == PATIENTS.id, starts_so)
+            .correlate(table_of(Patient))
         )
     if birth_date is not None:
-        conditions.append(T.birth_date == birth_date)
+        conditions.append(PATIENTS.birth_date == birth_date)
     if locator is not None:
-        conditions.append(T.locator.in_(_locators_meant(locator)))
+        conditions.append(PATIENTS.locator.in_(_locators_meant(locator)))
     if not conditions:
         raise Invalid({"name": "Give a name, a birth date or a patient number to search by."})
     searched = {"name": " ".join(prefixes), "birthDate": birth_date and birth_date.isoformat(), "locator": locator}
@@ -80,13 +85,13 @@ def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[F
     """What is known of a patient: conditions and allergies, those that still hold first. Raises NotFound."""
     patient_id = found(
         db.session.execute(
-            select(T.id).where(T.tenant_id == actor.tenant_id, T.locator == locator)
+            select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
         ).scalar_one_or_none()
     )
-    statement = select(*F).where(F.tenant_id == actor.tenant_id, F.patient_id == patient_id)
+    statement = select(*FACTS).where(FACTS.tenant_id == actor.tenant_id, FACTS.patient_id == patient_id)
     if kind is not None:
-        statement = statement.where(F.kind == kind)
-    rows = db.session.execute(statement.order_by(F.abated_at.is_not(None), F.onset_at.desc(), F.id)).all()
+        statement = statement.where(FACTS.kind == kind)
+    rows = db.session.execute(statement.order_by(FACTS.abated_at.is_not(None), FACTS.onset_at.desc(), FACTS.id)).all()
     record_read("patient.facts", locator, patients=(locator,))
     return [FactView.of(row) for row in rows]
 
@@ -100,9 +105,14 @@ def _page(
     cursor: str | None,
 ) -> Page[PatientView]:
     """One page of the patients that meet all conditions, newest first, audited with everybody it shows."""
-    statement = select(*T).where(T.tenant_id == actor.tenant_id, *conditions)
+    statement = select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, *conditions)
     page = read_page(
-        statement, (T.created_at, T.id), PatientView.from_row, limit=limit, cursor=cursor, newest_first=True
+        statement,
+        (PATIENTS.created_at, PATIENTS.id),
+        PatientView.from_row,
+        limit=limit,
+        cursor=cursor,
+        newest_first=True,
     )
     record_read(action, patients=tuple(patient.locator for patient in page.items), **detail)
     return page

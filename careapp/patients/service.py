@@ -8,14 +8,13 @@ from sqlalchemy import Row
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
-from careapp.db import insert, insert_many, table_of
+from careapp.db import insert, insert_many
 from careapp.errors import Invalid
 from careapp.patients.events import PatientRegistered
-from careapp.patients.models import Patient, PatientNameWord
+from careapp.patients.models import PATIENTS, Patient, PatientNameWord
 from careapp.patients.names import words
 from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientView
 
-T = table_of(Patient).c
 FURTHEST_EAST = timedelta(hours=14)  # where the day begins first: a child born today is not born in the future there
 
 
@@ -43,7 +42,7 @@ def enter(
     """Store a patient and the words he is found by, inside a command that records and tells of it; returns the row."""
     family, given = name.family or "", name.given
     row = insert(
-        Patient, *T, tenant_id=actor.tenant_id, family=family, given=given, birth_date=birth_date, gender=gender,
+        Patient, *PATIENTS, tenant_id=actor.tenant_id, family=family, given=given, birth_date=birth_date, gender=gender,
         deceased_at=deceased_at, language=language,
         identifiers=[identifier.model_dump(exclude_none=True) for identifier in identifiers or ()],
         telecom=[point.model_dump(exclude_none=True) for point in telecom or ()],

@@ -8,8 +8,7 @@ from sqlalchemy import Row
 from careapp.access import Actor
 from careapp.db import insert
 from careapp.lifecycle import StatusChange
-from careapp.prescriptions.models import Prescription
-from careapp.prescriptions.service import RX
+from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.prescriptions.views import Medication
 
@@ -23,7 +22,7 @@ def enter(
     Its history begins with that state at the time of issue: when it was filled or voided elsewhere is not known.
     """
     row = insert(
-        Prescription, *RX, tenant_id=actor.tenant_id, episode_id=episode_id, patient_id=patient_id,
+        Prescription, *PRESCRIPTIONS, tenant_id=actor.tenant_id, episode_id=episode_id, patient_id=patient_id,
         provider_id=provider_id, medication_text=medication.text, medication_code=medication.code,
         medication_system=medication.system, dosage=dosage, status=status, issued_at=issued_at,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, one_of, tenant_key
+from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.prescriptions.states import PRESCRIPTION
 
@@ -40,3 +40,6 @@ class Prescription(Aggregate, Base):
         Index("prescriptions_of_episode", "tenant_id", "episode_id", "issued_at", "id"),
         Index("prescriptions_of_patient", "tenant_id", "patient_id", "issued_at", "id"),
     )
+
+
+PRESCRIPTIONS = table_of(Prescription).c

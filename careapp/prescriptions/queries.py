@@ -6,7 +6,8 @@ from careapp.db import db
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
-from careapp.prescriptions.service import RX, prescription_rows
+from careapp.prescriptions.models import PRESCRIPTIONS
+from careapp.prescriptions.service import prescription_rows
 from careapp.prescriptions.views import PrescriptionView
 from careapp.views import Page
 
@@ -14,7 +15,7 @@ from careapp.views import Page
 @query(Permission.PRESCRIPTION_VIEW)
 def get_prescription(actor: Actor, locator: str) -> PrescriptionView:
     """One prescription; raises NotFound."""
-    row = found(db.session.execute(prescription_rows(actor).where(RX.locator == locator)).one_or_none())
+    row = found(db.session.execute(prescription_rows(actor).where(PRESCRIPTIONS.locator == locator)).one_or_none())
     record_read("prescription.read", locator, patients=(row.party_locator,))
     return PrescriptionView.seen_by(actor, row)
 
@@ -25,10 +26,14 @@ def list_prescriptions(
 ) -> Page[PrescriptionView]:
     """The prescriptions of an episode, newest first; raises NotFound for an unknown episode."""
     episode_id = episode_id_of(actor, episode_locator)
-    statement = prescription_rows(actor).where(RX.episode_id == episode_id)
+    statement = prescription_rows(actor).where(PRESCRIPTIONS.episode_id == episode_id)
     page = read_page(
-        statement, (RX.issued_at, RX.id), lambda row: PrescriptionView.seen_by(actor, row), limit=limit, cursor=cursor,
+        statement,
+        (PRESCRIPTIONS.issued_at, PRESCRIPTIONS.id),
+        lambda row: PrescriptionView.seen_by(actor, row),
+        limit=limit,
+        cursor=cursor,
         newest_first=True,
-    )  # fmt: skip
+    )
     record_read("prescription.list", episode_locator, patients=patients_in(page.items))
     return page

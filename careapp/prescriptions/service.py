@@ -9,55 +9,70 @@ from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, insert, table_of
 from careapp.episodes import service as episodes
-from careapp.episodes.models import Episode
-from careapp.episodes.service import E, T
+from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Invalid
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
-from careapp.patients.models import Patient
+from careapp.patients.models import PATIENTS, Patient
 from careapp.prescriptions.events import PrescriptionIssued
-from careapp.prescriptions.models import Prescription
+from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
 from careapp.prescriptions.states import ISSUED, PRESCRIPTION
 from careapp.prescriptions.views import Medication, PrescriptionView
-from careapp.providers.models import Provider
-
-RX, PR = table_of(Prescription).c, table_of(Provider).c
+from careapp.providers.models import PROVIDERS, Provider
 
 
 def prescription_rows(actor: Actor) -> Select[Any]:
     """The tenant's prescriptions, with the locators of all they belong to."""
     return (
         select(
-            *RX, E.locator.label("episode_locator"), T.locator.label("party_locator"),
-            PR.locator.label("provider_locator"),
+            *PRESCRIPTIONS,
+            EPISODES.locator.label("episode_locator"),
+            PATIENTS.locator.label("party_locator"),
+            PROVIDERS.locator.label("provider_locator"),
         )
-        .join(table_of(Episode), (E.tenant_id == RX.tenant_id) & (E.id == RX.episode_id))
-        .join(table_of(Patient), (T.tenant_id == RX.tenant_id) & (T.id == RX.patient_id))
-        .join(table_of(Provider), (PR.tenant_id == RX.tenant_id) & (PR.id == RX.provider_id))
-        .where(RX.tenant_id == actor.tenant_id)
-    )  # fmt: skip
+        .join(
+            table_of(Episode),
+            (EPISODES.tenant_id == PRESCRIPTIONS.tenant_id) & (EPISODES.id == PRESCRIPTIONS.episode_id),
+        )
+        .join(
+            table_of(Patient),
+            (PATIENTS.tenant_id == PRESCRIPTIONS.tenant_id) & (PATIENTS.id == PRESCRIPTIONS.patient_id),
+        )
+        .join(
+            table_of(Provider),
+            (PROVIDERS.tenant_id == PRESCRIPTIONS.tenant_id) & (PROVIDERS.id == PRESCRIPTIONS.provider_id),
+        )
+        .where(PRESCRIPTIONS.tenant_id == actor.tenant_id)
+    )
 
 
 @command(Permission.PRESCRIPTION_WRITE)
 def issue(
-    actor: Actor, episode_locator: str, *, medication: Medication, dosage: str, provider_locator: str,
-    quantity: int | None = None, refills: int | None = None,
-) -> PrescriptionView:  # fmt: skip
+    actor: Actor,
+    episode_locator: str,
+    *,
+    medication: Medication,
+    dosage: str,
+    provider_locator: str,
+    quantity: int | None = None,
+    refills: int | None = None,
+) -> PrescriptionView:
     """Order a medicine for the episode's patient. Raises NotFound, Conflict EPISODE_NOT_OPEN, and Invalid naming
     providerLocator for an unknown provider."""
     episode = episodes.lock_episode(actor, episode_locator)
     episodes.require_open(episode)
     provider_id = db.session.execute(
-        select(PR.id).where(PR.tenant_id == actor.tenant_id, PR.locator == provider_locator)
+        select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider_locator)
     ).scalar_one_or_none()
     if provider_id is None:
         raise Invalid({"providerLocator": "There is no provider with this locator."})
     known = {
-        "episode_locator": episode.locator, "party_locator": episode.party_locator,
+        "episode_locator": episode.locator,
+        "party_locator": episode.party_locator,
         "provider_locator": provider_locator,
-    }  # fmt: skip
+    }
     row = insert(
-        Prescription, *RX, *(literal(value).label(name) for name, value in known.items()),
+        Prescription, *PRESCRIPTIONS, *(literal(value).label(name) for name, value in known.items()),
         tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, provider_id=provider_id,
         medication_text=medication.text, medication_code=medication.code, medication_system=medication.system,
         dosage=dosage, quantity=quantity, refills=refills, issued_at=clock.now(),
@@ -72,7 +87,7 @@ def act(
     actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None
 ) -> PrescriptionView:
     """Fill a prescription or void it; both work after the episode has ended, too (design §5)."""
-    _, row = episodes.lock_inside(actor, prescription_rows(actor), RX.locator == locator)
+    _, row = episodes.lock_inside(actor, prescription_rows(actor), PRESCRIPTIONS.locator == locator)
     check_version(row, version)
     voided: dict[str, Any] = {"void_reason": reason} if action == "void" else {}
     changed = move(actor, PRESCRIPTION, Prescription, row, action, reason=reason, **voided)
@@ -81,6 +96,10 @@ def act(
 
 def void_unfilled_prescriptions(actor: Actor, event: Event) -> None:
     """Reaction to a cancelled episode: void what no pharmacy has handed out yet."""
-    statement = prescription_rows(actor).where(E.locator == event.subject, RX.status == ISSUED).order_by(RX.id)
+    statement = (
+        prescription_rows(actor)
+        .where(EPISODES.locator == event.subject, PRESCRIPTIONS.status == ISSUED)
+        .order_by(PRESCRIPTIONS.id)
+    )
     for row in db.session.execute(statement.with_for_update(of=table_of(Prescription))).all():
         move(actor, PRESCRIPTION, Prescription, row, "void")

@@ -8,13 +8,14 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from careapp.access import Actor
 from careapp.db import db, table_of
-from careapp.providers.models import ProviderClinic
-from careapp.providers.queries import PR
+from careapp.providers.models import PROVIDERS, ProviderClinic
 
 
 def provider_with(actor: Actor, npi: str) -> Row[Any] | None:
     """The tenant's provider with this NPI, or None."""
-    statement: Select[Any] = select(PR.id, PR.locator).where(PR.tenant_id == actor.tenant_id, PR.npi == npi)
+    statement: Select[Any] = select(PROVIDERS.id, PROVIDERS.locator).where(
+        PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.npi == npi
+    )
     return db.session.execute(statement).one_or_none()
 
 

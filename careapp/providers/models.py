@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, one_of, tenant_key
+from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.providers.states import NETWORK
 
@@ -49,3 +49,7 @@ class ProviderClinic(Base):
         tenant_key("clinic_id", "clinics"),
         Index("provider_clinics_clinic", "tenant_id", "clinic_id"),
     )
+
+
+PROVIDERS = table_of(Provider).c
+PROVIDER_CLINICS = table_of(ProviderClinic).c

@@ -6,19 +6,17 @@ from sqlalchemy import Row, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
-from careapp.clinics.models import Clinic
+from careapp.clinics.models import CLINICS
 from careapp.commands import command, refuse_on
 from careapp.db import db, insert, insert_many, table_of
 from careapp.errors import Conflict, Invalid, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.providers.events import ProviderUpdated
-from careapp.providers.models import Provider, ProviderClinic
+from careapp.providers.models import PROVIDERS, Provider, ProviderClinic
 from careapp.providers.npi import is_valid_npi
-from careapp.providers.queries import PR, provider_rows
+from careapp.providers.queries import provider_rows
 from careapp.providers.states import ACTIVE, NETWORK
 from careapp.providers.views import ProviderView
-
-CL = table_of(Clinic).c
 
 
 @command(Permission.PROVIDER_MANAGE)
@@ -42,7 +40,7 @@ def act(
     """Activate a provider for the network, or deactivate him: only an ACTIVE one can be booked."""
     row = found(
         db.session.execute(
-            provider_rows(actor).where(PR.locator == locator).with_for_update(of=table_of(Provider))
+            provider_rows(actor).where(PROVIDERS.locator == locator).with_for_update(of=table_of(Provider))
         ).one_or_none()
     )
     check_version(row, version)
@@ -57,7 +55,13 @@ def enter(
 ) -> Row[Any]:  # fmt: skip
     """Store a provider inside a command that records and tells of it; returns the row."""
     row = insert(
-        Provider, *PR, tenant_id=actor.tenant_id, name=name, specialty=specialty, npi=npi, identifiers=identifiers or []
+        Provider,
+        *PROVIDERS,
+        tenant_id=actor.tenant_id,
+        name=name,
+        specialty=specialty,
+        npi=npi,
+        identifiers=identifiers or [],
     )
     insert_many(
         ProviderClinic,
@@ -68,7 +72,7 @@ def enter(
 
 def _clinic_ids(actor: Actor, locators: list[str]) -> list[int]:
     found = db.session.execute(
-        select(CL.id, CL.locator).where(CL.tenant_id == actor.tenant_id, CL.locator.in_(locators))
+        select(CLINICS.id, CLINICS.locator).where(CLINICS.tenant_id == actor.tenant_id, CLINICS.locator.in_(locators))
     ).all()
     if len(found) != len(set(locators)):
         raise Invalid({"clinics": "One of these clinics does not exist."})

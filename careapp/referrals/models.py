@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, one_of, tenant_key
+from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.referrals.states import PRIORITIES, REFERRAL, TYPES
 
@@ -38,3 +38,6 @@ class Referral(Aggregate, Base):
             "referrals_open", "tenant_id", "created_at", "id", postgresql_where=text("status IN ('REFERRED', 'BOOKED')")
         ),
     )
+
+
+REFERRALS = table_of(Referral).c

@@ -6,7 +6,8 @@ from careapp.db import db
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
-from careapp.referrals.service import RF, referral_rows
+from careapp.referrals.models import REFERRALS
+from careapp.referrals.service import referral_rows
 from careapp.referrals.views import ReferralView
 from careapp.views import Page
 
@@ -14,7 +15,7 @@ from careapp.views import Page
 @query(Permission.REFERRAL_VIEW)
 def get_referral(actor: Actor, locator: str) -> ReferralView:
     """One referral; raises NotFound."""
-    row = found(db.session.execute(referral_rows(actor).where(RF.locator == locator)).one_or_none())
+    row = found(db.session.execute(referral_rows(actor).where(REFERRALS.locator == locator)).one_or_none())
     record_read("referral.read", locator, patients=(row.party_locator,))
     return ReferralView.seen_by(actor, row)
 
@@ -25,10 +26,14 @@ def list_referrals(
 ) -> Page[ReferralView]:
     """The referrals of an episode, newest first; raises NotFound for an unknown episode."""
     episode_id = episode_id_of(actor, episode_locator)
-    statement = referral_rows(actor).where(RF.episode_id == episode_id)
+    statement = referral_rows(actor).where(REFERRALS.episode_id == episode_id)
     page = read_page(
-        statement, (RF.created_at, RF.id), lambda row: ReferralView.seen_by(actor, row), limit=limit, cursor=cursor,
+        statement,
+        (REFERRALS.created_at, REFERRALS.id),
+        lambda row: ReferralView.seen_by(actor, row),
+        limit=limit,
+        cursor=cursor,
         newest_first=True,
-    )  # fmt: skip
+    )
     record_read("referral.list", episode_locator, patients=patients_in(page.items))
     return page

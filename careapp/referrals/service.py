@@ -10,26 +10,23 @@ from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, insert, table_of
 from careapp.episodes import service as episodes
-from careapp.episodes.models import Episode
-from careapp.episodes.service import E, T
+from careapp.episodes.models import EPISODES, Episode
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
-from careapp.patients.models import Patient
+from careapp.patients.models import PATIENTS, Patient
 from careapp.referrals.events import ReferralReferred
-from careapp.referrals.models import Referral
+from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import OPEN, REFERRAL
 from careapp.referrals.views import ReferralView
-
-RF = table_of(Referral).c
 
 
 def referral_rows(actor: Actor) -> Select[Any]:
     """The tenant's referrals, with the locators of all they belong to."""
     return (
-        select(*RF, E.locator.label("episode_locator"), T.locator.label("party_locator"))
-        .join(table_of(Episode), (E.tenant_id == RF.tenant_id) & (E.id == RF.episode_id))
-        .join(table_of(Patient), (T.tenant_id == RF.tenant_id) & (T.id == RF.patient_id))
-        .where(RF.tenant_id == actor.tenant_id)
+        select(*REFERRALS, EPISODES.locator.label("episode_locator"), PATIENTS.locator.label("party_locator"))
+        .join(table_of(Episode), (EPISODES.tenant_id == REFERRALS.tenant_id) & (EPISODES.id == REFERRALS.episode_id))
+        .join(table_of(Patient), (PATIENTS.tenant_id == REFERRALS.tenant_id) & (PATIENTS.id == REFERRALS.patient_id))
+        .where(REFERRALS.tenant_id == actor.tenant_id)
     )
 
 
@@ -48,7 +45,7 @@ def refer(
     episodes.require_open(episode)
     known = {"episode_locator": episode.locator, "party_locator": episode.party_locator}
     row = insert(
-        Referral, *RF, *(literal(value).label(name) for name, value in known.items()),
+        Referral, *REFERRALS, *(literal(value).label(name) for name, value in known.items()),
         tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, type=type, reason=reason,
         priority=priority, facility=facility,
     )  # fmt: skip
@@ -67,7 +64,7 @@ def act(
 
     Raises NotFound, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
     """
-    episode, row = episodes.lock_inside(actor, referral_rows(actor), RF.locator == locator)
+    episode, row = episodes.lock_inside(actor, referral_rows(actor), REFERRALS.locator == locator)
     episodes.require_open(episode)
     check_version(row, version)
     given = {"scheduled_for": scheduled_for, "facility": facility, "outcome": outcome}
@@ -77,7 +74,9 @@ def act(
 
 def cancel_open_referrals(actor: Actor, event: Event) -> None:
     """Reaction to a cancelled episode: cancel its referrals that are not completed."""
-    statement = referral_rows(actor).where(E.locator == event.subject, RF.status.in_(OPEN)).order_by(RF.id)
+    statement = (
+        referral_rows(actor).where(EPISODES.locator == event.subject, REFERRALS.status.in_(OPEN)).order_by(REFERRALS.id)
+    )
     for row in db.session.execute(statement.with_for_update(of=table_of(Referral))).all():
         _move(actor, row, "cancel", None)
 
@@ -85,9 +84,9 @@ def cancel_open_referrals(actor: Actor, event: Event) -> None:
 def open_referrals(actor: Actor, episode_id: int) -> list[dict[str, str]]:
     """The open referrals of an episode, as items that refuse its close."""
     rows = db.session.execute(
-        select(RF.locator, RF.status)
-        .where(RF.tenant_id == actor.tenant_id, RF.episode_id == episode_id, RF.status.in_(OPEN))
-        .order_by(RF.id)
+        select(REFERRALS.locator, REFERRALS.status)
+        .where(REFERRALS.tenant_id == actor.tenant_id, REFERRALS.episode_id == episode_id, REFERRALS.status.in_(OPEN))
+        .order_by(REFERRALS.id)
     ).all()
     return [{"kind": "referral", "locator": row.locator, "status": row.status} for row in rows]
 

@@ -13,19 +13,16 @@ from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, table_of
 from careapp.episodes import service as episodes
-from careapp.episodes.models import Episode
-from careapp.episodes.service import E, T
+from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Conflict
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
-from careapp.patients.models import Patient
-from careapp.providers.models import Provider
+from careapp.patients.models import PATIENTS, Patient
+from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.events import AppointmentBooked, AppointmentStatusChanged
-from careapp.scheduling.models import Appointment, Slot
-from careapp.scheduling.refusing import AP, find_clash, refuse_slot
+from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment, Slot
+from careapp.scheduling.refusing import find_clash, refuse_slot
 from careapp.scheduling.slots import (
-    PR,
-    S,
     clinic_locator_of,
     give_place_back,
     in_scope,
@@ -42,23 +39,39 @@ def appointment_rows(actor: Actor) -> Select[Any]:
     """The appointments in the actor's scope, with the locators of all they belong to."""
     return (
         select(
-            *AP, E.locator.label("episode_locator"), T.locator.label("party_locator"),
-            PR.locator.label("provider_locator"), S.locator.label("slot_locator"),
-            clinic_locator_of(AP.clinic_id, AP.tenant_id),
+            *APPOINTMENTS,
+            EPISODES.locator.label("episode_locator"),
+            PATIENTS.locator.label("party_locator"),
+            PROVIDERS.locator.label("provider_locator"),
+            SLOTS.locator.label("slot_locator"),
+            clinic_locator_of(APPOINTMENTS.clinic_id, APPOINTMENTS.tenant_id),
         )
-        .join(table_of(Episode), (E.tenant_id == AP.tenant_id) & (E.id == AP.episode_id))
-        .join(table_of(Patient), (T.tenant_id == AP.tenant_id) & (T.id == AP.patient_id))
-        .join(table_of(Provider), (PR.tenant_id == AP.tenant_id) & (PR.id == AP.provider_id))
-        .join(table_of(Slot), (S.tenant_id == AP.tenant_id) & (S.id == AP.slot_id))
-        .where(AP.tenant_id == actor.tenant_id, in_scope(actor, AP.clinic_id))
-    )  # fmt: skip
+        .join(
+            table_of(Episode), (EPISODES.tenant_id == APPOINTMENTS.tenant_id) & (EPISODES.id == APPOINTMENTS.episode_id)
+        )
+        .join(
+            table_of(Patient), (PATIENTS.tenant_id == APPOINTMENTS.tenant_id) & (PATIENTS.id == APPOINTMENTS.patient_id)
+        )
+        .join(
+            table_of(Provider),
+            (PROVIDERS.tenant_id == APPOINTMENTS.tenant_id) & (PROVIDERS.id == APPOINTMENTS.provider_id),
+        )
+        .join(table_of(Slot), (SLOTS.tenant_id == APPOINTMENTS.tenant_id) & (SLOTS.id == APPOINTMENTS.slot_id))
+        .where(APPOINTMENTS.tenant_id == actor.tenant_id, in_scope(actor, APPOINTMENTS.clinic_id))
+    )
 
 
 @command(Permission.APPOINTMENT_BOOK)
 def book(
-    actor: Actor, episode_locator: str, *, slot_locator: str, type: str | None = None, reason: str | None = None,
-    notes: str | None = None, accepted: bool = False,
-) -> AppointmentView:  # fmt: skip
+    actor: Actor,
+    episode_locator: str,
+    *,
+    slot_locator: str,
+    type: str | None = None,
+    reason: str | None = None,
+    notes: str | None = None,
+    accepted: bool = False,
+) -> AppointmentView:
     """Book the episode's patient into a slot: PENDING, or BOOKED where the front desk accepts it at once.
 
     Raises NotFound for the episode, Invalid for an unknown slot, and Conflict naming the rule that refuses:
@@ -69,15 +82,18 @@ def book(
     given = {
         **episodes.claim(actor, episode_locator, seen=seen, open_appointments=active),
         **place_wanted(actor, slot_locator),
-        "new_type": type, "new_reason": reason, "new_notes": notes, "new_status": status,
-    }  # fmt: skip
+        "new_type": type,
+        "new_reason": reason,
+        "new_notes": notes,
+        "new_status": status,
+    }
     row = db.session.execute(_booking(actor.clinic_ids is not None), given).one_or_none()
     if row is None:
         episodes.refuse_claim(actor, episode_locator)
     if row.slot_locator is None:
         raise refuse_slot(actor, slot_locator, row.patient_id)
     if row.id is None:
-        slot = slot_with_buffer(actor, S.locator == slot_locator)
+        slot = slot_with_buffer(actor, SLOTS.locator == slot_locator)
         raise find_clash(actor, slot, row.patient_id) or Conflict("Just taken.", code="SLOT_UNAVAILABLE")
     remember(actor, APPOINTMENT, row, "book", None, row.status)
     commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
@@ -99,12 +115,14 @@ def _booking(scoped: bool) -> Select[Any]:
     values |= {"slot_id": place.c.id, "busy_until": place.c.ends_at + place.c.buffer_minutes * timedelta(minutes=1)}
     values |= {"episode_id": episode.c.id, "patient_id": episode.c.patient_id}
     for name in ("type", "reason", "notes", "status"):
-        values[name] = bindparam(f"new_{name}", type_=AP[name].type)  # a column's own name would be set in each UPDATE
+        values[name] = bindparam(
+            f"new_{name}", type_=APPOINTMENTS[name].type
+        )  # a column's own name would be set in each UPDATE
     made = (
         postgres_insert(table_of(Appointment))
         .from_select(list(values), select(*values.values()).select_from(place.join(episode, true())))
         .on_conflict_do_nothing()
-        .returning(*AP)
+        .returning(*APPOINTMENTS)
         .cte("made")
     )
     names = ("id", "locator", "episode_id", "starts_at", "ends_at", "type", "status", "reason", "notes", "version")
@@ -134,7 +152,7 @@ def lock_appointment(actor: Actor, locator: str) -> Row[Any]:
 
     Raises NotFound and Conflict EPISODE_NOT_OPEN.
     """
-    episode, row = episodes.lock_inside(actor, appointment_rows(actor), AP.locator == locator)
+    episode, row = episodes.lock_inside(actor, appointment_rows(actor), APPOINTMENTS.locator == locator)
     episodes.require_open(episode)
     return row
 
@@ -174,7 +192,11 @@ def tell_status(row: Row[Any], status: str, *, category: str | None = None, corr
 def cancel_open_appointments(actor: Actor, event: Event) -> None:
     """Reaction to a cancelled episode: cancel its active appointments, at whatever clinic, and free their slots."""
     everywhere = replace(actor, clinic_ids=None)
-    statement = appointment_rows(everywhere).where(E.locator == event.subject, AP.status.in_(ACTIVE)).order_by(AP.id)
+    statement = (
+        appointment_rows(everywhere)
+        .where(EPISODES.locator == event.subject, APPOINTMENTS.status.in_(ACTIVE))
+        .order_by(APPOINTMENTS.id)
+    )
     rows = db.session.execute(statement).all()
     lock_slots(actor, sorted({row.slot_id for row in rows}))
     for row in rows:
@@ -184,8 +206,12 @@ def cancel_open_appointments(actor: Actor, event: Event) -> None:
 def open_appointments(actor: Actor, episode_id: int) -> list[dict[str, str]]:
     """The active appointments of an episode, as items that refuse its close."""
     rows = db.session.execute(
-        select(AP.locator, AP.status, AP.starts_at)
-        .where(AP.tenant_id == actor.tenant_id, AP.episode_id == episode_id, AP.status.in_(ACTIVE))
-        .order_by(AP.starts_at, AP.id)
+        select(APPOINTMENTS.locator, APPOINTMENTS.status, APPOINTMENTS.starts_at)
+        .where(
+            APPOINTMENTS.tenant_id == actor.tenant_id,
+            APPOINTMENTS.episode_id == episode_id,
+            APPOINTMENTS.status.in_(ACTIVE),
+        )
+        .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
     ).all()
     return [{"kind": "appointment", "locator": row.locator, "status": row.status} for row in rows]

@@ -8,20 +8,19 @@ from sqlalchemy import Row, select, text
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import command, publish
-from careapp.db import db, table_of
+from careapp.db import db
 from careapp.errors import Conflict, Forbidden, Invalid
-from careapp.lifecycle import StatusChange, check_version, set_status
+from careapp.lifecycle import HISTORY, check_version, set_status
 from careapp.scheduling.appointments import count_change, lock_appointment, tell_status
 from careapp.scheduling.events import AppointmentRescheduled
-from careapp.scheduling.models import Appointment
+from careapp.scheduling.models import SLOTS, Appointment
 from careapp.scheduling.refusing import find_clash, refuse_slot
-from careapp.scheduling.slots import S, give_place_back, in_scope, lock_slots, slot_with_buffer, take_place
+from careapp.scheduling.slots import give_place_back, in_scope, lock_slots, slot_with_buffer, take_place
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CONFIRMED, PENDING, holds_place
 from careapp.scheduling.views import AppointmentView
 
 UNDO_WINDOW = timedelta(minutes=10)
 MOVABLE = (PENDING, BOOKED, CONFIRMED)
-H = table_of(StatusChange).c
 
 
 @command(Permission.APPOINTMENT_MOVE)
@@ -40,8 +39,8 @@ def reschedule(
             f"{locator} is {row.status} and stays where it is.", code="ILLEGAL_TRANSITION", current=row.status
         )
     goal = db.session.execute(
-        select(S.id, S.provider_id).where(
-            S.tenant_id == actor.tenant_id, S.locator == slot_locator, in_scope(actor, S.clinic_id)
+        select(SLOTS.id, SLOTS.provider_id).where(
+            SLOTS.tenant_id == actor.tenant_id, SLOTS.locator == slot_locator, in_scope(actor, SLOTS.clinic_id)
         )
     ).one_or_none()
     if goal is None or goal.id == row.slot_id:
@@ -92,7 +91,7 @@ def undo(actor: Actor, locator: str, *, version: int | None = None, reason: str 
     last = _last_move(actor, row)
     take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id))
     back_into_time = row.status not in ACTIVE and last.from_status in ACTIVE
-    slot = _slot_again(actor, row) if not holds_place(row.status) else slot_with_buffer(actor, S.id == row.slot_id)
+    slot = _slot_again(actor, row) if not holds_place(row.status) else slot_with_buffer(actor, SLOTS.id == row.slot_id)
     clash = find_clash(actor, slot, row.patient_id, moving=row.id) if back_into_time else None
     if clash:
         raise clash
@@ -113,9 +112,9 @@ def undoable(actor: Actor, last: Row[Any] | None) -> bool:
 def _last_move(actor: Actor, row: Row[Any]) -> Row[Any]:
     """The status change to take back; raises Forbidden or Conflict where there is none."""
     last = db.session.execute(
-        select(*H)
-        .where(H.tenant_id == actor.tenant_id, H.entity == APPOINTMENT.entity, H.entity_id == row.id)
-        .order_by(H.id.desc())
+        select(*HISTORY)
+        .where(HISTORY.tenant_id == actor.tenant_id, HISTORY.entity == APPOINTMENT.entity, HISTORY.entity_id == row.id)
+        .order_by(HISTORY.id.desc())
         .limit(1)
     ).one_or_none()
     if not actor.may(Permission.APPOINTMENT_MOVE):

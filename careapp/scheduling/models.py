@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, Unique
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, one_of, tenant_key
+from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
 
@@ -91,3 +91,7 @@ class Appointment(Aggregate, Base):
         Index("appointments_of_slot", "tenant_id", "slot_id", "id"),
         Index("appointments_of_clinic", "tenant_id", "clinic_id", "starts_at", "id"),
     )  # fmt: skip
+
+
+SLOTS = table_of(Slot).c
+APPOINTMENTS = table_of(Appointment).c

@@ -12,19 +12,22 @@ from careapp.db import db
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
+from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
-from careapp.scheduling.refusing import AP
-from careapp.scheduling.slots import LONGEST_SLOT, PR, ROWS, S, scope_of, slot_rows, within
+from careapp.scheduling.models import APPOINTMENTS, SLOTS
+from careapp.scheduling.slots import LONGEST_SLOT, ROWS, scope_of, slot_rows, within
 from careapp.scheduling.views import AppointmentView, SlotView
 from careapp.views import Page
 
-_PROVIDER = select(PR.id).where(PR.tenant_id == bindparam("tenant"), PR.locator == bindparam("locator"))
+_PROVIDER = select(PROVIDERS.id).where(
+    PROVIDERS.tenant_id == bindparam("tenant"), PROVIDERS.locator == bindparam("locator")
+)
 
 
 @query(Permission.SLOT_VIEW)
 def get_slot(actor: Actor, locator: str) -> SlotView:
     """One slot in the actor's scope; raises NotFound."""
-    return SlotView.of(found(db.session.execute(slot_rows(actor).where(S.locator == locator)).one_or_none()))
+    return SlotView.of(found(db.session.execute(slot_rows(actor).where(SLOTS.locator == locator)).one_or_none()))
 
 
 @query(Permission.SLOT_VIEW)
@@ -43,25 +46,25 @@ def list_slots(
     if status is not None:
         values["status"] = status
     statement = _slots(frozenset(values))
-    return read_page(statement, (S.starts_at, S.id), SlotView.of, limit=limit, cursor=cursor, values=values)
+    return read_page(statement, (SLOTS.starts_at, SLOTS.id), SlotView.of, limit=limit, cursor=cursor, values=values)
 
 
 @cache
 def _slots(given: frozenset[str]) -> Select[Any]:
     """The slots of a provider, narrowed by what is given; built once for each set of names."""
     narrowed = {
-        "from_": S.ends_at > bindparam("from_"), "not_before": S.starts_at > bindparam("not_before"),
-        "to": S.starts_at < bindparam("to"), "status": S.status == bindparam("status"),
+        "from_": SLOTS.ends_at > bindparam("from_"), "not_before": SLOTS.starts_at > bindparam("not_before"),
+        "to": SLOTS.starts_at < bindparam("to"), "status": SLOTS.status == bindparam("status"),
     }  # fmt: skip
-    mine = (S.tenant_id == bindparam("tenant"), S.provider_id == bindparam("provider"))
+    mine = (SLOTS.tenant_id == bindparam("tenant"), SLOTS.provider_id == bindparam("provider"))
     wanted = (condition for name, condition in narrowed.items() if name in given)
-    return ROWS.where(*mine, within("clinics" in given, S.clinic_id), *wanted)
+    return ROWS.where(*mine, within("clinics" in given, SLOTS.clinic_id), *wanted)
 
 
 @query(Permission.APPOINTMENT_VIEW)
 def get_appointment(actor: Actor, locator: str) -> AppointmentView:
     """One appointment in the actor's scope; raises NotFound."""
-    row = found(db.session.execute(appointment_rows(actor).where(AP.locator == locator)).one_or_none())
+    row = found(db.session.execute(appointment_rows(actor).where(APPOINTMENTS.locator == locator)).one_or_none())
     record_read("appointment.read", locator, patients=(row.party_locator,))
     return AppointmentView.of(row)
 
@@ -72,7 +75,9 @@ def list_appointments(
 ) -> Page[AppointmentView]:
     """The appointments of an episode by start; raises NotFound for an unknown episode."""
     episode_id = episode_id_of(actor, episode_locator)
-    statement = appointment_rows(actor).where(AP.episode_id == episode_id)
-    page = read_page(statement, (AP.starts_at, AP.id), AppointmentView.of, limit=limit, cursor=cursor)
+    statement = appointment_rows(actor).where(APPOINTMENTS.episode_id == episode_id)
+    page = read_page(
+        statement, (APPOINTMENTS.starts_at, APPOINTMENTS.id), AppointmentView.of, limit=limit, cursor=cursor
+    )
     record_read("appointment.list", episode_locator, patients=patients_in(page.items))
     return page

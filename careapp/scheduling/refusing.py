@@ -3,20 +3,21 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, or_, select
 
 from careapp import clock
 from careapp.access import Actor
 from careapp.commands import refuse_on
-from careapp.db import db, table_of
+from careapp.db import db
 from careapp.errors import Conflict, Invalid
+from careapp.operations.models import SETTINGS
+from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
-from careapp.scheduling.models import Appointment
-from careapp.scheduling.slots import PR, SETTINGS, S, bookable, in_scope, slot_rows
+from careapp.scheduling.models import APPOINTMENTS, SLOTS
+from careapp.scheduling.slots import bookable, in_scope, slot_rows
 from careapp.scheduling.states import ACTIVE, BLOCKED
 from careapp.scheduling.views import SlotView
 
-AP = table_of(Appointment).c
 HOW_MANY_ALTERNATIVES = 3
 OTHER_PROVIDERS_WITHIN = timedelta(days=14)
 
@@ -34,9 +35,9 @@ def why_not_bookable(status: str, booked: int, capacity: int, ends_at: datetime,
 
 def refuse_slot(actor: Actor, slot_locator: str, patient_id: int) -> Conflict | Invalid:
     """Which rule kept take_place() from taking a place in this slot."""
-    columns = (*S, PR.status.label("network_status"))
+    columns = (*SLOTS, PROVIDERS.status.label("network_status"))
     row = db.session.execute(
-        slot_rows(actor).where(S.locator == slot_locator).with_only_columns(*columns, maintain_column_froms=True)
+        slot_rows(actor).where(SLOTS.locator == slot_locator).with_only_columns(*columns, maintain_column_froms=True)
     ).one_or_none()
     if row is None:
         return Invalid({"slotLocator": "There is no slot with this locator."})
@@ -57,19 +58,7 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
 
     `slot` has buffer_minutes; `moving` is the id of the appointment that is being moved and does not count.
     """
-    until = slot.ends_at + timedelta(minutes=slot.buffer_minutes)
-    patient_there = and_(AP.patient_id == patient_id, AP.starts_at < slot.ends_at, AP.ends_at > slot.starts_at)
-    provider_there = and_(
-        AP.provider_id == slot.provider_id, AP.slot_id != slot.id, AP.starts_at < until, AP.busy_until > slot.starts_at
-    )
-    shown = in_scope(actor, AP.clinic_id).label("shown")
-    statement = select(AP.locator, AP.patient_id, AP.starts_at, AP.ends_at, shown).where(
-        AP.tenant_id == actor.tenant_id,
-        AP.status.in_(ACTIVE),
-        or_(patient_there, provider_there),
-        AP.id != (moving or 0),
-    )
-    row = db.session.execute(statement.order_by(AP.patient_id != patient_id, AP.id).limit(1)).one_or_none()
+    row = _in_the_way(actor, slot, patient_id, moving)
     if row is None:
         return None
     about: dict[str, Any] = {"alternatives": alternatives(actor, slot, patient_id)}
@@ -85,17 +74,44 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
     )
 
 
+def _in_the_way(actor: Actor, slot: Row[Any], patient_id: int, moving: int | None) -> Row[Any] | None:
+    """The appointment of this patient, else of this provider with his buffer, at the slot's time; `shown`: in scope."""
+    until = slot.ends_at + timedelta(minutes=slot.buffer_minutes)
+    patient_there = and_(
+        APPOINTMENTS.patient_id == patient_id,
+        APPOINTMENTS.starts_at < slot.ends_at,
+        APPOINTMENTS.ends_at > slot.starts_at,
+    )
+    provider_there = and_(
+        APPOINTMENTS.provider_id == slot.provider_id,
+        APPOINTMENTS.slot_id != slot.id,
+        APPOINTMENTS.starts_at < until,
+        APPOINTMENTS.busy_until > slot.starts_at,
+    )
+    shown = in_scope(actor, APPOINTMENTS.clinic_id).label("shown")
+    statement: Select[Any] = select(*APPOINTMENTS, shown).where(
+        APPOINTMENTS.tenant_id == actor.tenant_id,
+        APPOINTMENTS.status.in_(ACTIVE),
+        or_(patient_there, provider_there),
+        APPOINTMENTS.id != (moving or 0),
+    )
+    first = statement.order_by(APPOINTMENTS.patient_id != patient_id, APPOINTMENTS.id).limit(1)
+    return db.session.execute(first).one_or_none()
+
+
 def alternatives(actor: Actor, slot: Row[Any], patient_id: int) -> list[dict[str, Any]]:
     """The next three slots, from this slot's time on, that this patient could be booked into instead.
 
     The same provider's first; where he has too few within two weeks, those of others of his specialty.
     """
-    specialty = select(PR.specialty).where(PR.tenant_id == actor.tenant_id, PR.id == slot.provider_id)
+    specialty = select(PROVIDERS.specialty).where(
+        PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.id == slot.provider_id
+    )
     soon = max(slot.starts_at, clock.now()) + OTHER_PROVIDERS_WITHIN
-    found = _next_slots(actor, slot, patient_id, S.provider_id == slot.provider_id, HOW_MANY_ALTERNATIVES)
+    found = _next_slots(actor, slot, patient_id, SLOTS.provider_id == slot.provider_id, HOW_MANY_ALTERNATIVES)
     if len(found) < HOW_MANY_ALTERNATIVES:
-        of_others = (S.provider_id != slot.provider_id) & (S.starts_at < soon)
-        same_work = PR.specialty == specialty.scalar_subquery()
+        of_others = (SLOTS.provider_id != slot.provider_id) & (SLOTS.starts_at < soon)
+        same_work = PROVIDERS.specialty == specialty.scalar_subquery()
         found += _next_slots(actor, slot, patient_id, of_others & same_work, HOW_MANY_ALTERNATIVES - len(found))
     return [SlotView.of(row).model_dump(mode="json", by_alias=True) for row in found]
 
@@ -107,18 +123,30 @@ def _next_slots(
     moment = clock.now()
     buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
     patient_elsewhere = exists().where(
-        AP.tenant_id == S.tenant_id, AP.patient_id == patient_id, AP.status.in_(ACTIVE),
-        AP.starts_at < S.ends_at, AP.ends_at > S.starts_at,
-    )  # fmt: skip
+        APPOINTMENTS.tenant_id == SLOTS.tenant_id,
+        APPOINTMENTS.patient_id == patient_id,
+        APPOINTMENTS.status.in_(ACTIVE),
+        APPOINTMENTS.starts_at < SLOTS.ends_at,
+        APPOINTMENTS.ends_at > SLOTS.starts_at,
+    )
     provider_elsewhere = exists().where(
-        AP.tenant_id == S.tenant_id, AP.provider_id == S.provider_id, AP.slot_id != S.id, AP.status.in_(ACTIVE),
-        AP.starts_at < S.ends_at + buffer * timedelta(minutes=1), AP.busy_until > S.starts_at,
-    )  # fmt: skip
+        APPOINTMENTS.tenant_id == SLOTS.tenant_id,
+        APPOINTMENTS.provider_id == SLOTS.provider_id,
+        APPOINTMENTS.slot_id != SLOTS.id,
+        APPOINTMENTS.status.in_(ACTIVE),
+        APPOINTMENTS.starts_at < SLOTS.ends_at + buffer * timedelta(minutes=1),
+        APPOINTMENTS.busy_until > SLOTS.starts_at,
+    )
     statement = slot_rows(actor).where(
-        among, S.id != slot.id, S.starts_at >= max(slot.starts_at, moment), bookable(moment),
-        PR.status == PARTICIPATES, ~patient_elsewhere, ~provider_elsewhere,
-    )  # fmt: skip
-    return list(db.session.execute(statement.order_by(S.starts_at, S.id).limit(how_many)).all())
+        among,
+        SLOTS.id != slot.id,
+        SLOTS.starts_at >= max(slot.starts_at, moment),
+        bookable(moment),
+        PROVIDERS.status == PARTICIPATES,
+        ~patient_elsewhere,
+        ~provider_elsewhere,
+    )
+    return list(db.session.execute(statement.order_by(SLOTS.starts_at, SLOTS.id).limit(how_many)).all())
 
 
 refuse_on("appointment_patient_busy", lambda: Conflict("The patient has an appointment then.", code="PATIENT_BUSY"))

@@ -23,21 +23,18 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
-from careapp.clinics.models import Clinic
+from careapp.clinics.models import CLINICS
 from careapp.commands import command
 from careapp.db import db, guarded_update, insert_unless_clash, table_of
 from careapp.errors import Conflict, Forbidden, Invalid, found
 from careapp.lifecycle import check_version, move, remember
-from careapp.operations.models import TenantSettings
-from careapp.providers.models import Provider
+from careapp.operations.models import SETTINGS
+from careapp.providers.models import PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.events import SlotAdded
-from careapp.scheduling.models import Slot
+from careapp.scheduling.models import SLOTS, Slot
 from careapp.scheduling.states import AVAILABLE, BLOCKED, BOOKED, SLOT
 from careapp.scheduling.views import SlotView
-
-S, PR, CL = table_of(Slot).c, table_of(Provider).c, table_of(Clinic).c
-SETTINGS = table_of(TenantSettings).c
 
 # No slot is longer, so a search for what overlaps a time need not begin at the beginning of time.
 LONGEST_SLOT = timedelta(hours=24)
@@ -62,18 +59,18 @@ def scope_of(actor: Actor) -> dict[str, Any]:
 
 def clinic_locator_of(clinic_id: ColumnElement[Any], tenant_id: ColumnElement[Any]) -> ColumnElement[Any]:
     """The clinic's locator as a column, None where there is no clinic."""
-    named = select(CL.locator).where(CL.tenant_id == tenant_id, CL.id == clinic_id)
+    named = select(CLINICS.locator).where(CLINICS.tenant_id == tenant_id, CLINICS.id == clinic_id)
     return named.scalar_subquery().label("clinic_locator")
 
 
-ROWS = select(*S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id)).join(
-    table_of(Provider), (PR.tenant_id == S.tenant_id) & (PR.id == S.provider_id)
-)
+ROWS = select(
+    *SLOTS, PROVIDERS.locator.label("provider_locator"), clinic_locator_of(SLOTS.clinic_id, SLOTS.tenant_id)
+).join(table_of(Provider), (PROVIDERS.tenant_id == SLOTS.tenant_id) & (PROVIDERS.id == SLOTS.provider_id))
 
 
 def slot_rows(actor: Actor) -> Select[Any]:
     """The slots in the actor's scope, with the locators of provider and clinic."""
-    return ROWS.where(S.tenant_id == actor.tenant_id, in_scope(actor, S.clinic_id))
+    return ROWS.where(SLOTS.tenant_id == actor.tenant_id, in_scope(actor, SLOTS.clinic_id))
 
 
 @command(Permission.SLOT_MANAGE_OWN)
@@ -90,10 +87,17 @@ def add_slot(
     require_own_or_any(actor, provider.id)
     _check_new(start, end, capacity)
     row = insert_unless_clash(
-        Slot, *S, literal(provider_locator).label("provider_locator"), literal(clinic_locator).label("clinic_locator"),
-        tenant_id=actor.tenant_id, provider_id=provider.id, clinic_id=_clinic_id(actor, clinic_locator),
-        starts_at=start, ends_at=end, capacity=capacity,
-    )  # fmt: skip
+        Slot,
+        *SLOTS,
+        literal(provider_locator).label("provider_locator"),
+        literal(clinic_locator).label("clinic_locator"),
+        tenant_id=actor.tenant_id,
+        provider_id=provider.id,
+        clinic_id=_clinic_id(actor, clinic_locator),
+        starts_at=start,
+        ends_at=end,
+        capacity=capacity,
+    )
     if row is None:
         raise Conflict("The provider has another slot at that time.", code="SLOT_OVERLAP")
     remember(actor, SLOT, row, "add", None, row.status)
@@ -104,7 +108,7 @@ def add_slot(
 @command(Permission.SLOT_VIEW)  # move() asks for the permission to block
 def act(actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None) -> SlotView:
     """Block a slot or unblock it. Bookings made before a block stay; an unblocked full slot is BOOKED again."""
-    statement = slot_rows(actor).where(S.locator == locator).with_for_update(of=table_of(Slot))
+    statement = slot_rows(actor).where(SLOTS.locator == locator).with_for_update(of=table_of(Slot))
     row = found(db.session.execute(statement).one_or_none())
     require_own_or_any(actor, row.provider_id)
     check_version(row, version)
@@ -133,7 +137,7 @@ def require_own_or_any(actor: Actor, provider_id: int) -> None:
 
 def bookable(moment: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
     """The condition that a slot can take one more booking: available, room left, not over (walk-ins: until it ends)."""
-    return (S.status == AVAILABLE) & (S.booked < S.capacity) & (S.ends_at > moment)
+    return (SLOTS.status == AVAILABLE) & (SLOTS.booked < SLOTS.capacity) & (SLOTS.ends_at > moment)
 
 
 def take_place(actor: Actor, slot_locator: str) -> Row[Any] | None:
@@ -155,20 +159,27 @@ def taking_a_place(scoped: bool) -> ReturningUpdate[Any]:
         table_of(Slot)
         .update()
         .where(
-            S.tenant_id == bindparam("tenant"), S.locator == bindparam("wanted"), within(scoped, S.clinic_id),
+            SLOTS.tenant_id == bindparam("tenant"),
+            SLOTS.locator == bindparam("wanted"),
+            within(scoped, SLOTS.clinic_id),
             bookable(bindparam("moment", type_=DateTime(timezone=True))),
-            PR.tenant_id == S.tenant_id, PR.id == S.provider_id, PR.status == PARTICIPATES,
-            SETTINGS.tenant_id == S.tenant_id,
+            PROVIDERS.tenant_id == SLOTS.tenant_id,
+            PROVIDERS.id == SLOTS.provider_id,
+            PROVIDERS.status == PARTICIPATES,
+            SETTINGS.tenant_id == SLOTS.tenant_id,
         )
         .values(
-            booked=S.booked + 1, version=S.version + 1,
-            status=case((S.booked + 1 >= S.capacity, BOOKED), else_=AVAILABLE),
+            booked=SLOTS.booked + 1,
+            version=SLOTS.version + 1,
+            status=case((SLOTS.booked + 1 >= SLOTS.capacity, BOOKED), else_=AVAILABLE),
         )
         .returning(
-            *S, PR.locator.label("provider_locator"), clinic_locator_of(S.clinic_id, S.tenant_id),
+            *SLOTS,
+            PROVIDERS.locator.label("provider_locator"),
+            clinic_locator_of(SLOTS.clinic_id, SLOTS.tenant_id),
             SETTINGS.buffer_minutes,
         )
-    )  # fmt: skip
+    )
 
 
 def place_wanted(actor: Actor, slot_locator: str) -> dict[str, Any]:
@@ -180,7 +191,10 @@ def slot_with_buffer(actor: Actor, condition: ColumnElement[bool]) -> Row[Any]:
     """The one slot that meets the condition, with its clinic's locator and the tenant's `buffer_minutes`."""
     buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
     statement: Select[Any] = slot_rows(actor).with_only_columns(
-        *S, buffer.label("buffer_minutes"), clinic_locator_of(S.clinic_id, S.tenant_id), maintain_column_froms=True
+        *SLOTS,
+        buffer.label("buffer_minutes"),
+        clinic_locator_of(SLOTS.clinic_id, SLOTS.tenant_id),
+        maintain_column_froms=True,
     )
     return db.session.execute(statement.where(condition)).one()
 
@@ -188,19 +202,21 @@ def slot_with_buffer(actor: Actor, condition: ColumnElement[bool]) -> Row[Any]:
 def give_place_back(actor: Actor, slot_id: int) -> None:
     """Free one place of a slot at once; a full slot is AVAILABLE again, a blocked one stays BLOCKED."""
     guarded_update(
-        Slot, S.tenant_id == actor.tenant_id, S.id == slot_id,
-        booked=S.booked - 1, status=case((S.status == BLOCKED, BLOCKED), else_=AVAILABLE),
+        Slot, SLOTS.tenant_id == actor.tenant_id, SLOTS.id == slot_id,
+        booked=SLOTS.booked - 1, status=case((SLOTS.status == BLOCKED, BLOCKED), else_=AVAILABLE),
     )  # fmt: skip
 
 
 def lock_slots(actor: Actor, slot_ids: list[int]) -> None:
     """Lock several slots in the order of their ids, so that two commands never wait for each other."""
-    statement = select(S.id).where(S.tenant_id == actor.tenant_id, S.id.in_(slot_ids)).order_by(S.id)
+    statement = select(SLOTS.id).where(SLOTS.tenant_id == actor.tenant_id, SLOTS.id.in_(slot_ids)).order_by(SLOTS.id)
     db.session.execute(statement.with_for_update())
 
 
 def _provider(actor: Actor, locator: str) -> Row[Any, Any]:
-    statement = select(PR.id, PR.status).where(PR.tenant_id == actor.tenant_id, PR.locator == locator)
+    statement = select(PROVIDERS.id, PROVIDERS.status).where(
+        PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == locator
+    )
     return found(db.session.execute(statement).one_or_none())
 
 
@@ -209,7 +225,9 @@ def _clinic_id(actor: Actor, locator: str | None) -> int | None:
     if locator is None:
         return None
     clinic_id: int | None = db.session.execute(
-        select(CL.id).where(CL.tenant_id == actor.tenant_id, CL.locator == locator, in_scope(actor, CL.id))
+        select(CLINICS.id).where(
+            CLINICS.tenant_id == actor.tenant_id, CLINICS.locator == locator, in_scope(actor, CLINICS.id)
+        )
     ).scalar_one_or_none()
     if clinic_id is None:
         raise Invalid({"clinicLocator": "There is no clinic with this locator."})

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from careapp import commands
 from careapp.access import Actor, Role
 from careapp.db import db
-from careapp.scheduling.slots import PR
+from careapp.providers.models import PROVIDERS
 from tests import factories as make
 from tests.identity.people import PASSWORD, a_user
 
@@ -31,7 +31,7 @@ def a_clinic_at_work(actor: Actor) -> Clinic:
     doctor = make.a_provider(actor, name="Dr Thiri Aung", clinic_locators=[clinic.locator])
     slots = [make.a_slot(actor, doctor, hours=hours, clinic=clinic) for hours in range(1, 7)]
     with commands.system_transaction(actor.tenant_id):
-        provider_id = db.session.execute(select(PR.id).where(PR.locator == doctor.locator)).scalar_one()
+        provider_id = db.session.execute(select(PROVIDERS.id).where(PROVIDERS.locator == doctor.locator)).scalar_one()
     emails = {
         role: a_user(actor, role, provider_id=provider_id if role == Role.CLINICIAN else None).email for role in Role
     }

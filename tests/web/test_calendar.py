@@ -12,9 +12,9 @@ from careapp.access import Actor, Role
 from careapp.db import db
 from careapp.episodes.queries import list_episodes
 from careapp.patients.views import HumanName
+from careapp.providers.models import PROVIDERS
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.queries import get_slot, list_appointments, list_slots
-from careapp.scheduling.slots import PR
 from tests import factories as make
 from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
@@ -129,7 +129,7 @@ def test_slots_are_added_blocked_and_unblocked(god: Actor, front: Desk, provider
 
 def test_a_clinician_adds_only_his_own(god: Actor, desk: Callable[..., Desk], provider: Any, clinic: Any) -> None:
     with commands.system_transaction(god.tenant_id):
-        own = db.session.execute(select(PR.id).where(PR.locator == provider.locator)).scalar_one()
+        own = db.session.execute(select(PROVIDERS.id).where(PROVIDERS.locator == provider.locator)).scalar_one()
     make.a_provider(god)
     doctor = desk(Role.CLINICIAN, provider_id=own)
     assert "Dr Hla Hla" in doctor.get("/calendar").text
@@ -248,7 +248,7 @@ def test_a_provider_is_shown_at_one_clinic_or_at_any(god: Actor, front: Desk, cl
 
 def test_a_clinician_gets_to_all_providers(god: Actor, desk: Callable[..., Desk], provider: Any, clinic: Any) -> None:
     with commands.system_transaction(god.tenant_id):
-        own = db.session.execute(select(PR.id).where(PR.locator == provider.locator)).scalar_one()
+        own = db.session.execute(select(PROVIDERS.id).where(PROVIDERS.locator == provider.locator)).scalar_one()
     doctor = desk(Role.CLINICIAN, provider_id=own)
     assert "<h1>Dr Hla Hla</h1>" in doctor.get("/calendar").text
     assert "<h1>Riverside Clinic</h1>" in doctor.get("/calendar?clinic=&provider=").text

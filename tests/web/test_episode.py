@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from careapp import commands
 from careapp.access import Actor, Role
-from careapp.clinics.service import CL
+from careapp.clinics.models import CLINICS
 from careapp.clinics.views import ClinicView
 from careapp.db import db
 from careapp.episodes.queries import get_episode
@@ -147,7 +147,7 @@ def test_nothing_open_is_said_only_where_nothing_is(god: Actor, desk: Callable[.
 
 def _id_of(god: Actor, clinic: ClinicView) -> int:
     with commands.system_transaction(god.tenant_id):
-        found: int = db.session.execute(select(CL.id).where(CL.locator == clinic.locator)).scalar_one()
+        found: int = db.session.execute(select(CLINICS.id).where(CLINICS.locator == clinic.locator)).scalar_one()
     return found
 
 
