@@ -12,6 +12,7 @@ setup: .venv/ready ## Make .venv with every locked dependency
 .venv/ready: requirements/dev.txt
 	$(PYTHON) -c 'import sys; sys.exit("careapp needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
+	@echo "Installing the locked dependencies into .venv; the first time takes a minute or two"
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	@test -f .env || echo 'CAREAPP_ENV=development' > .env
 	@touch $@

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,14 @@ def main() -> int:
     send_demo_events(settings)
     print(f"\n  http://{HOST}:{settings.port}   Ctrl-C stops it.")
     print(f"  Portal routes: curl -H 'X-Internal-Token: {settings.internal_credentials()[0][1]}' ", end="")
-    print(f"http://{HOST}:{settings.port}/internal/members/PTY-…/episodes\n", flush=True)
+    print(f"http://{HOST}:{settings.port}/internal/members/PTY-{date.today().year}-000001/episodes\n", flush=True)
     # Without `.env`, which is read already: honcho would let it win over the environment.
     processes = subprocess.Popen([BIN / "honcho", "start", "--env", os.devnull])
-    for number in (signal.SIGINT, signal.SIGTERM):  # honcho ends what it started; only then does this end
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # honcho ends what it started; only then does this end
         signal.signal(number, lambda *_: processes.terminate())
     return processes.wait()
 

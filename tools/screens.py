@@ -53,7 +53,7 @@ def take(browser: Browser, address: str, suffix: str, width: int, height: int) -
     picture("prescription")
     page.goto("/calendar")
     picture("calendar")
-    page.locator('a[href*="/slots/SLT-"][href$="/book"]').first.click()
+    page.get_by_role("link", name="free").first.click()
     picture("booking")
     page.goto("/patients")
     picture("patients")
