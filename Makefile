@@ -43,8 +43,8 @@ format: setup ## Format the code
 
 lock: setup ## Lock the dependencies again after a change of requirements/*.in
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet requirements/app.in -o requirements/app.txt
-	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/app.in -o requirements/app.txt
+	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/dev.in -o requirements/dev.txt
 
 docs: setup ## Write what is generated: docs/states.md, docs/events
 	$(BIN)/flask --app wsgi states

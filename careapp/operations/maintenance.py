@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import delete, func, select, text
 
-from careapp import tenancy
+from careapp import commands, tenancy
 from careapp.db import db, table_of
 from careapp.idempotency import IdempotencyKey
 from careapp.operations.models import Tenant
@@ -53,6 +53,5 @@ def _delete_old_answers(tenant: TenantName) -> int:
     table = table_of(IdempotencyKey)
     age = text(f"interval '{ANSWERS_KEPT_HOURS} hours'")
     old = (table.c.tenant_id == tenant.id, table.c.created_at < func.now() - age)
-    deleted = db.session.execute(delete(table).where(*old).returning(table.c.tenant_id)).all()
-    db.session.commit()
-    return len(deleted)
+    with commands.system_transaction(tenant.id):
+        return len(db.session.execute(delete(table).where(*old).returning(table.c.tenant_id)).all())
