@@ -81,7 +81,7 @@ def test_the_synthea_sample_comes_in_whole_and_once(
     assert (report.refused, report.remarks["Practitioner"]) == (0, 37)
     care_types = rows("SELECT care_type, count(*) FROM episodes GROUP BY 1 ORDER BY 1")
     assert [tuple(row) for row in care_types] == [("GP", 566), ("SPECIALIST", 4), ("URGENT_CARE", 26)]
-    assert len(rows("SELECT 1 FROM patients WHERE given = 'María Luisa'")) == 1
+    assert len(rows("SELECT 1 FROM patients WHERE given = ARRAY['María Luisa']")) == 1
     assert len(rows("SELECT 1 FROM patients WHERE deceased_at IS NOT NULL")) == 2
     before = table_sizes()
     assert run(sample).noted == []
