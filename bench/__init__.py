@@ -14,7 +14,8 @@ two different requests and keeps each statement's text and parameters. A paramet
 filled anew each time it is replayed: from the request (a locator, the idempotency key), from a column an earlier
 statement returned (ids, times), with a new UUID, or with the present time. What is left (an event's envelope, the
 stored answer) is sent as recorded, since the database does the same work whatever such a text says. Statements of
-authentication are neither counted nor replayed; savepoints are replayed but not counted; BEGIN and COMMIT are the
-driver's own in all three. Rates are requests answered by all connections together, divided by the time from the start
-of a round to its last answer; a ratio is the median over rounds of two rates of the same round.
+authentication are neither counted nor replayed (`--authenticated` replays them in both rulers); savepoints are
+replayed but not counted; BEGIN and COMMIT are the driver's own in all three. Rates are requests answered by all
+connections together, divided by the time from the start of a round to its last answer; a
+ratio is the median over rounds of two rates of the same round.
 """

@@ -13,6 +13,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="The benchmarks.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: half a minute instead of two")
     parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES], help="measure these cases alone")
+    parser.add_argument(
+        "--authenticated", action="store_true", help="let both rulers find out who is asking, as the application does"
+    )
     commands = parser.add_subparsers(dest="command")
     comparing = commands.add_parser("compare", help="compare two runs")
     comparing.add_argument("before", type=Path)
@@ -23,7 +26,7 @@ def main() -> int:
         return 0
     from bench.whole import run_all  # here, so that a comparison starts nothing of the application
 
-    run_all(quick=arguments.quick, only=arguments.only)
+    run_all(quick=arguments.quick, only=arguments.only, authenticated=arguments.authenticated)
     return 0
 
 

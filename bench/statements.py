@@ -31,11 +31,16 @@ class Statement:
 
 @dataclass
 class Recording:
-    """The statements of one request inside its command or query, in order, and how many authentication took."""
+    """The statements of one request inside its command or query, in order, and before them those of authentication."""
 
     statements: list[Statement] = field(default_factory=list)
-    authentication: int = 0
+    asked: list[Statement] = field(default_factory=list)
     tenant_id: int | None = None
+
+    @property
+    def authentication(self) -> int:
+        """How many statements found out who was asking."""
+        return len(self.asked)
 
     @property
     def count(self) -> int:
@@ -50,7 +55,7 @@ def recording(engine: Engine) -> Iterator[Recording]:
 
     def keep(connection: Any, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
         if not in_command():
-            found.authentication += 1
+            found.asked.append(Statement(sql, dict(parameters or {}), []))
             return
         rows = cursor.fetchall() if cursor.description else []
         if rows:
@@ -102,20 +107,26 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """Statements to run again in one transaction of a tenant, each with where its parameters come from."""
+    """Statements to run again in one transaction of a tenant, each with where its parameters come from.
+
+    `asked` are authentication's, run in a transaction of their own before; usually none.
+    """
 
     tenant_id: int | None
     steps: list[tuple[str, dict[str, Source]]]
+    asked: list[tuple[str, Values]] = field(default_factory=list)
 
 
-def plan_of(first: Recording, inputs: Values, second: Recording, other_inputs: Values) -> Plan:
-    """How to run the statements of two recordings again with new inputs.
+def plan_of(
+    first: Recording, inputs: Values, second: Recording, other_inputs: Values, *, authenticated: bool = False
+) -> Plan:
+    """How to run the statements of two recordings again with new inputs; if `authenticated`, authentication's as well.
 
     Raises ValueError when the two requests did not run the same statements.
     """
     if [statement.sql for statement in first.statements] != [statement.sql for statement in second.statements]:
         raise ValueError("two requests of one kind ran different statements")
-    plan = Plan(first.tenant_id, [])
+    plan = Plan(first.tenant_id, [], [(one.sql, one.parameters) for one in first.asked] if authenticated else [])
     for position, (one, other) in enumerate(zip(first.statements, second.statements, strict=True)):
         known = _known(first.statements[:position], inputs), _known(second.statements[:position], other_inputs)
         sources = {name: _source(one.parameters[name], other.parameters[name], *known) for name in one.parameters}
@@ -126,6 +137,11 @@ def plan_of(first: Recording, inputs: Values, second: Recording, other_inputs: V
 def run(connection: Connection[Any], plan: Plan, inputs: Values) -> list[list[tuple[Any, ...]]]:
     """Run a plan in one transaction and return each statement's rows."""
     results: list[list[tuple[Any, ...]]] = []
+    if plan.asked:
+        connection.pgconn.exec_(tenancy.opening(plan.tenant_id))
+        for sql, parameters in plan.asked:
+            connection.execute(sql, parameters).fetchall()
+        connection.commit()
     connection.pgconn.exec_(tenancy.opening(plan.tenant_id))  # as the application's transactions begin
     for sql, sources in plan.steps:
         cursor = connection.execute(sql, {name: source.fill(inputs, results) for name, source in sources.items()})

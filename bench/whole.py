@@ -39,8 +39,11 @@ PLANS = VAR / "plans.pickle"
 TENANT = "bench"
 
 
-def run_all(*, quick: bool, only: list[str] | None = None) -> None:
-    """Run every case, or those named, print the table and keep it in var/bench/last.json."""
+def run_all(*, quick: bool, only: list[str] | None = None, authenticated: bool = False) -> None:
+    """Run every case, or those named, print the table and keep it in var/bench/last.json.
+
+    If `authenticated`, both rulers run authentication's transaction as well.
+    """
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("stopped"))
     VAR.mkdir(parents=True, exist_ok=True)
     cases = [case for case in CASES if not only or case.name in only]
@@ -53,7 +56,7 @@ def run_all(*, quick: bool, only: list[str] | None = None) -> None:
         app = create_app()
         scene = lay_scene(stack, database)
         credentials = sign_in(app, scene, key)
-        found = {case.name: record(app, case, case.requests(scene, credentials)) for case in cases}
+        found = {case.name: record(app, case, case.requests(scene, credentials), authenticated) for case in cases}
         PLANS.write_bytes(pickle.dumps({name: plan for name, (_, plan) in found.items()}))
         bench = start(stack, database, scene, credentials)
         measured = {
@@ -112,10 +115,10 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
     return Credentials(jwt.encode(claims, key, algorithm="RS256"), f"{app.config['SESSION_COOKIE_NAME']}={cookie}")
 
 
-def record(app: APIFlask, case: Case, requests: list[Request]) -> tuple[Recording, Plan]:
+def record(app: APIFlask, case: Case, requests: list[Request], authenticated: bool) -> tuple[Recording, Plan]:
     """The statements of the case's first and last request, and the plan they give."""
     first, last = answered(app, case, requests[0]), answered(app, case, requests[-1])
-    return last, plan_of(first, requests[0].inputs, last, requests[-1].inputs)
+    return last, plan_of(first, requests[0].inputs, last, requests[-1].inputs, authenticated=authenticated)
 
 
 def answered(app: APIFlask, case: Case, request: Request) -> Recording:

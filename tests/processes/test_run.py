@@ -73,11 +73,12 @@ def test_the_end_of_one_process_ends_all(running: "subprocess.Popen[str]", setti
         assert probe.connect_ex(("127.0.0.1", int(settings["PORT"]))) != 0
 
 
-def test_a_signal_to_the_first_process_ends_all(settings: dict[str, str]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_first_process_ends_all(settings: dict[str, str], number: signal.Signals) -> None:
     process = subprocess.Popen(RUN, env=settings, start_new_session=True, stdout=subprocess.PIPE, text=True)
     answers(settings, process)
     started = descendants(process.pid)
-    process.terminate()
+    process.send_signal(number)
     process.communicate(timeout=60)
     end = time.monotonic() + 15
     while (left := [pid for pid in started if Path(f"/proc/{pid}").exists()]) and time.monotonic() < end:
