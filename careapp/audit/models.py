@@ -22,7 +22,7 @@ class TransactionId(UserDefinedType[str]):
 
 
 class AuditEvent(TenantRow, Base):
-    """One act or look: the app role may only insert it, and only the columns that it may say (postgres guide §5)."""
+    """One act or look: the app role may only insert it, and only the columns that it may say."""
 
     __tablename__ = "audit_event"
 

@@ -10,7 +10,7 @@ from careapp.outbox.events import Event
 from careapp.outbox.models import SHARDS
 
 # Heads are taken in key order, so two commands never wait for each other; a head stays locked until the commit, so
-# for one key the order of sequence numbers is the order of commits (outbox guide §2).
+# for one key the order of sequence numbers is the order of commits.
 _WRITE = text("""
 WITH e AS (
   SELECT *, row_number() OVER (PARTITION BY key ORDER BY ord) AS nth
