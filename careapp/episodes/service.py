@@ -13,7 +13,7 @@ from careapp.episodes.events import EpisodeOpened
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
-from careapp.errors import Conflict, Invalid, found
+from careapp.errors import Busy, Conflict, Invalid, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.patients.models import PATIENTS, Patient
 
@@ -85,9 +85,9 @@ def claim(actor: Actor, locator: str, *, seen: int = 0, open_appointments: int =
 
 
 def refuse_claim(actor: Actor, locator: str) -> NoReturn:
-    """Say why CLAIM_OPEN found nothing: raises NotFound or Conflict EPISODE_NOT_OPEN."""
+    """Say why CLAIM_OPEN found nothing: raises NotFound or Conflict EPISODE_NOT_OPEN; Busy where it was opened since."""
     require_open(lock_episode(actor, locator))
-    raise AssertionError("unreachable: a finished episode is never opened again")
+    raise Busy()
 
 
 def episode_id_of(actor: Actor, locator: str) -> int:

@@ -47,9 +47,7 @@ def reschedule(
         raise Invalid({"slotLocator": "Choose another slot." if goal else "There is no slot with this locator."})
     take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id), ("provider", goal.provider_id))
     lock_slots(actor, [row.slot_id, goal.id])
-    slot = take_place(actor, slot_locator)
-    if slot is None:
-        raise refuse_slot(actor, slot_locator, row.patient_id)
+    slot = _place_in(actor, slot_locator, row.patient_id)
     clash = find_clash(actor, slot, row.patient_id, moving=row.id)
     if clash:
         raise clash
@@ -91,7 +89,10 @@ def undo(actor: Actor, locator: str, *, version: int | None = None, reason: str 
     last = _last_move(actor, row)
     take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id))
     back_into_time = row.status not in ACTIVE and last.from_status in ACTIVE
-    slot = _slot_again(actor, row) if not holds_place(row.status) else slot_with_buffer(actor, SLOTS.id == row.slot_id)
+    if holds_place(row.status):
+        slot = slot_with_buffer(actor, SLOTS.id == row.slot_id)
+    else:
+        slot = _place_in(actor, row.slot_locator, row.patient_id)
     clash = find_clash(actor, slot, row.patient_id, moving=row.id) if back_into_time else None
     if clash:
         raise clash
@@ -128,11 +129,11 @@ def _last_move(actor: Actor, row: Row[Any]) -> Row[Any]:
     return last
 
 
-def _slot_again(actor: Actor, row: Row[Any]) -> Row[Any]:
-    """The place a cancelled appointment had, taken again; raises what refuses a booking."""
-    slot = take_place(actor, row.slot_locator)
+def _place_in(actor: Actor, slot_locator: str, patient_id: int) -> Row[Any]:
+    """The slot, with a place of it taken for this patient; raises what refuses a booking."""
+    slot = take_place(actor, slot_locator)
     if slot is None:
-        raise refuse_slot(actor, row.slot_locator, row.patient_id)
+        raise refuse_slot(actor, slot_locator, patient_id)
     return slot
 
 

@@ -194,7 +194,9 @@ def test_a_failed_start_shows_the_end_of_the_log_and_leaves_nothing(
     assert not place.postmaster_file.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the server to another user, who may be shut out")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="NOT TESTED: only root hands the server to another user, who may be shut out"
+)
 def test_a_closed_parent_directory_is_named_and_stays_closed(room: Path) -> None:
     closed = room / "closed"
     closed.mkdir(mode=0o700)
