@@ -85,7 +85,7 @@ def claim(actor: Actor, locator: str, *, seen: int = 0, open_appointments: int =
 
 
 def refuse_claim(actor: Actor, locator: str) -> NoReturn:
-    """Say why CLAIM_OPEN found nothing: raises NotFound or Conflict EPISODE_NOT_OPEN; Busy where it was opened since."""
+    """Say why CLAIM_OPEN found nothing: raises NotFound, Conflict EPISODE_NOT_OPEN, or Busy where it was just made."""
     require_open(lock_episode(actor, locator))
     raise Busy()
 
