@@ -113,9 +113,14 @@ class Broker:
         self.start()
 
     def freeze(self) -> None:
-        """Halt the process (SIGSTOP): connections stay open and nothing answers, as on a machine that hangs."""
+        """Halt the process (SIGSTOP): connections stay open and nothing answers, as on a machine that hangs.
+
+        Returns when every thread stands still: the signal alone leaves those that run a moment to answer.
+        """
         self._signal(signal.SIGSTOP)
         self._frozen = True
+        if self._process is not None and self._process.poll() is None:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let a frozen broker go on (SIGCONT). Nothing if it is not frozen."""
