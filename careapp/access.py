@@ -26,13 +26,17 @@ class Permission(StrEnum):
     PRESCRIPTION_VIEW = "prescription.view"
     PRESCRIPTION_READ = "prescription.read"
     PRESCRIPTION_WRITE = "prescription.write"
+    PRESCRIPTION_VERIFY = "prescription.verify"
     REFERRAL_VIEW = "referral.view"
     REFERRAL_READ = "referral.read"
     REFERRAL_WRITE = "referral.write"
     PORTAL_READ = "portal.read"
     OUTBOX_MANAGE = "outbox.manage"
     USER_MANAGE = "user.manage"
+    SETTINGS_MANAGE = "settings.manage"
     AUDIT_VIEW = "audit.view"
+    OWN_PREFERENCES = "preferences.own"
+    OWN_DRAFTS = "drafts.own"
     HISTORY_IMPORT = "history.import"
 
 
@@ -49,7 +53,7 @@ P = Permission
 
 _EVERYBODY_IN_CARE = frozenset({
     P.PATIENT_VIEW, P.PATIENT_REGISTER, P.DIRECTORY_VIEW, P.EPISODE_VIEW, P.EPISODE_OPEN, P.EPISODE_CANCEL,
-    P.APPOINTMENT_VIEW, P.APPOINTMENT_BOOK, P.APPOINTMENT_MOVE, P.SLOT_VIEW,
+    P.APPOINTMENT_VIEW, P.APPOINTMENT_BOOK, P.APPOINTMENT_MOVE, P.SLOT_VIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS,
 })  # fmt: skip
 
 # VIEW shows that a prescription or referral exists, READ also what it says. SLOT_MANAGE_OWN alone reaches only the
@@ -62,8 +66,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     | {P.PRESCRIPTION_VIEW, P.PRESCRIPTION_READ, P.PRESCRIPTION_WRITE}
     | {P.REFERRAL_VIEW, P.REFERRAL_READ, P.REFERRAL_WRITE},
     Role.ADMIN: _EVERYBODY_IN_CARE
-    | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.CLINIC_MANAGE, P.PROVIDER_MANAGE, P.USER_MANAGE, P.OUTBOX_MANAGE},
-    Role.AUDITOR: frozenset({P.AUDIT_VIEW}),
+    | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.CLINIC_MANAGE, P.PROVIDER_MANAGE}
+    | {P.USER_MANAGE, P.OUTBOX_MANAGE, P.SETTINGS_MANAGE},
+    Role.AUDITOR: frozenset({P.AUDIT_VIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS}),
 }
 
 

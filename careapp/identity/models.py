@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, func
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, func, true
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Aggregate, Base, TenantRow, table_of, tenant_key
+from careapp.db import Aggregate, Base, TenantRow, one_of, table_of, tenant_key
+from careapp.identity.states import DENSITIES, LANGUAGES, THEMES
 
 
 class User(Aggregate, Base):
@@ -20,8 +21,19 @@ class User(Aggregate, Base):
     roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
     provider_id: Mapped[int | None] = mapped_column(BigInteger)
     disabled_at: Mapped[datetime | None]
+    language: Mapped[str | None] = mapped_column(Text)
+    theme: Mapped[str] = mapped_column(Text, server_default="system")
+    density: Mapped[str] = mapped_column(Text, server_default="normal")
+    shortcuts: Mapped[bool] = mapped_column(server_default=true())
 
-    __table_args__ = (UniqueConstraint("tenant_id", "email"), tenant_key("provider_id", "providers"))
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "email"),
+        tenant_key("provider_id", "providers"),
+        one_of("language", LANGUAGES),
+        one_of("theme", THEMES),
+        one_of("density", DENSITIES),
+        Index("users_by_name", "tenant_id", "name", "id"),
+    )
 
 
 class UserClinic(Base):
@@ -51,7 +63,24 @@ class UserSession(TenantRow, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "sid_hash"),
         tenant_key("user_id", "users"),
-        Index("user_session_user", "tenant_id", "user_id"),
+        Index("user_session_user", "tenant_id", "user_id", "id"),
+    )
+
+
+class FormDraft(TenantRow, Base):
+    """What one user typed into the form of one address and has not saved; only he sees it again."""
+
+    __tablename__ = "form_drafts"
+
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    address: Mapped[str] = mapped_column(Text)
+    fields: Mapped[list[list[str]]] = mapped_column(JSONB)
+    saved_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "user_id", "address"),
+        tenant_key("user_id", "users"),
+        Index("form_drafts_age", "tenant_id", "saved_at"),
     )
 
 
@@ -77,3 +106,4 @@ class SignInAttempts(Base):
 
 
 USERS = table_of(User).c
+DRAFTS = table_of(FormDraft).c

@@ -20,6 +20,7 @@ from careapp.config import Settings
 from careapp.db import db, guarded_update, insert, table_of
 from careapp.identity.actors import TENANTS, actor_for_user, users_joined
 from careapp.identity.models import User, UserSession
+from careapp.identity.preferences import Preferences, preference_columns
 
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -34,8 +35,11 @@ def start(tenant_id: int, user_id: int) -> str:
     return sid
 
 
-def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = False) -> Actor | None:
-    """Who holds this session, or None where it is over: ended, idle or open too long, or its user disabled.
+def session_actor(
+    tenant_id: int, sid: str, *, settings: Settings, poll: bool = False
+) -> tuple[Actor, Preferences] | None:
+    """Who holds this session and how he likes pages, or None where it is over: ended, idle or open too long, or its
+    user disabled.
 
     Reads once. Writes that it was seen at most once a minute, and never for a `poll`: a forgotten screen must run out.
     """
@@ -52,7 +56,7 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
             return None
         if not poll and row.last_seen_at < now - SEEN_EVERY:
             _seen(tenant_id, sid, now)
-    return actor_for_user(row)
+    return actor_for_user(row), Preferences.of(row)
 
 
 @cache
@@ -60,7 +64,7 @@ def _live_session() -> Select[Any]:
     """The session with its user, where it is live; built once, as each page asks it."""
     mine, users = table_of(UserSession), table_of(User)
     return (
-        users_joined(mine.c.last_seen_at)
+        users_joined(mine.c.last_seen_at, *preference_columns())
         .select_from(mine)
         .join(users, (users.c.tenant_id == mine.c.tenant_id) & (users.c.id == mine.c.user_id))
         .join(TENANTS, TENANTS.c.id == mine.c.tenant_id)

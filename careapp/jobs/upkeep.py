@@ -2,6 +2,7 @@
 
 import structlog
 
+from careapp.identity import drafts
 from careapp.identity.attempts import forget_old
 from careapp.operations import maintenance
 from careapp.operations.maintenance import TenantName
@@ -45,6 +46,12 @@ def forget_old_attempts() -> None:
     """Delete counts of failed sign-ins that have meant nothing for a day."""
     if forgotten := forget_old():
         _log.info("old sign-in attempts forgotten", count=forgotten)
+
+
+def forget_old_drafts() -> None:
+    """Delete drafts of forms that nobody has come back to for a week."""
+    if forgotten := sum(maintenance.for_each_tenant(lambda tenant: drafts.forget_old(tenant.id))):
+        _log.info("old drafts forgotten", count=forgotten)
 
 
 def check_booked_counts() -> None:

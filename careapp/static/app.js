@@ -7,11 +7,17 @@
   const on = (name, handler, options) => document.addEventListener(name, handler, options);
   // htmx calls a swapped 422 "successful", so look at the status as well.
   const ok = ({ detail }) => detail.xhr.status >= 200 && detail.xhr.status < 400 && !detail.failed;
-  const alertUser = (text) => { $("#alerts").textContent = text; };
+  const said = (name) => document.body.dataset[name]; // sentences of this script, in the reader's language
+  const alertUser = (name) => { $("#alerts").textContent = said(name); };
+  const live = (element) => Boolean(element?.hasAttribute?.("data-live"));
+  const token = () => $('meta[name="csrf-token"]').content;
 
-  // 1. The CSRF token, in one place.
+  // 1. Request headers in one place. X-Poll: a live region asks by itself, which extends no session. X-Seen: the
+  //    version it shows; the server answers 204 when nothing has changed.
   on("htmx:configRequest", (event) => {
-    event.detail.headers["X-CSRFToken"] = $('meta[name="csrf-token"]').content;
+    const { headers, elt } = event.detail;
+    headers["X-CSRFToken"] = token();
+    if (live(elt)) Object.assign(headers, { "X-Poll": "1", "X-Seen": elt.dataset.version || "" });
   });
   //    After a new sign-in in another tab the old token is refused (400). The answer then carries
   //    HX-Trigger: {"token": {"value": "…"}} and the next press of the button works.
@@ -31,8 +37,9 @@
       Object.assign(event.detail, { shouldSwap: false, isError: true });
     }
   });
-  on("htmx:responseError", () => alertUser("That did not work. Your entries are still on this page."));
-  on("htmx:sendError", () => alertUser("No connection. Your entries are still on this page."));
+  const failed = (name) => (event) => { if (!live(event.detail.elt)) alertUser(name); };
+  on("htmx:responseError", failed("saidFailed"));
+  on("htmx:sendError", failed("saidOffline"));
 
   // 3. hx-swap="keep": morph the region, leave alone what is being typed, forms with unsaved input, and which
   //    <details> are open.
@@ -52,6 +59,7 @@
   // 4. Focus: to the error summary, also when a plain page arrives with one; else, when the pressed control is gone,
   //    to [data-focus] in the new part.
   on("htmx:afterSettle", (event) => {
+    if (live(event.detail.elt) && event.detail.requestConfig?.verb === "get") return;
     const find = (selector) => (event.target.matches(selector) ? event.target : $(selector, event.target));
     const goal = find("[data-error-summary]") || (document.activeElement === document.body && find("[data-focus]"));
     if (goal) goal.focus();
@@ -83,7 +91,30 @@
     event.stopPropagation();
   }, true);
 
-  // 6. Unsaved input: <form data-guard> asks before the page is left, also after a refused save.
+  // 6. Live regions: <section id="board" data-live="15" data-version="…" hx-get="…" hx-trigger="live" hx-swap="keep"
+  //    hx-sync="this:drop">. Visible tabs only, four times slower after 60 s without input, doubling after each failure
+  //    up to 5 minutes. Ends when the server leaves data-live out, or says that nobody is signed in. Never silently.
+  const poll = { lastInput: Date.now(), failures: 0, stopped: false };
+  for (const name of ["pointerdown", "keydown"]) on(name, () => { poll.lastInput = Date.now(); }, { passive: true });
+  const delay = () => {
+    const base = 1000 * (Number($("[data-live]")?.dataset.live) || 15);
+    return Math.min(base * (Date.now() - poll.lastInput > 60000 ? 4 : 1) * 2 ** poll.failures, 300000);
+  };
+  const tick = () => {
+    if (document.hidden || poll.stopped) return;
+    document.querySelectorAll("[data-live]").forEach((region) => htmx.trigger(region, "live"));
+  };
+  const loop = () => setTimeout(() => { tick(); loop(); }, delay());
+  on("htmx:afterRequest", (event) => {
+    if (!live(event.detail.elt)) return;
+    poll.failures = ok(event) ? 0 : poll.failures + 1;
+    if (event.detail.xhr.status === 401) poll.stopped = true; // the answer carried the notice
+    else if (poll.failures === 2) alertUser("saidStopped");
+  });
+  on("visibilitychange", tick);
+  loop();
+
+  // 7. Unsaved input: <form data-guard> asks before the page is left, also after a refused save.
   on("input", (event) => { if (event.target.form) dirty.add(event.target.form); });
   if ($("[data-error-summary]")) document.querySelectorAll("form[data-guard]").forEach((form) => dirty.add(form));
   on("submit", (event) => { if (!event.target.hasAttribute("hx-post")) dirty.delete(event.target); });
@@ -95,7 +126,27 @@
     if ([...dirty].some((form) => form.isConnected && form.hasAttribute("data-guard"))) event.preventDefault();
   });
 
-  // 7. Session end: <body data-session="900"> shows #session-warning two minutes before.
+  // 8. Drafts: <form data-draft> is kept on the server two seconds after the last key, so a lost session, browser or
+  //    machine loses nothing. The answer says whether it is kept. Never in this browser's own storage.
+  const waiting = new WeakMap();
+  const keep = async (form) => {
+    const body = new URLSearchParams(new FormData(form));
+    body.delete("csrf_token");
+    const headers = { "X-CSRFToken": token() };
+    const answer = await fetch("/drafts", { method: "POST", body, headers, redirect: "manual" }).catch(() => null);
+    const state = $("[data-draft-state]", form);
+    if (state) state.textContent = answer?.ok ? await answer.text() : said("saidNoDraft");
+    if (answer?.ok) rearm();
+  };
+  on("input", ({ target }) => {
+    const form = target.form;
+    if (!form?.hasAttribute("data-draft")) return;
+    clearTimeout(waiting.get(form));
+    waiting.set(form, setTimeout(() => { if (form.isConnected) keep(form); }, 2000));
+  });
+  on("submit", (event) => clearTimeout(waiting.get(event.target)));
+
+  // 9. Session end: <body data-session="900"> shows #session-warning two minutes before.
   const seconds = Number(document.body.dataset.session) || 0;
   let timer;
   const rearm = () => {
@@ -103,9 +154,22 @@
     $("#session-warning")?.setAttribute("hidden", "");
     if (seconds) timer = setTimeout(() => $("#session-warning")?.removeAttribute("hidden"), (seconds - 120) * 1000);
   };
-  on("htmx:afterRequest", (event) => { if (ok(event)) rearm(); });
+  on("htmx:afterRequest", (event) => { if (ok(event) && !live(event.detail.elt)) rearm(); });
   rearm();
 
-  // 8. A notice goes when the next one comes or when its Close button is pressed, never by itself.
+  // 10. A notice goes when the next one comes or when its Close button is pressed, never by itself.
   on("click", (event) => { event.target.closest("[data-close]")?.parentElement.remove(); });
+
+  // 11. A page the browser kept for Back or Forward may show somebody who has signed out since: ask for it again.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  // 12. A browser on another clock than the clinic is told so. Offsets are compared, as zones have several names.
+  const compareClocks = () => document.querySelectorAll("[data-utc-minutes]").forEach((line) => {
+    line.hidden = -new Date().getTimezoneOffset() === Number(line.dataset.utcMinutes);
+  });
+  on("htmx:afterSettle", compareClocks);
+  compareClocks();
+
+  // 13. <button data-print> prints the page.
+  on("click", (event) => { if (event.target.closest("[data-print]")) print(); });
 })();

@@ -10,6 +10,8 @@ from flask_login import LoginManager, current_user
 from careapp.access import Actor
 from careapp.config import Settings
 from careapp.identity import sessions as rows
+from careapp.identity.drafts import user_of_ended
+from careapp.identity.preferences import Preferences
 
 
 class Person:
@@ -18,8 +20,8 @@ class Person:
     is_authenticated = is_active = True
     is_anonymous = False
 
-    def __init__(self, actor: Actor) -> None:
-        self.actor = actor
+    def __init__(self, actor: Actor, preferences: Preferences) -> None:
+        self.actor, self.preferences = actor, preferences
 
     def get_id(self) -> str:
         """The actor's name."""
@@ -49,6 +51,21 @@ def init_sessions(app: Flask, settings: Settings) -> None:
 def signed_in_actor() -> Actor | None:
     """Who is signed in by this request's cookie, or None."""
     return current_user.actor if current_user.is_authenticated else None
+
+
+def signed_in_preferences() -> Preferences | None:
+    """How who is signed in likes pages, or None."""
+    return current_user.preferences if current_user.is_authenticated else None
+
+
+def held_before() -> tuple[int, int] | None:
+    """The tenant and the user of this request's cookie where its session has run out by itself; None else.
+
+    Good for keeping what he sent until he has signed in again, and for nothing more: he is not signed in.
+    """
+    held = _held()
+    user_id = user_of_ended(*held) if held and signed_in_actor() is None else None
+    return (held[0], user_id) if held and user_id else None
 
 
 def begin(tenant_id: int, sid: str) -> None:
@@ -81,5 +98,5 @@ def _load(request: Request) -> Person | None:
     if held is None:
         return None
     poll = request.headers.get("X-Poll") == "1"
-    actor = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
-    return Person(actor) if actor else None
+    found = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
+    return Person(*found) if found else None

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Flask, current_app, request
+from flask_babel import lazy_gettext
 
 from careapp.access import Permission
 from careapp.episodes.states import EPISODE
@@ -13,13 +14,20 @@ from careapp.scheduling.states import APPOINTMENT, SLOT
 from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
 from careapp.web import times
-from careapp.web.words import words
+from careapp.web.language import current_language, current_preferences
+from careapp.web.words import label, words
 
 LIFECYCLES: dict[str, Lifecycle] = {one.entity: one for one in (EPISODE, SLOT, APPOINTMENT, PRESCRIPTION, REFERRAL)}
+# Address, name, the key that leads there after g, and who sees it.
 MENU = (
-    ("/episodes", "Board", Permission.EPISODE_VIEW),
-    ("/calendar", "Calendar", Permission.SLOT_VIEW),
-    ("/patients", "Patients", Permission.PATIENT_VIEW),
+    ("/today", lazy_gettext("Today"), "t", Permission.APPOINTMENT_VIEW),
+    ("/calendar", lazy_gettext("Calendar"), "c", Permission.SLOT_VIEW),
+    ("/episodes", lazy_gettext("Board"), "b", Permission.EPISODE_VIEW),
+    ("/referrals", lazy_gettext("Referrals"), "r", Permission.REFERRAL_VIEW),
+    ("/patients", lazy_gettext("Patients"), "p", Permission.PATIENT_VIEW),
+    ("/dashboard", lazy_gettext("Dashboard"), "d", Permission.APPOINTMENT_VIEW),
+    ("/admin/users", lazy_gettext("Administration"), "a", Permission.USER_MANAGE),
+    ("/admin/audit", lazy_gettext("Audit"), "l", Permission.AUDIT_VIEW),
 )
 
 
@@ -27,9 +35,11 @@ def init_context(app: Flask) -> None:
     """Give templates all of it."""
     app.context_processor(_frame)
     app.jinja_env.filters.update(
-        words=words, local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
+        words=words, label=label,
+        local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
         day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age, local_week=times.local_week,
         near_date=times.near_date, near_datetime=times.near_datetime,
+        utc_minutes=times.utc_minutes,
     )  # fmt: skip
     app.jinja_env.globals.update(moves_of=moves_of, tone_of=tone_of, may=may)
 
@@ -54,8 +64,14 @@ def _frame() -> dict[str, Any]:
     actor = signed_in_actor()
     here = request.path
     menu = [
-        (url, label, here == url or here.startswith(f"{url}/"))
-        for url, label, permission in MENU
+        (url, name, key, here == url or here.startswith(f"{url}/"))
+        for url, name, key, permission in MENU
         if actor and actor.may(permission)
     ]
-    return {"actor": actor, "nav": menu, "session_seconds": current_app.config["SETTINGS"].session_idle_seconds}
+    return {
+        "actor": actor,
+        "nav": menu,
+        "language": current_language(),
+        "preferences": current_preferences(),
+        "session_seconds": current_app.config["SETTINGS"].session_idle_seconds,
+    }

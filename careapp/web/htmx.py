@@ -92,6 +92,16 @@ def see_other(to: str, notice: Notice | None = None) -> Response:
     return _private(make_response(redirect(to, 303)))
 
 
+def is_poll() -> bool:
+    """Whether a live region asks by itself, unasked by any person: that extends no session and leads nowhere."""
+    return is_htmx() and request.headers.get("X-Poll") == "1"
+
+
+def poll_seen() -> str | None:
+    """The version of a live region that its poll shows now; None when this is no poll."""
+    return request.headers.get("X-Seen", "") if is_poll() else None
+
+
 def unchanged() -> Response:
     """Answer htmx where there is nothing new to show: 204, nothing is swapped."""
     return _private(make_response("", 204))
@@ -117,9 +127,9 @@ def signed_out(sign_in: str) -> Response:
     """Answer a request without a session. `sign_in` is the sign-in page's address, `next` included.
 
     A plain request goes there by 303, an htmx GET by HX-Redirect (else the page would land inside a fragment); an
-    htmx POST gets an alert with a link, so that what was typed stays.
+    htmx POST, and a poll, get an alert with a link, so that what was typed stays.
     """
-    if is_htmx() and request.method != "GET":
+    if is_htmx() and (request.method != "GET" or is_poll()):
         return _alert(str(get_template_attribute(NOTICES, "signed_out_alert")(sign_in)), 401)
     if not is_htmx():
         return see_other(sign_in)

@@ -9,6 +9,7 @@ from careapp.identity.sign_in import sign_in as start_session
 from careapp.surface import sessions
 from careapp.surface.actors import SignedOut, public, signed_in
 from careapp.surface.csrf import safe_next
+from careapp.web.drafts import keep_posted
 from careapp.web.forms.sign_in import SignInForm
 from careapp.web.htmx import is_htmx, page_or_fragment, see_other, signed_out, unchanged
 
@@ -62,8 +63,12 @@ def stay_signed_in() -> Response:
 
 @bp.app_errorhandler(SignedOut)
 def lead_to_sign_in(refusal: SignedOut) -> Response:
-    """Lead somebody without a session to the form, and back to the page afterwards."""
-    return signed_out(sign_in_address())
+    """Lead somebody without a session to the form, and back to the page afterwards.
+
+    A plain form that came too late is kept as a draft, and the way leads back to that.
+    """
+    draft = keep_posted()
+    return signed_out(f"/sign-in?next={draft}" if draft else sign_in_address())
 
 
 def sign_in_address() -> str:

@@ -3,8 +3,12 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
+from babel.dates import format_date
+from flask_babel import gettext, ngettext
+
 from careapp import clock
 from careapp.errors import Invalid
+from careapp.web.language import SOURCE, current_language, current_locale
 
 ISO_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 YEARS = range(1900, 2201)  # in which times may lie; the JSON API takes the same
@@ -30,7 +34,7 @@ def local_datetime(moment: datetime, zone: str) -> str:
 def near_date(moment: datetime, zone: str) -> str:
     """`Fri 20 Nov` in `zone`; with its year where that is not the present one. For lists of what is going on now."""
     on = clock.local(moment, zone).date()
-    return f"{on:%a} {on.day} {on:%b}" if on.year == clock.local(clock.now(), zone).year else day(on)
+    return _written(on, "EEE d MMM") if on.year == clock.local(clock.now(), zone).year else day(on)
 
 
 def near_datetime(moment: datetime, zone: str) -> str:
@@ -40,12 +44,23 @@ def near_datetime(moment: datetime, zone: str) -> str:
 
 def day(value: date) -> str:
     """`Fri 20 Nov 2026`."""
-    return f"{value:%a} {value.day} {value:%b %Y}"
+    return _written(value, "EEE d MMM y")
 
 
 def short_day(value: date) -> str:
     """`20 Nov 2026`; a birth date needs no weekday."""
-    return f"{value.day} {value:%b %Y}"
+    return _written(value, "d MMM y")
+
+
+def _written(on: date, pattern: str) -> str:
+    """A day by a pattern of Unicode's (CLDR), with the names the reader's language has for months and weekdays.
+
+    English, which most lists are printed in, is written without a catalogue: fifty rows have two hundred days.
+    """
+    if current_language() != SOURCE:
+        return format_date(on, pattern, locale=current_locale())
+    parts = {"EEE": f"{on:%a}", "d": str(on.day), "MMM": f"{on:%b}", "y": str(on.year)}
+    return " ".join(parts[part] for part in pattern.split())
 
 
 def zone_name(zone: str) -> str:
@@ -54,12 +69,19 @@ def zone_name(zone: str) -> str:
     return f"{zone}, UTC{offset[:3]}:{offset[3:5]}"
 
 
+def utc_minutes(zone: str) -> int:
+    """How many minutes the clocks of `zone` are ahead of UTC now; the page script compares the browser's own."""
+    offset = clock.local(clock.now(), zone).utcoffset() or timedelta(0)
+    return int(offset.total_seconds() // 60)
+
+
 def age(born: date) -> str:
     """`46 years`, or `7 months` for a small child."""
     today = clock.now().date()
     months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
-    count, unit = (months // 12, "year") if months >= CHILD * 12 else (max(months, 0), "month")
-    return f"{count} {unit}{'' if count == 1 else 's'}"
+    if months >= CHILD * 12:
+        return ngettext("%(num)s year", "%(num)s years", months // 12)
+    return ngettext("%(num)s month", "%(num)s months", max(months, 0))
 
 
 def parse_week(text: str | None) -> date | None:
@@ -72,7 +94,7 @@ def parse_week(text: str | None) -> date | None:
             return date.fromisocalendar(int(found[1]), int(found[2]), 1)
         except ValueError:
             pass  # a week 53 in a year without one: the same answer as for no week at all
-    raise Invalid({"week": "Give a week such as 2026-W47."})
+    raise Invalid({"week": gettext("Give a week such as 2026-W47.")})
 
 
 def week_name(on: date) -> str:

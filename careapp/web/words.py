@@ -1,43 +1,113 @@
-"""Words: what a code of ours is called on a page. A code without a word of its own is read out as it is written."""
+"""Words: what a code of ours is called on a page, in the reader's language."""
 
+from flask_babel import gettext, lazy_gettext
+
+_l = lazy_gettext
+
+# Every code a page may print stands here, so that the catalogues have all of them; a test compares with the lifecycles.
 WORDS = {
-    "GP": "General practice",
-    "URGENT_CARE": "Urgent care",
-    "IN_CARE": "In care",
-    "READY_TO_CLOSE": "Ready to close",
-    "IN_PROGRESS": "In progress",
-    "NO_SHOW": "No-show",
-    "LAB": "Laboratory",
-    "STAT": "At once",
-    "PATIENT": "The patient",
-    "CLINIC": "The clinic",
-    "no-show": "No-show",
-    "arrive": "Checked in",
-    "attend": "Attended",
-    "accept": "Accepted",
-    "book": "Booked",
-    "cancel": "Cancelled",
-    "close": "Closed",
-    "complete": "Completed",
-    "confirm": "Confirmed",
-    "fill": "Filled",
-    "issue": "Issued",
-    "open": "Opened",
-    "refer": "Referred",
-    "reschedule": "Moved to another time",
-    "start": "Started",
-    "undo": "Taken back",
-    "void": "Voided",
+    "ACTIVE": _l("Active"),
+    "ARRIVED": _l("Arrived"),
+    "ATTENDED": _l("Attended"),
+    "AVAILABLE": _l("Available"),
+    "BLOCKED": _l("Blocked"),
+    "BOOKED": _l("Booked"),
+    "CANCELLED": _l("Cancelled"),
+    "CHRONIC_CARE": _l("Chronic care"),
+    "CLINIC": _l("The clinic"),
+    "CLOSED": _l("Closed"),
+    "COMPLETED": _l("Completed"),
+    "CONFIRMED": _l("Confirmed"),
+    "EMERGENCY": _l("Emergency"),
+    "FILLED": _l("Filled"),
+    "FOLLOW_UP": _l("Follow up"),
+    "GP": _l("General practice"),
+    "GROUP": _l("Group"),
+    "IMAGING": _l("Imaging"),
+    "INACTIVE": _l("Inactive"),
+    "IN_CARE": _l("In care"),
+    "IN_PROGRESS": _l("In progress"),
+    "ISSUED": _l("Issued"),
+    "LAB": _l("Laboratory"),
+    "MENTAL_HEALTH": _l("Mental health"),
+    "NEW": _l("New"),
+    "NEW_PATIENT": _l("New patient"),
+    "NO_SHOW": _l("No-show"),
+    "OPEN": _l("Open"),
+    "OTHER": _l("Other"),
+    "PATIENT": _l("The patient"),
+    "PENDING": _l("Pending"),
+    "POST_ACUTE": _l("Post acute"),
+    "PREVENTIVE": _l("Preventive"),
+    "PROCEDURE": _l("Procedure"),
+    "READY_TO_CLOSE": _l("Ready to close"),
+    "REFERRED": _l("Referred"),
+    "ROUTINE": _l("Routine"),
+    "SCHEDULED": _l("Scheduled"),
+    "SPECIALIST": _l("Specialist"),
+    "STAT": _l("At once"),
+    "TELEHEALTH": _l("Telehealth"),
+    "URGENT": _l("Urgent"),
+    "URGENT_CARE": _l("Urgent care"),
+    "VOID": _l("Void"),
+    "accept": _l("Accepted"),
+    "add": _l("Added"),
+    "admin": _l("Administrator"),
+    "appointment": _l("Appointment"),
+    "arrive": _l("Checked in"),
+    "attend": _l("Attended"),
+    "auditor": _l("Auditor"),
+    "block": _l("Blocked"),
+    "book": _l("Booked"),
+    "cancel": _l("Cancelled"),
+    "clinician": _l("Clinician"),
+    "close": _l("Closed"),
+    "complete": _l("Completed"),
+    "confirm": _l("Confirmed"),
+    "episode": _l("Episode"),
+    "female": _l("Female"),
+    "fill": _l("Filled"),
+    "front_desk": _l("Front desk"),
+    "issue": _l("Issued"),
+    "male": _l("Male"),
+    "no-show": _l("No-show"),
+    "open": _l("Opened"),
+    "other": _l("Other"),
+    "prescription": _l("Prescription"),
+    "refer": _l("Referred"),
+    "referral": _l("Referral"),
+    "reschedule": _l("Moved to another time"),
+    "slot": _l("Slot"),
+    "start": _l("Started"),
+    "unblock": _l("Unblocked"),
+    "undo": _l("Taken back"),
+    "unknown": _l("Unknown"),
+    "void": _l("Voided"),
 }
+
+# What the lifecycle tables call their moves; the domain knows no language, so the catalogues learn of them here.
+LABELS = (
+    _l("Accept"), _l("Activate"), _l("Attended"), _l("Block"), _l("Book"), _l("Cancel"), _l("Cancel episode"),
+    _l("Check in"), _l("Close episode"), _l("Complete"), _l("Confirm"), _l("Deactivate"), _l("Mark filled"),
+    _l("No-show"), _l("Start"), _l("Unblock"), _l("Undo"), _l("Void"),
+)  # fmt: skip
 
 
 def words(code: str | None) -> str:
-    """The words for a code such as FOLLOW_UP or for the name of a move that was made; empty for None."""
+    """The words for a code such as FOLLOW_UP or for the name of a move that was made; empty for None.
+
+    A code without words of its own, such as one an import has brought, is read out as it is written.
+    """
     if code is None:
         return ""
-    return WORDS.get(code) or code.replace("_", " ").capitalize()
+    return str(WORDS[code]) if code in WORDS else code.replace("_", " ").capitalize()
+
+
+def label(text: str) -> str:
+    """What a lifecycle table calls a move, in the reader's language."""
+    return gettext(text)
 
 
 def now(locator: str, status: str) -> str:
     """The sentence a notice tells after a move: what the status of a thing is now."""
-    return f"Status of {locator}: {words(status)}."
+    return gettext("Status of %(locator)s: %(status)s.", locator=locator, status=words(status))

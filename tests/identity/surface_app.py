@@ -17,9 +17,11 @@ import careapp
 from careapp import config
 from careapp.db import db
 from careapp.errors import Refusal
+from careapp.identity.preferences import Preferences
 from careapp.surface.actors import current_actor, init_actors, public, signed_in
 from careapp.surface.csrf import init_csrf
 from careapp.web import assets, htmx
+from careapp.web.language import init_language
 from careapp.web.sign_in import bp as sign_in_pages
 from tests.database import TestDatabase
 
@@ -36,7 +38,9 @@ def surface_app(database: TestDatabase, var: Path, **settings: Any) -> Iterator[
     db.init_app(app)
     Htmx(app)
     assets.init_assets(app)
-    app.context_processor(lambda: {"actor": None, "nav": [], "session_seconds": 900})
+    init_language(app)
+    look = {"language": "en", "preferences": Preferences()}
+    app.context_processor(lambda: {"actor": None, "nav": [], "session_seconds": 900, **look})
     api, portal = _blueprint("api", "/api"), _blueprint("portal", "/internal")
     api.register_blueprint(_blueprint("nested", "/nested"))
     init_actors(app, loaded, bearer=[api], internal=[portal])

@@ -55,7 +55,8 @@ def user(app: APIFlask, admin: Actor) -> Iterator[users.UserView]:
 
 
 def who(app: APIFlask, tenant: TestTenant, sid: str, *, poll: bool = False) -> Actor | None:
-    return sessions.session_actor(tenant.id, sid, settings=app.config["SETTINGS"], poll=poll)
+    found = sessions.session_actor(tenant.id, sid, settings=app.config["SETTINGS"], poll=poll)
+    return found[0] if found else None
 
 
 def test_a_session_knows_its_user(app: APIFlask, user: users.UserView, tenant: TestTenant, peer: str) -> None:

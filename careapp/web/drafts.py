@@ -1,0 +1,112 @@
+"""Drafts: what was typed into a form and not saved yet. It is shown again in the form, or, where a session ran out
+under it, on a page that has the entries and one button.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+
+from careapp.access import Permission
+from careapp.identity import drafts
+from careapp.surface.actors import current_actor, requires
+from careapp.surface.csrf import safe_next
+from careapp.surface.sessions import held_before, signed_in_actor
+from careapp.web.forms.fields import storable
+from careapp.web.htmx import is_htmx, page_or_fragment, see_other
+
+bp = Blueprint("drafts", __name__)
+
+FIELD = "draft"  # the field that names the form's address: `draft_field` of _macros/drafts.html prints it
+OF_ONE_FORM = frozenset({"version", "submission"})  # of the form as it was then; a form shown again has its own
+NEVER_KEPT = frozenset({"csrf_token", FIELD})
+GONE = (200, 303)  # answers to a form that was taken: its draft has done its work
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a form is filled with again: texts by field name, ready to be a form's `formdata`."""
+
+    address: str
+    fields: MultiDict[str, str]
+    saved_at: datetime
+
+
+def kept(address: str) -> Draft | None:
+    """The signed-in user's draft for the form sent to `address`, or None. A draft is never a form's whole state: the
+    version of what it changes is the page's own.
+    """
+    found = drafts.find_draft(current_actor(), address)
+    if found is None:
+        return None
+    fields = MultiDict((name, text) for name, text in found.fields if name not in OF_ONE_FORM)
+    fields["submission"] = str(uuid4())
+    return Draft(address, fields, found.saved_at)
+
+
+@bp.post("/drafts")
+@requires(Permission.OWN_DRAFTS)
+def keep() -> Response:
+    """Keep what has been typed so far; the page script sends it while somebody types, and shows the answer."""
+    actor, address = current_actor(), safe_address(request.form.get(FIELD))
+    assert actor.user_id, "who has a session is a user"
+    saved = drafts.keep(actor.tenant_id, actor.user_id, address, _typed()) if address else None
+    return Response(
+        _("Draft saved.") if saved else _("This draft cannot be saved: it is too long."), mimetype="text/plain"
+    )
+
+
+@bp.post("/drafts/discard")
+@requires(Permission.OWN_DRAFTS)
+def discard() -> Response:
+    """Forget a draft and show its page again, empty."""
+    drafts.discard(current_actor(), request.form.get(FIELD, ""))
+    return see_other(safe_next(request.form.get("next")))
+
+
+@bp.get("/drafts/<int:draft_id>")
+@requires(Permission.OWN_DRAFTS)
+def held_back(draft_id: int) -> Response:
+    """A form that was sent when nobody was signed in any more: the entries, and one button that sends them now."""
+    draft = drafts.get_draft(current_actor(), draft_id)
+    page = "errors/not_saved.html"
+    posted = [*draft.fields, (FIELD, draft.address)]
+    return page_or_fragment(page, page, posted=posted, action=draft.address, sign_in=None)
+
+
+@bp.after_app_request
+def forget_what_was_saved(response: Response) -> Response:
+    """Discard the draft of a form that has been taken."""
+    if request.method == "POST" and response.status_code in GONE and request.blueprint != bp.name:
+        address, actor = request.form.get(FIELD), signed_in_actor() if FIELD in request.form else None
+        if address and actor:
+            drafts.discard(actor, address)
+    return response
+
+
+def keep_posted() -> str | None:
+    """Keep the plain form of this request, whose session has run out by itself, for the user it was of.
+
+    Returns the address of the page that will show it to him, or None where there is nothing to keep: a form of htmx
+    stays on its page, and a password is never kept.
+    """
+    if request.method != "POST" or is_htmx() or request.files or any("password" in name for name in request.form):
+        return None
+    holder = held_before()
+    address = safe_address(request.full_path.rstrip("?"))
+    kept_as = drafts.keep(*holder, address, _typed()) if holder and address else None
+    return f"/drafts/{kept_as}" if kept_as else None
+
+
+def safe_address(address: str | None) -> str | None:
+    """The address if a form may be sent to it later: a path of ours, never another site."""
+    return address if address and address.startswith("/") and not address.startswith(("//", "/\\")) else None
+
+
+def _typed() -> drafts.Fields:
+    """What was sent, as texts the database takes."""
+    sent = request.form.items(multi=True)
+    return [(storable("form", name), storable("form", text)) for name, text in sent if name not in NEVER_KEPT]

@@ -1,0 +1,48 @@
+"""Finding a patient with one field: a name, a birth date, a patient number, or a name with a birth date."""
+
+import re
+from datetime import date, datetime
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+from careapp.web.forms.fields import DAY_FORMATS, CareForm
+from careapp.web.forms.typed import LineField
+from careapp.web.times import DAY_YEARS
+
+NUMBER = re.compile(r"(?:PTY-)?(?:[0-9]{4}-)?[0-9]+", re.IGNORECASE)
+DAY = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2} [A-Za-z]{3,9} [0-9]{4}")
+
+
+class QuickFindForm(CareForm):
+    """One field to find a patient with, sent by POST, so that no name stands in an address."""
+
+    q = LineField(_l("Name, birth date or patient number"), render_kw={"autocomplete": "off"})
+
+
+def meant(text: str | None) -> dict[str, Any]:
+    """What somebody who types this searches for, as search_patients() takes it; empty for no text.
+
+    `1980-02-03` and `3 Feb 1980` are birth dates, `42` and `PTY-2026-000042` patient numbers, all else is a name.
+    """
+    rest = " ".join((text or "").split())
+    found: dict[str, Any] = {}
+    if (day := DAY.search(rest)) and (born := _day(day[0])):
+        found["birth_date"] = born
+        rest = (rest[: day.start()] + rest[day.end() :]).strip()
+    if NUMBER.fullmatch(rest):
+        found["locator"] = rest.upper()
+    elif rest:
+        found["name"] = rest
+    return found
+
+
+def _day(text: str) -> date | None:
+    """The day a text means, if there is such a day."""
+    for form in DAY_FORMATS:
+        try:
+            on = datetime.strptime(text, form).date()
+        except ValueError:
+            continue  # not in this form; perhaps in the next
+        return on if on.year in DAY_YEARS else None
+    return None

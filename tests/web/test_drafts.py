@@ -1,0 +1,116 @@
+"""Nothing typed is lost: drafts kept while typing, and forms that came after the session had run out."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from careapp import clock, commands
+from careapp.access import Actor, Role
+from careapp.identity import drafts
+from careapp.identity.sessions import start
+from tests.looking import execute, one, rows
+from tests.web.conftest import Desk
+
+REGISTER = "/patients/new"
+
+FIELDS = {"given": "Ei", "family": "Phyu", "gender": "female"}
+
+
+def run_out(god: Actor, desk: Desk) -> None:
+    """Let the session of this desk be idle for too long."""
+    execute(god, "UPDATE user_session SET last_seen_at = now() - interval '16 minutes' WHERE ended_at IS NULL")
+
+
+def sign_in_again(desk: Desk, god: Actor) -> None:
+    """The same user signs in once more with this browser."""
+    user_id = one(god, "SELECT user_id FROM user_session ORDER BY id LIMIT 1")
+    with desk.app.app_context(), commands.system_transaction(god.tenant_id):
+        sid = start(god.tenant_id, user_id)
+    with desk.client.session_transaction() as cookie:
+        cookie["tenant"], cookie["sid"] = god.tenant_id, sid
+
+
+def save(desk: Desk, address: str, **fields: str) -> str:
+    """What the page script does while somebody types; gives the sentence it shows."""
+    token = desk.forms("/preferences")["/preferences"].values["csrf_token"]
+    data = {"draft": address, "csrf_token": token, "version": "1", "submission": "x", **fields}
+    answer = desk.open("POST", "/drafts", data=data)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_a_form_sent_after_the_session_ran_out_is_kept_and_can_be_sent(front: Desk, god: Actor) -> None:
+    values = front.forms(REGISTER)[REGISTER].values | FIELDS
+    run_out(god, front)
+    answer = front.open("POST", REGISTER, data=values)
+    assert answer.status_code == 303
+    back = re.fullmatch(r"/sign-in\?next=(/drafts/[0-9]+)", answer.location)
+    assert back, answer.location
+    sign_in_again(front, god)
+    page = front.get(back[1])
+    assert "Not saved yet" in page.text
+    assert "Phyu" in page.text
+    sent = front.send(front.forms(back[1])[REGISTER])
+    assert sent.status_code == 303
+    assert one(god, "SELECT family FROM patients WHERE family = 'Phyu'") == "Phyu"
+    assert rows(god, "SELECT 1 FROM form_drafts") == [], "a form that was taken leaves no draft"
+
+
+def test_nobody_else_sees_what_was_held_back(front: Desk, god: Actor, desk: Callable[..., Desk]) -> None:
+    values = front.forms(REGISTER)[REGISTER].values | FIELDS
+    run_out(god, front)
+    front.open("POST", REGISTER, data=values)
+    number = one(god, "SELECT id FROM form_drafts")
+    assert desk(Role.FRONT_DESK).open("GET", f"/drafts/{number}").status_code == 404
+
+
+def test_after_signing_out_a_form_is_not_kept_for_anybody(front: Desk, god: Actor) -> None:
+    values = front.forms(REGISTER)[REGISTER].values | FIELDS
+    execute(god, "UPDATE user_session SET ended_at = now()")
+    front.open("POST", REGISTER, data=values)
+    assert rows(god, "SELECT 1 FROM form_drafts") == []
+
+
+def test_what_is_typed_is_saved_in_place_of_what_was(front: Desk, god: Actor) -> None:
+    assert save(front, "/patients/new", family="Ph") == "Draft saved."
+    assert save(front, "/patients/new", family="Phyu") == "Draft saved."
+    [[fields]] = rows(god, "SELECT fields FROM form_drafts")
+    assert ["family", "Phyu"] in fields
+    assert "csrf_token" not in dict(fields)
+
+
+def test_a_draft_is_only_its_users(front: Desk, god: Actor, desk: Callable[..., Desk]) -> None:
+    save(front, "/patients/new", family="Phyu")
+    other = desk(Role.FRONT_DESK)
+    save(other, "/patients/new", family="Somebody else")
+    assert len(rows(god, "SELECT 1 FROM form_drafts")) == 2
+
+
+def test_too_much_is_refused_in_words(front: Desk, god: Actor) -> None:
+    assert "too long" in save(front, "/patients/new", family="x" * (drafts.LARGEST_DRAFT + 1))
+    assert rows(god, "SELECT 1 FROM form_drafts") == []
+
+
+@pytest.mark.parametrize("address", ["//evil.example/x", "/\\evil.example", "https://evil.example", ""])
+def test_no_draft_for_another_site(front: Desk, god: Actor, address: str) -> None:
+    save(front, address, family="Phyu")
+    assert rows(god, "SELECT 1 FROM form_drafts") == []
+
+
+def test_discarding_forgets_it(front: Desk, god: Actor) -> None:
+    save(front, "/patients/new", family="Phyu")
+    token = front.forms("/preferences")["/preferences"].values["csrf_token"]
+    data = {"draft": "/patients/new", "next": "/patients/new", "csrf_token": token}
+    answer = front.open("POST", "/drafts/discard", data=data)
+    assert (answer.status_code, answer.location) == (303, "/patients/new")
+    assert rows(god, "SELECT 1 FROM form_drafts") == []
+
+
+def test_old_drafts_are_forgotten(front: Desk, god: Actor) -> None:
+    save(front, "/patients/new", family="Phyu")
+    with front.app.app_context():
+        assert drafts.forget_old(god.tenant_id) == 0
+        with clock.at(clock.now() + timedelta(days=drafts.KEPT_DAYS, minutes=1)):
+            assert drafts.forget_old(god.tenant_id) == 1

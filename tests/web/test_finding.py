@@ -1,0 +1,28 @@
+"""What somebody means who types into the one field patients are found with."""
+
+from datetime import date
+
+import pytest
+
+from careapp.web.forms.finding import meant
+
+BORN = date(1980, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("", {}),
+        (None, {}),
+        ("  Ei   Phyu ", {"name": "Ei Phyu"}),
+        ("42", {"locator": "42"}),
+        ("pty-2026-000042", {"locator": "PTY-2026-000042"}),
+        ("1980-02-03", {"birth_date": BORN}),
+        ("3 Feb 1980", {"birth_date": BORN}),
+        ("phyu 3 february 1980", {"birth_date": BORN, "name": "phyu"}),
+        ("1980-02-31", {"name": "1980-02-31"}),
+        ("0012-01-01", {"name": "0012-01-01"}),
+    ],
+)
+def test_what_is_meant(typed: str | None, found: dict[str, object]) -> None:
+    assert meant(typed) == found
