@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run kafka test check bench format lock docs screens clean
+.PHONY: help setup run kafka test check bench format lock docs catalogues screens clean
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## Make .venv with every locked dependency
 
@@ -49,6 +49,9 @@ lock: setup ## Lock the dependencies again after a change of requirements/*.in
 docs: setup ## Write what is generated: docs/states.md, docs/events
 	$(BIN)/flask --app wsgi states
 	$(BIN)/flask --app wsgi events schemas
+
+catalogues: setup ## Bring the translations up to date with the texts in the code
+	@$(BIN)/python tools/catalogues.py
 
 screens: setup ## Take the pictures in docs/screens
 	@$(BIN)/python tools/screens.py

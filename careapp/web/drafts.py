@@ -82,7 +82,7 @@ def forget_what_was_saved(response: Response) -> Response:
     """Discard the draft of a form that has been taken."""
     if request.method == "POST" and response.status_code in GONE and request.blueprint != bp.name:
         address, actor = request.form.get(FIELD), signed_in_actor() if FIELD in request.form else None
-        if address and actor:
+        if address and actor and address.partition("?")[0] == request.path:  # not where a form is only filled further
             drafts.discard(actor, address)
     return response
 

@@ -4,24 +4,26 @@ Addresses of the JSON surfaces get a problem document also where no blueprint of
 """
 
 from flask import Flask, Response, current_app, make_response, request
+from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from careapp.audit.writer import request_id
-from careapp.errors import NotFound, Refusal, Upstream
+from careapp.errors import Refusal, Upstream
 from careapp.surface.problems import fault, problem_of, speaks_json
 from careapp.surface.sessions import signed_in_actor
 from careapp.web.htmx import is_htmx, refused, signed_out, stale_token
 from careapp.web.refusals import said
 from careapp.web.sign_in import sign_in_address
 
+FOR_ANYBODY = ("sign_in.sign_in_post", "prescription_print.verify_post")  # forms that need nobody signed in
 SOON = "2"  # seconds until another try makes sense, as on the JSON surfaces
-UNREADABLE = "The address or the form could not be read."
+UNREADABLE = _l("The address or the form could not be read.")
 WORDS_FOR = {
-    404: NotFound().detail,
-    405: "This address does not take that.",
-    413: "That is more than can be sent at once. Shorten it.",
+    404: _l("There is nothing here under that address."),
+    405: _l("This address does not take that."),
+    413: _l("That is more than can be sent at once. Shorten it."),
 }
 
 
@@ -46,7 +48,7 @@ def stale_form(error: CSRFError) -> Response:
 
     The sign-in form itself and signing out need nobody signed in.
     """
-    if signed_in_actor() or request.endpoint == "sign_in.sign_in_post":
+    if signed_in_actor() or request.endpoint in FOR_ANYBODY:
         return stale_token(generate_csrf())
     if is_htmx() or request.endpoint == "sign_in.sign_out":
         return signed_out(sign_in_address())
@@ -61,7 +63,7 @@ def not_served(error: HTTPException) -> AnyResponse:
         return error.get_response(request.environ)
     if speaks_json(request.path):
         return problem_of(cause)
-    return refused(status, WORDS_FOR.get(status, UNREADABLE)) if status < 500 else broken(cause)
+    return refused(status, str(WORDS_FOR.get(status, UNREADABLE))) if status < 500 else broken(cause)
 
 
 def broken(error: Exception) -> Response:

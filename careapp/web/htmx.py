@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, flash, get_template_attribute, make_response, redirect, render_template, request
+from flask_babel import gettext as _
 from htmx_flask import request as htmx_request
 from markupsafe import escape
 
@@ -70,7 +71,7 @@ def page_or_fragment(
         return _private(make_response(render_template(page, **context), status))
     body = render_template(fragment, **context)
     if status == 422 and title:
-        body = f"<title>Error: {escape(title)} - careapp</title>{body}"
+        body = f"<title>{_('Error:')} {escape(title)} - careapp</title>{body}"
     if status >= 400:
         body += _out_of_band(alert=alert)
     return _private(make_response(body, status))
@@ -147,14 +148,14 @@ def stale_token(token: str, sign_in: str | None = None) -> Response:
     signed in at all: the page says so first.
     """
     if is_htmx():
-        message = "Not saved yet: you signed in again in another tab. Press the button once more."
+        message = _("Not saved yet: you signed in again in another tab. Press the button once more.")
         response = _alert(message, 400)
         response.headers["HX-Trigger"] = json.dumps({"token": {"value": token}})
         return response
     posted = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
     own = request.headers.get("Sec-Fetch-Site") == "same-origin" and not request.files
     if not own or any("password" in name for name, _ in posted):
-        return refused(400, "This page was open for too long. Go back, reload it and try again.")
+        return refused(400, _("This page was open for too long. Go back, reload it and try again."))
     query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
     page = render_template("errors/not_saved.html", posted=posted, action=request.path + query, sign_in=sign_in)
     return _private(make_response(page, 400))

@@ -12,6 +12,7 @@ from careapp.surface.csrf import safe_next
 from careapp.web.drafts import keep_posted
 from careapp.web.forms.sign_in import SignInForm
 from careapp.web.htmx import is_htmx, page_or_fragment, see_other, signed_out, unchanged
+from careapp.web.refusals import said
 
 bp = Blueprint("sign_in", __name__)
 
@@ -94,7 +95,7 @@ def _path_of(page: str) -> str:
 
 def _refused(form: SignInForm, refusal: Refusal) -> Response:
     """The form again, with one sentence on top: 422 for a wrong password, 429 with Retry-After for a wait."""
-    form.form_errors.append(refusal.detail)
+    form.form_errors.append(said(refusal))
     if not isinstance(refusal, TooMany):
         return page_or_fragment(PAGE, PAGE, 422, form=form)
     response = page_or_fragment(PAGE, PAGE, refusal.status, form=form)

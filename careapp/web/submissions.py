@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import NoReturn
 
 from flask import request
+from flask_babel import lazy_gettext as _l
 
 from careapp import idempotency
 from careapp.access import Actor
@@ -13,8 +14,10 @@ from careapp.errors import Invalid, Refusal
 from careapp.idempotency import Answer
 from careapp.web.forms.fields import CareForm
 
-NOT_CONTENT = frozenset({"csrf_token", "submission"})
-SENT_BEFORE = "This form was saved once already, with other entries. To save it as one more, press the button again."
+NOT_CONTENT = frozenset({"csrf_token", "submission", "draft"})
+SENT_BEFORE = _l(
+    "This form was saved once already, with other entries. To save it as one more, press the button again."
+)
 
 
 def create_once(actor: Actor, form: CareForm, create: Callable[[], str]) -> str:
@@ -34,7 +37,7 @@ def create_once(actor: Actor, form: CareForm, create: Callable[[], str]) -> str:
         if refusal.code != "IDEMPOTENCY_KEY_REUSED":
             raise
         form.submission.data = form.submission.default()
-        raise Invalid({"form": SENT_BEFORE}) from None
+        raise Invalid({"form": str(SENT_BEFORE)}) from None
     return given.headers["Location"]
 
 

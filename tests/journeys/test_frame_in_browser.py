@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response
+from flask_babel import Babel
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError, generate_csrf
 from htmx_flask import Htmx
@@ -14,8 +15,10 @@ from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader, StrictUndefined
 from playwright.sync_api import Page, expect
 
 from careapp.errors import Invalid
+from careapp.identity.preferences import Preferences
 from careapp.web import assets, htmx
 from careapp.web.forms import fields
+from careapp.web.words import label
 
 CAREAPP = Path(assets.__file__).parents[1]
 POLICY = (
@@ -119,7 +122,12 @@ def sample(serving: Callable[[Flask], Any]) -> Iterator[SimpleNamespace]:
     assets.init_assets(app)
     app.register_error_handler(CSRFError, lambda error: htmx.stale_token(generate_csrf()))
     actor = SimpleNamespace(label="Thiri Aung", tenant_key="demo")
-    app.context_processor(lambda: {"actor": actor, "nav": [("/", "Board", True)], "session_seconds": 900})
+    Babel(app)
+    app.jinja_env.filters["label"] = label
+    app.context_processor(lambda: {
+        "actor": actor, "nav": [("/", "Board", "b", True)], "session_seconds": 900, "language": "en",
+        "preferences": Preferences(),
+    })  # fmt: skip
     app.after_request(_with_policy)
     app.add_url_rule("/", "show", state.show)
     app.add_url_rule("/rows/<name>", "move", state.move, methods=["POST"])
@@ -195,11 +203,11 @@ def test_invalid_form_takes_the_focus(sample: SimpleNamespace, page: Page) -> No
 
 def test_morph_shows_changes_and_keeps_what_is_typed(sample: SimpleNamespace, page: Page) -> None:
     page.goto(sample.url)
-    page.get_by_label("Find").fill("Ama")
+    page.get_by_role("textbox", name="Find").fill("Ama")
     page.locator("summary", has_text="Filter").click()
     page.get_by_role("button", name="Read again").click()
     expect(page.locator("#shown")).to_have_text("Version 2")
-    expect(page.get_by_label("Find")).to_have_value("Ama")
+    expect(page.get_by_role("textbox", name="Find")).to_have_value("Ama")
     expect(page.get_by_text("Care type")).to_be_visible()
 
 

@@ -13,6 +13,8 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from wtforms import DateField, Field, HiddenField, IntegerField, SelectChoice, StringField, TextAreaField
@@ -31,7 +33,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 def storable(name: str, text: str) -> str:
     """Return `text` without NUL, which PostgreSQL refuses. Raises Invalid for half a surrogate pair (not UTF-8)."""
     if SURROGATE.search(text):
-        raise Invalid({name: "Contains a character that cannot be stored."})
+        raise Invalid({name: _("Contains a character that cannot be stored.")})
     return text.replace("\0", "")
 
 
@@ -53,7 +55,7 @@ class CareForm(FlaskForm):
         """Return the values by field name, in their fields' types. Raises Invalid naming what cannot be converted."""
         if not self.validate_on_submit():
             errors = {name or "form": str(messages[0]) for name, messages in self.errors.items()}
-            raise Invalid(errors or {"form": "Nothing was sent."})
+            raise Invalid(errors or {"form": _("Nothing was sent.")})
         return SimpleNamespace(**{name: value for name, value in self.data.items() if name != "csrf_token"})
 
     def refuse(self, refusal: Invalid) -> None:
@@ -69,7 +71,7 @@ class CareForm(FlaskForm):
 def refuse_year(on: date | None, years: range) -> None:
     """Raise ValueError for a year nobody means; of the first and the last one no time zone could be asked either."""
     if on and on.year not in years:
-        raise ValueError(f"The year must lie between {years[0]} and {years[-1]}.")
+        raise ValueError(_("The year must lie between %(first)s and %(last)s.", first=years[0], last=years[-1]))
 
 
 def options(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
@@ -99,7 +101,7 @@ class TextField(StringField):
     """One line of text without blanks at its ends; empty becomes None."""
 
     def __init__(self, label: str, *, required: bool = False, **kwargs: Any) -> None:
-        super().__init__(label, [_presence(required, "Fill this in.")], **kwargs)
+        super().__init__(label, [_presence(required, _l("Fill this in."))], **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         """Convert what was sent."""
@@ -118,7 +120,7 @@ class WholeNumberField(IntegerField):
     ) -> None:
         self.minimum, self.maximum = minimum, maximum
         render = {"min": minimum, "max": maximum} | kwargs.pop("render_kw", {})
-        super().__init__(label, [_presence(required, "Enter a number.")], render_kw=render, **kwargs)
+        super().__init__(label, [_presence(required, _l("Enter a number."))], render_kw=render, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         """Convert what was sent. Raises ValueError for anything but a whole number within the bounds."""
@@ -127,7 +129,8 @@ class WholeNumberField(IntegerField):
         if not text:
             return
         if not DIGITS.fullmatch(text) or not self.minimum <= int(text) <= self.maximum:
-            raise ValueError(f"Enter a whole number from {self.minimum} to {self.maximum}.")
+            message = _("Enter a whole number from %(least)s to %(most)s.", least=self.minimum, most=self.maximum)
+            raise ValueError(message)
         self.data = int(text)
 
 
@@ -135,8 +138,8 @@ class DayField(DateField):
     """A calendar day: what `<input type="date">` sends, or typed as 2026-11-20 or 20 Nov 2026."""
 
     def __init__(self, label: str, *, required: bool = False, **kwargs: Any) -> None:
-        message = "Enter a day such as 2026-11-20 or 20 Nov 2026."
-        validators = [_presence(required, "Enter a day.")]
+        message = _l("Enter a day such as 2026-11-20 or 20 Nov 2026.")
+        validators = [_presence(required, _l("Enter a day."))]
         super().__init__(label, validators, list(DAY_FORMATS), invalid_value_message=message, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
@@ -149,7 +152,7 @@ class SubmissionField(HiddenField):
     """The number of one filled-in form, kept like an Idempotency-Key: a form posted twice makes one record."""
 
     def __init__(self, label: str = "Submission", **kwargs: Any) -> None:
-        super().__init__(label, [Present("Load the form again.")], default=uuid4, **kwargs)
+        super().__init__(label, [Present(_l("Load the form again."))], default=uuid4, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         """Convert what was sent. Raises ValueError for anything but a UUID."""

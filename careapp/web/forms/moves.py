@@ -1,5 +1,7 @@
 """Forms of moves: the version the page showed, and what the move asks for."""
 
+from flask_babel import lazy_gettext as _l
+
 from careapp.lifecycle import Transition
 from careapp.scheduling.states import CANCEL_CATEGORIES
 from careapp.web.forms.fields import CareForm, VersionField
@@ -10,41 +12,41 @@ class MoveForm(CareForm):
     """A move that asks for nothing more."""
 
     version = VersionField()
-    reason = WordsField("Reason")
+    reason = WordsField(_l("Reason"))
 
 
 class ReasonedMoveForm(MoveForm):
     """A move that pages ask a reason for (lifecycle.Transition.needs_reason)."""
 
-    reason = WordsField("Reason", required=True)
+    reason = WordsField(_l("Reason"), required=True)
 
 
 class CancelAppointmentForm(ReasonedMoveForm):
     """Why an appointment is called off, and by whom."""
 
-    category = CodeField("Called off by", CANCEL_CATEGORIES)
+    category = CodeField(_l("Called off by"), CANCEL_CATEGORIES)
 
 
 class CloseForm(CareForm):
     """The summary an episode is closed with."""
 
     version = VersionField()
-    summary = WordsField("Summary", required=True)
+    summary = WordsField(_l("Summary"), required=True)
 
 
 class BookReferralForm(CareForm):
     """When and where a referral will be seen to; the time is on the clock the page names."""
 
     version = VersionField()
-    scheduled_for = LocalMomentField("When")
-    facility = LineField("Where")
+    scheduled_for = LocalMomentField(_l("When"))
+    facility = LineField(_l("Where"))
 
 
 class CompleteReferralForm(CareForm):
     """What came of a referral."""
 
     version = VersionField()
-    outcome = WordsField("Outcome")
+    outcome = WordsField(_l("Outcome"))
 
 
 def move_form(transition: Transition) -> MoveForm:

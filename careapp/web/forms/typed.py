@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from wtforms import DateTimeLocalField, Field, SelectField, TimeField
-from wtforms.validators import ValidationError
+from wtforms.validators import Optional, ValidationError
 
 from careapp.errors import Invalid
 from careapp.web.forms.fields import CareForm, LongTextField, Present, TextField, WholeNumberField, options, refuse_year
@@ -24,7 +26,9 @@ MOMENT_FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%d %b %Y %H:%M", "%d %b %
 def refuse_longer(field: Field, longest: int) -> None:
     """Raise ValidationError for text of more than `longest` characters."""
     if field.data and len(field.data) > longest:
-        raise ValidationError(f"Use at most {longest} characters; these are {len(field.data)}.")
+        raise ValidationError(
+            _("Use at most %(most)s characters; these are %(count)s.", most=longest, count=len(field.data))
+        )
 
 
 class LineField(TextField):
@@ -49,9 +53,10 @@ class WordsField(LongTextField):
 class TimeOfDayField(TimeField):
     """A time such as 14:30, without a zone."""
 
-    def __init__(self, label: str, **kwargs: Any) -> None:
-        message = "Enter a time such as 09:30."
-        super().__init__(label, [Present(message)], ["%H:%M", "%H:%M:%S"], invalid_value_message=message, **kwargs)
+    def __init__(self, label: str, *, required: bool = True, **kwargs: Any) -> None:
+        message = _l("Enter a time such as 09:30.")
+        presence = Present(message) if required else Optional()
+        super().__init__(label, [presence], ["%H:%M", "%H:%M:%S"], invalid_value_message=message, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         """Convert what was sent. Raises ValueError for anything but a time."""
@@ -62,7 +67,7 @@ class LocalMomentField(DateTimeLocalField):
     """A day and time on a clock the page names, not yet a moment; optional."""
 
     def __init__(self, label: str, **kwargs: Any) -> None:
-        message = "Enter a day and time such as 2026-11-20 09:30."
+        message = _l("Enter a day and time such as 2026-11-20 09:30.")
         super().__init__(label, format=list(MOMENT_FORMATS), invalid_value_message=message, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
@@ -88,7 +93,7 @@ class CodeField(SelectField):
     def pre_validate(self, form: CareForm) -> None:
         """Refuse what is no choice. Raises ValidationError."""
         if (self.data or "") not in {choice.value for choice in self.choices}:
-            raise ValidationError("Choose one of the list.")
+            raise ValidationError(_("Choose one of the list."))
 
 
 class QuantityField(WholeNumberField):
