@@ -8,11 +8,15 @@ from careapp.web.htmx import page_or_fragment, see_other
 
 bp = Blueprint("home", __name__)
 
+# What somebody begins his day with, by what he may; the first that fits.
+HOMES = ((Permission.APPOINTMENT_VIEW, "/today"), (Permission.AUDIT_VIEW, "/admin/audit"))
+
 
 @bp.get("/")
 @signed_in
 def home() -> Response:
-    """The board for who gives or organises care; for others a page that says what they will find here."""
-    if current_actor().may(Permission.EPISODE_VIEW):
-        return see_other("/episodes")
+    """Today's list for who gives or organises care, the audit for who looks after it; else a page that says so."""
+    for permission, address in HOMES:
+        if current_actor().may(permission):
+            return see_other(address)
     return page_or_fragment("home/home.html", "home/home.html")

@@ -1,4 +1,4 @@
-"""Finding a patient with one field: a name, a birth date, a patient number, or a name with a birth date."""
+"""Finding a patient with one field: a name, a birth date, a patient or phone number, or a name with a birth date."""
 
 import re
 from datetime import date, datetime
@@ -10,6 +10,8 @@ from careapp.web.forms.fields import DAY_FORMATS, CareForm
 from careapp.web.forms.typed import LineField
 from careapp.web.times import DAY_YEARS
 
+# Enough digits in a row for no patient number, or such as no number begins with; signs between as people write them.
+PHONE = re.compile(r"(?:\+[0-9]|0[1-9])[0-9 ()./-]{5,}|[0-9]{8,}")
 NUMBER = re.compile(r"(?:PTY-)?(?:[0-9]{4}-)?[0-9]+", re.IGNORECASE)
 DAY = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2} [A-Za-z]{3,9} [0-9]{4}")
 
@@ -23,14 +25,17 @@ class QuickFindForm(CareForm):
 def meant(text: str | None) -> dict[str, Any]:
     """What somebody who types this searches for, as search_patients() takes it; empty for no text.
 
-    `1980-02-03` and `3 Feb 1980` are birth dates, `42` and `PTY-2026-000042` patient numbers, all else is a name.
+    `1980-02-03` and `3 Feb 1980` are birth dates, `42` and `PTY-2026-000042` patient numbers, `09 555 0101` a
+    phone number, all else is a name.
     """
     rest = " ".join((text or "").split())
     found: dict[str, Any] = {}
     if (day := DAY.search(rest)) and (born := _day(day[0])):
         found["birth_date"] = born
         rest = (rest[: day.start()] + rest[day.end() :]).strip()
-    if NUMBER.fullmatch(rest):
+    if PHONE.fullmatch(rest):
+        found["phone"] = rest
+    elif NUMBER.fullmatch(rest):
         found["locator"] = rest.upper()
     elif rest:
         found["name"] = rest

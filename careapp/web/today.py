@@ -1,0 +1,193 @@
+"""Pages of the front desk: today's list of a clinic, what is done in its rows, and the search at the desk."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+
+from careapp.access import Permission
+from careapp.errors import Conflict, Invalid, NotFound
+from careapp.lifecycle import Transition
+from careapp.overviews.today import EVERYBODY, GROUPS, Day, Wanted, find_at_desk, get_day, get_day_version
+from careapp.scheduling import appointments, changes
+from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES
+from careapp.scheduling.views import AppointmentView
+from careapp.surface.actors import current_actor, requires
+from careapp.web.desk_clinic import desk_clinic, remember_clinic
+from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.moves import CancelAppointmentForm, MoveForm, move_form
+from careapp.web.forms.typed import locator_in
+from careapp.web.htmx import Notice, Undo, changed, is_htmx, page_or_fragment, poll_seen, unchanged
+from careapp.web.moves import each_move
+from careapp.web.refusals import said
+from careapp.web.times import YEARS
+from careapp.web.today_rows import OFTEN_MISSED, done_by, mark_of, moves_in_row
+from careapp.web.words import words
+
+bp = Blueprint("today", __name__)
+
+PAGE, DESK, LIST, RESULTS = "today/page.html", "today/_desk.html", "today/_list.html", "today/_results.html"
+SHORTEST = 2  # letters of a name; fewer mean everybody
+ABOUT_ITS_STATE = frozenset({"STALE_VERSION", "ILLEGAL_TRANSITION"})  # refusals the present state explains
+
+
+@bp.get("/today")
+@requires(Permission.APPOINTMENT_VIEW)
+def today() -> Response:
+    """The list of a clinic's day. A poll that has seen the present version gets nothing, at the cost of one query."""
+    actor, wanted, seen = current_actor(), _wanted(), poll_seen()
+    if seen and wanted.clinic and seen == get_day_version(actor, wanted.clinic, day=wanted.day):
+        return unchanged()
+    day, wanted = _day_of_desk(wanted)
+    response = page_or_fragment(PAGE, LIST, **_context(day, wanted))
+    return remember_clinic(response, wanted.clinic) if wanted.clinic else response
+
+
+def _day_of_desk(wanted: Wanted) -> tuple[Day, Wanted]:
+    """The day that is wanted; where the address names no clinic, that of the clinic this desk stands at, if any."""
+    actor, here = current_actor(), None if wanted.clinic else desk_clinic()
+    if here:
+        at_desk = replace(wanted, clinic=here)
+        with suppress(NotFound):  # a clinic that is not the user's: he chooses
+            return get_day(actor, at_desk), at_desk
+    return get_day(actor, wanted), wanted
+
+
+@bp.post("/today/search")
+@requires(Permission.PATIENT_VIEW)
+def search() -> Response:
+    """Who is meant: the day's visits first, then other patients; a POST, so that nobody's name stands in an address."""
+    actor, wanted = current_actor(), _wanted()
+    typed = (QuickFindForm().q.data or "").strip()
+    searched = meant(typed)
+    enough = searched if len(typed) >= SHORTEST or searched.get("locator") else {}
+    context: dict[str, Any] = {"found": find_at_desk(actor, wanted, **enough) if enough else None, "typed": typed}
+    if is_htmx():
+        return page_or_fragment(RESULTS, RESULTS, **context, **_helpers(wanted))
+    return page_or_fragment(PAGE, DESK, **(_context(get_day(actor, wanted), wanted) | context))
+
+
+@each_move(bp, "/today", APPOINTMENT, Permission.APPOINTMENT_VIEW, without=("cancel",))
+def today_move(locator: str, transition: Transition) -> Response:
+    """Make a move and show the list as it is then."""
+
+    def act() -> AppointmentView:
+        sent = move_form(transition).checked()
+        return appointments.act(
+            current_actor(), locator, action=transition.name, version=sent.version, reason=sent.reason
+        )
+
+    return _moved(act, locator, transition.name)
+
+
+@bp.post("/today/<locator>/cancel")
+@requires(Permission.APPOINTMENT_VIEW)
+def today_cancel(locator: str) -> Response:
+    """Cancel, with the reason and who called it off."""
+
+    def act() -> AppointmentView:
+        sent = CancelAppointmentForm().checked()
+        return appointments.act(
+            current_actor(), locator, action="cancel", version=sent.version, reason=sent.reason, category=sent.category
+        )
+
+    return _moved(act, locator, "cancel")
+
+
+@bp.post("/today/<locator>/undo")
+@requires(Permission.APPOINTMENT_VIEW)
+def today_undo(locator: str) -> Response:
+    """Take the last move back."""
+
+    def act() -> AppointmentView:
+        sent = MoveForm().checked()
+        return changes.undo(current_actor(), locator, version=sent.version, reason=sent.reason)
+
+    return _moved(act, locator, "undo")
+
+
+def address(wanted: Wanted, path: str = "/today", **changes: Any) -> str:
+    """An address of this list, or of a path that knows it, with these filters changed; None leaves one out."""
+    parts = {"clinic": wanted.clinic, "day": wanted.day, "provider": wanted.provider, "tab": wanted.group, **changes}
+    given = urlencode({name: value for name, value in parts.items() if value})
+    return f"{path}?{given}" if given else path
+
+
+def _moved(act: Callable[[], AppointmentView], locator: str, action: str) -> Response:
+    """Make a move and show the list: done with a notice, or refused with the present state (409, 422)."""
+    actor, wanted = current_actor(), _wanted()
+    try:
+        made = act()
+    except (Conflict, Invalid) as refusal:
+        day = get_day(actor, wanted, about=locator)
+        return page_or_fragment(
+            PAGE, DESK, refusal.status, title=_("Today"), alert=_why_not(refusal, day), **_context(day, wanted, locator)
+        )
+    day = get_day(actor, wanted, about=locator)
+    undo = Undo(address(wanted, f"/today/{locator}/undo"), made.version, "desk", "keep")
+    notice = Notice(
+        _("%(done)s: %(locator)s.", done=words(action), locator=locator),
+        day.about.patient_name if day.about else None, undo if day.about and day.about.can_undo else None,
+    )  # fmt: skip
+    return changed(DESK, to=f"{address(wanted)}#{locator}", notice=notice, **_context(day, wanted, locator))
+
+
+def _why_not(refusal: Conflict | Invalid, day: Day) -> str:
+    """Why a move was refused: where somebody else was faster, what the state is now and who made it so."""
+    visit = day.about
+    if refusal.code not in ABOUT_ITS_STATE or visit is None or day.desk.clinic is None:
+        return said(refusal)
+    by = done_by(visit, day.desk.clinic.time_zone, day.as_of)
+    return _(
+        "Not done: %(whom)s is now “%(status)s” (%(by)s).", whom=visit.patient_name, status=words(visit.status), by=by
+    )
+
+
+def _context(day: Day, wanted: Wanted, focus: str | None = None) -> dict[str, Any]:
+    """What the templates of the list need. `focus`: the row that was changed, where the keyboard goes on."""
+    if day.desk.clinic:
+        wanted = Wanted(day.desk.clinic.locator, wanted.day, wanted.provider, wanted.group)
+    in_list = any(one.locator == focus for one in day.visits)
+    return {
+        "day": day, "focus": focus if in_list else None, "left": bool(focus) and not in_list, "typed": "",
+        "found": None, "everybody": EVERYBODY, **_helpers(wanted),
+    }  # fmt: skip
+
+
+def _helpers(wanted: Wanted) -> dict[str, Any]:
+    """What a visit's row needs."""
+    return {
+        "wanted": wanted, "address": address, "mark_of": mark_of, "done_by": done_by, "moves_in_row": moves_in_row,
+        "often_missed": OFTEN_MISSED, "cancel_categories": CANCEL_CATEGORIES, "groups": GROUPS,
+    }  # fmt: skip
+
+
+def _wanted() -> Wanted:
+    """The filters of the address; raises NotFound or Invalid for one that cannot be."""
+    provider, group = request.args.get("provider") or None, request.args.get("tab") or None
+    if group is not None and group not in GROUPS:
+        raise NotFound()
+    return Wanted(
+        clinic=locator_in(request.args.get("clinic"), "CLN"),
+        day=_day(request.args.get("day")),
+        provider=provider if provider in (None, EVERYBODY) else locator_in(provider, "PRV"),
+        group=group,
+    )
+
+
+def _day(text: str | None) -> date | None:
+    """The day in the address, or None for none. Raises Invalid for anything but a day such as 2026-11-20."""
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.year not in YEARS:
+        raise Invalid({"day": _("Give a day such as 2026-11-20.")})
+    return day
