@@ -1,15 +1,30 @@
 """Episodes that ended before they came here: stored closed, inside a command that records it, and told to nobody."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
 from careapp.access import Actor
-from careapp.db import insert, insert_many
+from careapp.db import db, insert, insert_many, table_of
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import CLOSED, EPISODE, OPEN
 from careapp.lifecycle import StatusChange
+
+
+@dataclass(frozen=True)
+class EndedEpisode:
+    """An episode that is over; `seen` is how many visits the patient came to."""
+
+    patient_id: int
+    care_type: str
+    reason: str | None
+    summary: str
+    opened_at: datetime
+    closed_at: datetime
+    seen: int = 0
 
 
 def enter_closed(
@@ -20,20 +35,40 @@ def enter_closed(
 
     Its version is 2, as after an opening and a closing here.
     """
-    row = insert(
-        Episode, *EPISODES, tenant_id=actor.tenant_id, patient_id=patient_id, care_type=care_type, status=CLOSED,
-        reason=reason, summary=summary, opened_at=opened_at, closed_at=closed_at, version=2,
-    )  # fmt: skip
-    happened = (("open", None, OPEN, opened_at), ("close", OPEN, CLOSED, closed_at))
-    insert_many(
-        StatusChange,
-        [
-            {
-                "tenant_id": actor.tenant_id, "episode_id": row.id, "entity": EPISODE.entity, "entity_id": row.id,
-                "locator": row.locator, "action": action, "from_status": before, "to_status": after,
-                "actor": actor.name, "at": at,
-            }
-            for action, before, after, at in happened
-        ],
-    )  # fmt: skip
+    one = EndedEpisode(patient_id, care_type, reason, summary, opened_at, closed_at)
+    row = insert(Episode, *EPISODES, **_row(actor, one))
+    insert_many(StatusChange, _changes(actor, row.id, row.locator, one))
     return row
+
+
+def enter_all_closed(actor: Actor, episodes: Sequence[EndedEpisode]) -> list[int]:
+    """Store many of them in a few statements; returns their ids in the same order."""
+    if not episodes:
+        return []
+    statement = table_of(Episode).insert().returning(EPISODES.id, EPISODES.locator, sort_by_parameter_order=True)
+    rows = db.session.execute(statement, [_row(actor, one) for one in episodes]).all()
+    happened = zip(rows, episodes, strict=True)
+    changes = [change for row, one in happened for change in _changes(actor, row.id, row.locator, one)]
+    db.session.execute(table_of(StatusChange).insert(), changes)
+    return [row.id for row in rows]
+
+
+def _row(actor: Actor, one: EndedEpisode) -> dict[str, Any]:
+    return {
+        "tenant_id": actor.tenant_id, "patient_id": one.patient_id, "care_type": one.care_type, "status": CLOSED,
+        "reason": one.reason, "summary": one.summary, "opened_at": one.opened_at, "closed_at": one.closed_at,
+        "seen": one.seen, "version": 2,
+    }  # fmt: skip
+
+
+def _changes(actor: Actor, id: int, locator: str, one: EndedEpisode) -> list[dict[str, Any]]:
+    """The opening and the closing."""
+    happened = (("open", None, OPEN, one.opened_at), ("close", OPEN, CLOSED, one.closed_at))
+    return [
+        {
+            "tenant_id": actor.tenant_id, "episode_id": id, "entity": EPISODE.entity, "entity_id": id,
+            "locator": locator, "action": action, "from_status": before, "to_status": after, "actor": actor.name,
+            "at": at,
+        }
+        for action, before, after, at in happened
+    ]  # fmt: skip

@@ -45,6 +45,12 @@ _COUNT = (
     .values({name: EPISODES[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
 )
 _COUNT_ID = _COUNT.where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))
+_WAS_LAST = (
+    table_of(Episode)
+    .update()
+    .where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))
+    .values(last_provider_id=bindparam("the_provider"), last_clinic_id=bindparam("the_clinic"))
+)
 # Locks an OPEN episode and changes its counters in one go; the busiest commands begin with it as part of a statement.
 CLAIM_OPEN = _COUNT.where(
     EPISODES.tenant_id == bindparam("tenant"), EPISODES.locator == bindparam("the_episode"), EPISODES.status == OPEN,
@@ -111,6 +117,19 @@ def count(actor: Actor, episode_id: int, *, seen: int = 0, open_appointments: in
     if seen or open_appointments or open_referrals:
         given = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
         db.session.execute(_COUNT_ID, {"tenant": actor.tenant_id, "the_id": episode_id, **given})
+
+
+def was_last(actor: Actor, episode_id: int, *, provider_id: int, clinic_id: int | None) -> None:
+    """Note with whom and where a locked episode was last; its version stays. The board's filters go by it while no
+    appointment is open."""
+    given = {"the_provider": provider_id, "the_clinic": clinic_id}
+    db.session.execute(_WAS_LAST, {"tenant": actor.tenant_id, "the_id": episode_id, **given})
+
+
+def taken_up(actor: Actor, episode: Row[Any], provider_id: int) -> None:
+    """Note who gave care in a locked episode before anybody was seen in it; nothing where somebody was."""
+    if episode.last_provider_id is None:
+        was_last(actor, episode.id, provider_id=provider_id, clinic_id=None)
 
 
 @command(Permission.EPISODE_OPEN)

@@ -1,58 +1,45 @@
 """The episode board: open episodes by stage, with what a card shows, in a fixed number of statements."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    CompoundSelect,
-    Integer,
-    Row,
-    Select,
-    bindparam,
-    func,
-    lateral,
-    literal_column,
-    null,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy import Row
 
+from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of
-from careapp.episodes.models import EPISODES, Episode
+from careapp.db import db
 from careapp.episodes.states import STAGES
-from careapp.overviews.zones import tenant_zone, with_place
+from careapp.overviews import board_statements
+from careapp.overviews.board_choices import Choices, Filter, read_choices
+from careapp.overviews.board_statements import COUNT_UP_TO, Shape
+from careapp.overviews.marks import mark, mark_of_tenant
+from careapp.overviews.overdue import Overdue, why_overdue
 from careapp.paging import decode_cursor, page_of
-from careapp.patients.models import PATIENTS, Patient
-from careapp.providers.models import PROVIDERS, Provider
-from careapp.scheduling.models import APPOINTMENTS
-from careapp.scheduling.slots import scope_of, within
-from careapp.scheduling.states import ACTIVE
+from careapp.scheduling.slots import scope_of
 from careapp.views import Page, View
 
-COUNT_UP_TO = 1000  # a column's count stops here ("999+"), so that it costs the same however many there are
+__all__ = ["COUNT_UP_TO", "Board", "Card", "Column", "Filter", "News", "get_board", "get_board_mark", "get_stage"]
+
 CARDS_PER_COLUMN = 12
 MORE_CARDS = 50
+QUARTER = 900  # seconds; slots begin and end on quarters of an hour, and what is overdue changes with the clock
 
 
 class Card(View):
-    """One open episode on the board. `next_at` is its earliest open appointment; its times are those of `zone`.
+    """One open episode on the board. `next_…` is its earliest open appointment; its times are those of `zone`.
 
-    `open_referrals` is None for who may not know of referrals.
+    `open_referrals` is None for who may not know of referrals. `overdue` says why somebody ought to look at it, and
+    `waits_days` for how many days it has stood so.
     """
 
     locator: str
     party_locator: str
     patient_name: str
     birth_date: date | None
+    gender: str
     care_type: str
     stage: str
     reason: str | None
@@ -60,12 +47,16 @@ class Card(View):
     open_appointments: int
     open_referrals: int | None
     next_at: datetime | None
+    next_status: str | None
     next_provider: str | None
+    last_provider: str | None
     zone: str
+    overdue: Overdue | None
+    waits_days: int
 
 
 class Column(View):
-    """One stage: how many there are (at most COUNT_UP_TO), the newest cards, and where the next ones begin."""
+    """One stage: how many there are (at most COUNT_UP_TO), its cards, and where the next ones begin."""
 
     stage: str
     count: int
@@ -73,130 +64,98 @@ class Column(View):
     next_cursor: str | None
 
 
+class News(View):
+    """How many episodes were opened, ended and otherwise changed since the board was seen."""
+
+    moved: int
+    new: int
+    ended: int
+
+
 class Board(View):
-    """All columns, in the order care runs."""
+    """Columns in the order care runs, what the filters offer, the mark this is the state of, and what is new."""
 
     columns: Sequence[Column]
+    choices: Choices
+    mark: str
+    news: News | None
 
 
 @query(Permission.EPISODE_VIEW)
-def get_board(actor: Actor, *, care_type: str | None = None, per_column: int = CARDS_PER_COLUMN) -> Board:
-    """The newest open episodes of each stage, and how many each has."""
-    shape, values = _Shape.of(actor, care_type), {**scope_of(actor), "care_type": care_type}
-    counts = db.session.execute(_counts(shape), values).one()._mapping
-    rows = db.session.execute(_all_columns(shape), {**values, "rows_wanted": per_column + 1}).all()
-    columns = []
-    for stage in STAGES:
-        found = [row for row in rows if row.stage == stage]
-        page = _page(sorted(found, key=_keys, reverse=True), per_column)
-        columns.append(Column(stage=stage, count=counts[stage], cards=page.items, next_cursor=page.next_cursor))
-    record_read("episode.board", patients=tuple(sorted({card.party_locator for one in columns for card in one.cards})))
-    return Board(columns=columns)
+def get_board_mark(actor: Actor) -> str:
+    """The mark of the board as it is now, by one look at the end of an index; it shows nobody's data.
 
-
-@query(Permission.EPISODE_VIEW)
-def list_cards(
-    actor: Actor, stage: str, *, care_type: str | None = None, cursor: str | None = None, limit: int = MORE_CARDS
-) -> Page[Card]:
-    """The cards of one stage, newest first, from the cursor on."""
-    statement = _cards(_Shape.of(actor, care_type), stage)
-    values = {**scope_of(actor), "care_type": care_type, "rows_wanted": limit + 1}
-    if cursor is not None:
-        statement = statement.where(
-            tuple_(EPISODES.opened_at, EPISODES.id) < tuple_(*decode_cursor(cursor, datetime, int))
-        )
-    page = _page(db.session.execute(statement, values).all(), limit)
-    record_read("episode.board", patients=tuple(sorted({card.party_locator for card in page.items})), stage=stage)
-    return page
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What the board's statements depend on besides their values: each is built once a shape, which takes longer than
-    running it.
+    Every filter has the mark of the whole tenant. A narrower one would be wrong: moved to another clinician or clinic,
+    or ended, an episode leaves a filter by the very change that nothing in the filter knows of afterwards. Names of
+    people are not in it; they change rarely, and come with the next change of anything.
     """
-
-    filtered: bool
-    scoped: bool
-    shows_referrals: bool
-
-    @classmethod
-    def of(cls, actor: Actor, care_type: str | None) -> "_Shape":
-        return cls(care_type is not None, actor.clinic_ids is not None, actor.may(Permission.REFERRAL_VIEW))
+    return _mark(db.session.execute(mark_of_tenant(), {"tenant": actor.tenant_id}).one())
 
 
-def _open(shape: _Shape, stage: str) -> list[ColumnElement[bool]]:
-    """The conditions of one column. The literal 'OPEN' lets the planner use the board's partial index."""
-    wanted = [
-        EPISODES.tenant_id == bindparam("tenant"),
-        EPISODES.status == literal_column("'OPEN'"),
-        EPISODES.stage == stage,
-    ]
-    return [*wanted, EPISODES.care_type == bindparam("care_type")] if shape.filtered else wanted
+@query(Permission.EPISODE_VIEW)
+def get_board(
+    actor: Actor, wanted: Filter | None = None, *, since: int | None = None, per_column: int = CARDS_PER_COLUMN
+) -> Board:
+    """The newest open episodes of each stage, and how many each has; what is new after the change `since`.
+
+    Raises NotFound for a clinician or a clinic that is not there.
+    """
+    return _read(actor, STAGES, wanted or Filter(), since, per_column, None)
 
 
-@cache
-def _all_columns(shape: _Shape) -> CompoundSelect[Any]:
-    """The first cards of every stage."""
-    return union_all(*(select(_cards(shape, stage).subquery()) for stage in STAGES))
+@query(Permission.EPISODE_VIEW)
+def get_stage(
+    actor: Actor, stage: str, wanted: Filter | None = None, *, since: int | None = None, cursor: str | None = None,
+    limit: int = MORE_CARDS,
+) -> Board:  # fmt: skip
+    """One stage at length, newest first, from the cursor on: a board of one column. Raises NotFound and Invalid."""
+    return _read(actor, (stage,), wanted or Filter(), since, limit, cursor)
 
 
-@cache
-def _counts(shape: _Shape) -> Select[Any]:
-    """One number a stage, each counted up to COUNT_UP_TO."""
-    columns = []
-    for stage in STAGES:
-        some = select(literal_column("1")).where(*_open(shape, stage)).limit(COUNT_UP_TO).subquery()
-        columns.append(select(func.count()).select_from(some).scalar_subquery().label(stage))
-    return select(*columns)
+def _read(
+    actor: Actor, stages: tuple[str, ...], wanted: Filter, since: int | None, limit: int, cursor: str | None
+) -> Board:
+    choices, ids = read_choices(actor, wanted)
+    shape = Shape(
+        care_type=wanted.care_type is not None, provider="provider" in ids, clinic="clinic" in ids,
+        scoped=actor.clinic_ids is not None, shows_referrals=actor.may(Permission.REFERRAL_VIEW),
+    )  # fmt: skip
+    values = {**scope_of(actor), "care_type": wanted.care_type, **ids}
+    counted = db.session.execute(board_statements.counts(shape, stages), values).one()
+    given = {**values, **_after(cursor), "rows_wanted": limit + 1}
+    rows = db.session.execute(board_statements.cards(replace(shape, later=cursor is not None), stages), given).all()
+    columns = [_column(stage, [row for row in rows if row.stage == stage], counted, limit) for stage in stages]
+    news = None if since is None else db.session.execute(board_statements.news(shape), {**values, "since": since}).one()
+    shown = tuple(sorted({card.party_locator for one in columns for card in one.cards}))
+    record_read("episode.board", patients=shown, **({"stage": stages[0]} if len(stages) == 1 else {}))
+    return Board(columns=columns, choices=choices, mark=_mark(counted), news=news and News.of(news))
 
 
-@cache
-def _cards(shape: _Shape, stage: str) -> Select[Any]:
-    """The first rows of one column, newest first, each with its patient and its earliest open appointment."""
-    tenant: BindParameter[int] = bindparam("tenant")
-    with_provider = select(APPOINTMENTS.starts_at, PROVIDERS.name).join(
-        table_of(Provider), (PROVIDERS.tenant_id == APPOINTMENTS.tenant_id) & (PROVIDERS.id == APPOINTMENTS.provider_id)
-    )
-    upcoming = lateral(
-        with_place(with_provider, APPOINTMENTS, tenant)
-        .where(APPOINTMENTS.tenant_id == EPISODES.tenant_id, APPOINTMENTS.episode_id == EPISODES.id)
-        .where(APPOINTMENTS.status.in_(ACTIVE), within(shape.scoped, APPOINTMENTS.clinic_id))
-        .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
-        .limit(1)
-    )
-    referrals = EPISODES.open_referrals if shape.shows_referrals else null()
-    return (
-        select(
-            EPISODES.id,
-            EPISODES.locator,
-            EPISODES.care_type,
-            EPISODES.stage,
-            EPISODES.reason,
-            EPISODES.opened_at,
-            EPISODES.open_appointments,
-            referrals.label("open_referrals"),
-            PATIENTS.locator.label("party_locator"),
-            PATIENTS.birth_date,
-            func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)).label(
-                "patient_name"
-            ),
-            upcoming.c.starts_at.label("next_at"),
-            upcoming.c.name.label("next_provider"),
-            func.coalesce(upcoming.c.zone, tenant_zone(tenant)).label("zone"),
-        )
-        .select_from(table_of(Episode))
-        .join(table_of(Patient), (PATIENTS.tenant_id == EPISODES.tenant_id) & (PATIENTS.id == EPISODES.patient_id))
-        .outerjoin(upcoming, true())
-        .where(*_open(shape, stage))
-        .order_by(EPISODES.opened_at.desc(), EPISODES.id.desc())
-        .limit(bindparam("rows_wanted", type_=Integer))
-    )
+def _mark(row: Row[Any]) -> str:
+    return mark(row, int(clock.now().timestamp()) // QUARTER)
+
+
+def _after(cursor: str | None) -> dict[str, Any]:
+    if cursor is None:
+        return {}
+    return dict(zip(("after_at", "after_id"), decode_cursor(cursor, datetime, int), strict=True))
+
+
+def _column(stage: str, found: Sequence[Row[Any]], counted: Row[Any], limit: int) -> Column:
+    page: Page[Card] = page_of(sorted(found, key=_keys, reverse=True), limit, _card, _keys)
+    count = counted._mapping[stage]
+    return Column(stage=stage, count=count, cards=page.items, next_cursor=page.next_cursor)
+
+
+def _card(row: Row[Any]) -> Card:
+    now = clock.now()
+    overdue = why_overdue(
+        row.stage, now=now, opened_at=row.opened_at, quiet_since=row.quiet_since, visit_status=row.next_status,
+        visit_ends_at=row.next_ends_at,
+    )  # fmt: skip
+    since = row.next_ends_at or row.quiet_since or row.opened_at
+    return Card.of(row, overdue=overdue, waits_days=max(0, (now - since).days))
 
 
 def _keys(row: Row[Any]) -> tuple[datetime, int]:
     return row.opened_at, row.id
-
-
-def _page(rows: Sequence[Row[Any]], limit: int) -> Page[Card]:
-    return page_of(rows, limit, Card.of, _keys)

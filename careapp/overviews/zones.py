@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, FromClause, ScalarSelect, Select, and_, func, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from careapp.access import Actor
+from careapp.access import Actor, Permission
 from careapp.clinics.models import Clinic
+from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.episodes.models import EPISODES, Episode
 from careapp.operations.models import TENANTS
@@ -26,6 +27,12 @@ def tenant_zone(tenant_id: int | BindParameter[int]) -> ScalarSelect[Any]:
 def read_tenant_zone(actor: Actor) -> str:
     """The zone of what belongs to no clinic; to be asked inside a query."""
     return str(db.session.execute(select(tenant_zone(actor.tenant_id))).scalar_one())
+
+
+@query(Permission.DIRECTORY_VIEW)
+def get_tenant_zone(actor: Actor) -> str:
+    """The zone of what belongs to no clinic, for a page that reads nothing else of the kind."""
+    return read_tenant_zone(actor)
 
 
 def at_place(rows: Columns) -> ColumnElement[bool]:

@@ -1,14 +1,23 @@
 """What a change inside an episode is answered with: its page, or for htmx the part of it that changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
-from flask import Response
+from flask import Response, request
 
-from careapp.errors import Conflict, Invalid
-from careapp.overviews.timeline import get_episode_page
+from careapp import clock
+from careapp.access import Permission
+from careapp.errors import Conflict, Invalid, NotFound
+from careapp.overviews.entries import Entry
+from careapp.overviews.episode_items import KINDS
+from careapp.overviews.timeline import EpisodePage, get_episode_page
 from careapp.scheduling.states import CANCEL_CATEGORIES
 from careapp.surface.actors import current_actor
+from careapp.web.drafts import Draft, kept
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm
 from careapp.web.htmx import Notice, Undo, changed, page_or_fragment
@@ -34,6 +43,16 @@ class Changed(Protocol):
         """Its version after the move."""
 
 
+@dataclass(frozen=True)
+class Day:
+    """One day of the timeline, on the episode's clock."""
+
+    on: date
+    entries: list[Entry]
+    ahead: bool
+    today: bool
+
+
 def episode_page(
     locator: str, status: int = 200, *, alert: str | None = None, close_form: CareForm | None = None
 ) -> Response:
@@ -53,12 +72,11 @@ def moved(act: Callable[[], Changed], episode_of: Callable[[], str], *, undo: st
         return episode_page(episode_of(), refusal.status, alert=said(refusal))
     episode = episode_of()
     context = _context(episode, focus=thing.locator)
-    can_undo = any(one.can_undo for one in context["chart"].appointments if one.locator == thing.locator)
     notice = Notice(
         now(thing.locator, thing.status), context["chart"].banner.name,
-        Undo(undo, thing.version, episode, "keep") if undo and can_undo else None,
+        Undo(undo, thing.version, episode, "keep") if undo and thing.locator in context["chart"].undoable else None,
     )  # fmt: skip
-    return changed(FRAGMENT, to=f"/episodes/{episode}", notice=notice, **context)
+    return changed(FRAGMENT, to=context["here"], notice=notice, **context)
 
 
 def form_refused(form: CareForm, refusal: Conflict | Invalid | None) -> None:
@@ -69,7 +87,38 @@ def form_refused(form: CareForm, refusal: Conflict | Invalid | None) -> None:
         form.form_errors.append(said(refusal))
 
 
+def days_of(entries: Sequence[Entry], zone: str) -> list[Day]:
+    """The entries of a timeline by day, on the clock of `zone`, in their order."""
+    today = clock.local(clock.now(), zone).date()
+    by_day = groupby(entries, key=lambda one: clock.local(one.at, zone).date())
+    return [Day(on, list(these), ahead=on > today, today=on == today) for on, these in by_day]
+
+
 def _context(locator: str, *, close_form: CareForm | None = None, focus: str | None = None) -> dict[str, Any]:
-    chart = get_episode_page(current_actor(), locator)
-    form = close_form or CloseForm(formdata=None, version=chart.episode.version)
-    return {"chart": chart, "close_form": form, "focus": focus, "cancel_categories": CANCEL_CATEGORIES}
+    """What the page shows; which kinds and from where on comes from the address, or from the form that was sent."""
+    kind, cursor = request.values.get("kind") or None, request.args.get("cursor") or None
+    if kind is not None and kind not in KINDS:
+        raise NotFound()
+    chart = get_episode_page(current_actor(), locator, kind=kind, cursor=cursor)
+    draft = None if close_form else _close_draft(chart)
+    shown = urlencode({name: value for name, value in (("kind", kind), ("cursor", cursor)) if value})
+    return {
+        "chart": chart, "days": days_of(chart.entries, chart.zone), "draft": draft, "focus": focus, "kind": kind,
+        "close_form": close_form or _close_form(chart, draft), "cursor": cursor, "open_locators": chart.open_locators,
+        "here": f"/episodes/{locator}{'?' if shown else ''}{shown}", "cancel_categories": CANCEL_CATEGORIES,
+        "printed_at": clock.now(),
+    }  # fmt: skip
+
+
+def _close_draft(chart: EpisodePage) -> Draft | None:
+    """What the user has typed into the close form and not sent, if he has one."""
+    if chart.episode.stage is None or not current_actor().may(Permission.EPISODE_CLOSE):
+        return None
+    return kept(f"/episodes/{chart.episode.locator}/close")
+
+
+def _close_form(chart: EpisodePage, draft: Draft | None) -> CareForm:
+    """The close form on the version its page shows, with the draft in it."""
+    form = CloseForm(formdata=draft.fields if draft else None)
+    form.version.raw_data, form.version.data = None, chart.episode.version
+    return form

@@ -1,12 +1,16 @@
 """Pages of episodes: opening one, its page, closing and cancelling it."""
 
 from flask import Blueprint, Response, request
+from flask_babel import gettext as _
 
 from careapp.access import Permission
 from careapp.episodes import service
+from careapp.episodes.queries import list_episodes
+from careapp.episodes.states import OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import Conflict, Invalid
-from careapp.overviews.timeline import get_banner
+from careapp.overviews.timeline import get_banner, get_episode_mark
+from careapp.overviews.zones import get_tenant_zone
 from careapp.patients.queries import get_patient
 from careapp.surface.actors import current_actor, requires
 from careapp.web.episode_answers import episode_page, form_refused, moved
@@ -14,10 +18,12 @@ from careapp.web.forms.care import OpenEpisodeForm
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm, ReasonedMoveForm
 from careapp.web.forms.typed import locator_in
-from careapp.web.htmx import Notice, page_or_fragment, see_other
+from careapp.web.htmx import Notice, page_or_fragment, poll_seen, see_other, unchanged
 from careapp.web.submissions import create_once
 
 bp = Blueprint("episodes", __name__)
+
+MOST_OPEN = 10  # open episodes of one patient that the form for one more names
 
 
 @bp.get("/episodes/new")
@@ -43,7 +49,7 @@ def open_episode() -> Response:
             made = service.open_episode(actor, party_locator=party, care_type=sent.care_type, reason=sent.reason)
             return f"/episodes/{made.locator}"
 
-        return see_other(create_once(actor, form, create), Notice("The episode is open."))
+        return see_other(create_once(actor, form, create), Notice(_("The episode is open.")))
     except Invalid as refusal:
         form.refuse(refusal)
         return _open_page(form, party, 422)
@@ -52,7 +58,10 @@ def open_episode() -> Response:
 @bp.get("/episodes/<locator>")
 @requires(Permission.EPISODE_VIEW)
 def episode(locator: str) -> Response:
-    """The episode page."""
+    """The episode page: entries of one `kind` or all, from `cursor` on. A poll that has seen it is answered 204."""
+    seen = poll_seen()
+    if seen is not None and seen == get_episode_mark(current_actor(), locator):
+        return unchanged()
     return episode_page(locator)
 
 
@@ -66,7 +75,7 @@ def episode_close(locator: str) -> Response:
         service.close(current_actor(), locator, summary=sent.summary, version=sent.version)
     except (Conflict, Invalid) as refusal:
         return episode_page(locator, refusal.status, close_form=_refused(form, locator, refusal))
-    return see_other(f"/episodes/{locator}", Notice("The episode is closed."))
+    return see_other(f"/episodes/{locator}", Notice(_("The episode is closed.")))
 
 
 @bp.post("/episodes/<locator>/cancel")
@@ -90,5 +99,11 @@ def _refused(form: CareForm, locator: str, refusal: Conflict | Invalid) -> CareF
 
 
 def _open_page(form: OpenEpisodeForm, party: str, status: int = 200) -> Response:
-    patient = get_patient(current_actor(), party)
-    return page_or_fragment("episodes/open.html", "episodes/_open_form.html", status, form=form, patient=patient)
+    """The form, with what is open for this patient already: often that is where the care belongs."""
+    actor = current_actor()
+    patient = get_patient(actor, party)
+    return page_or_fragment(
+        "episodes/open.html", "episodes/_open_form.html", status, title=_("Open episode"), form=form, patient=patient,
+        open_episodes=list_episodes(actor, party=party, status=OPEN, limit=MOST_OPEN).items,
+        zone=get_tenant_zone(actor),
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""The timeline of an episode: all that is in it and all that was done, in one order, a page at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from careapp.access import Actor, Permission
+from careapp.db import db, table_of
+from careapp.episodes.states import EPISODE
+from careapp.identity.models import USERS, User
+from careapp.lifecycle import HISTORY, StatusChange
+from careapp.overviews.episode_items import (
+    CHANGE,
+    KINDS,
+    AppointmentRow,
+    Part,
+    PrescriptionRow,
+    ReferralRow,
+    is_staff,
+)
+from careapp.paging import decode_cursor, encode_cursor
+from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
+from careapp.prescriptions.states import PRESCRIPTION
+from careapp.providers.models import PROVIDERS, Provider
+from careapp.referrals.models import REFERRALS, Referral
+from careapp.referrals.states import REFERRAL
+from careapp.scheduling.models import APPOINTMENTS, Appointment
+from careapp.scheduling.slots import in_scope
+from careapp.scheduling.states import APPOINTMENT
+from careapp.views import View
+
+
+class Happening(View):
+    """One change in an episode. `who` is a name of staff, or what acted; `what` says of which thing: a provider's name,
+    a medicine, a kind of referral."""
+
+    id: int
+    at: datetime
+    entity: str
+    locator: str
+    action: str
+    who: str
+    cause: str | None
+    reason: str | None
+    what: str | None
+
+
+Item = AppointmentRow | PrescriptionRow | ReferralRow | Happening
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing of a timeline, at the moment it stands there: an appointment at its time, ahead or past, a prescription
+    and a referral when it was made, a change when it happened."""
+
+    kind: str
+    at: datetime
+    item: Item
+    number: int
+
+    @property
+    def place(self) -> tuple[datetime, int, int]:
+        """Where it stands among all others."""
+        return self.at, KINDS.index(self.kind), self.number
+
+
+def part_of(kind: str | None, cursor: str | None, limit: int) -> Part:
+    """The part of a timeline: of one kind or of all, from the cursor on. Raises Invalid for a cursor of no timeline."""
+    before = None if cursor is None else decode_cursor(cursor, datetime, int, int)
+    return Part(frozenset(KINDS if kind is None else (kind,)), limit, before)
+
+
+def read_changes(actor: Actor, episode_id: int, part: Part) -> list[Happening]:
+    """The changes of a part that the actor may know of, the newest first; a reason is told only to who may read what it
+    is about. That a thing was made is left out where the thing itself stands in the same list."""
+    if CHANGE not in part.kinds:
+        return []
+    statement = _changes(actor).where(HISTORY.tenant_id == actor.tenant_id, HISTORY.episode_id == episode_id)
+    if len(part.kinds) > 1:
+        statement = statement.where(HISTORY.action.not_in(("issue", "refer")))
+    statement = statement.where(*part.conditions(CHANGE, HISTORY.at, HISTORY.id))
+    rows = db.session.execute(statement.order_by(HISTORY.at.desc(), HISTORY.id.desc()).limit(part.limit + 1)).all()
+    read = {EPISODE.entity, APPOINTMENT.entity}
+    for entity, permission in _READ.items():
+        if actor.may(permission):
+            read.add(entity)
+    return [Happening.of(row, **({} if row.entity in read else {"reason": None})) for row in rows]
+
+
+_READ = {PRESCRIPTION.entity: Permission.PRESCRIPTION_READ, REFERRAL.entity: Permission.REFERRAL_READ}
+
+
+def _changes(actor: Actor) -> Select[Any]:
+    """The status changes of what the actor sees, with who made them and what they are about."""
+    named: list[ColumnElement[bool]] = [APPOINTMENTS.id.is_not(None) & in_scope(actor, APPOINTMENTS.clinic_id)]
+    medicine = PRESCRIPTIONS.medication_text if actor.may(Permission.PRESCRIPTION_READ) else None
+    if actor.may(Permission.PRESCRIPTION_VIEW):
+        named.append(PRESCRIPTIONS.id.is_not(None))
+    if actor.may(Permission.REFERRAL_VIEW):
+        named.append(REFERRALS.id.is_not(None))
+    whats: list[Any] = [PROVIDERS.name, REFERRALS.type, *([] if medicine is None else [medicine])]
+    return (
+        select(*HISTORY, func.coalesce(USERS.name, HISTORY.actor).label("who"), func.coalesce(*whats).label("what"))
+        .select_from(table_of(StatusChange))
+        .outerjoin(table_of(User), is_staff(HISTORY.actor))
+        .outerjoin(table_of(Appointment), _about(APPOINTMENT.entity, APPOINTMENTS))
+        .outerjoin(
+            table_of(Provider),
+            and_(PROVIDERS.tenant_id == APPOINTMENTS.tenant_id, PROVIDERS.id == APPOINTMENTS.provider_id),
+        )
+        .outerjoin(table_of(Prescription), _about(PRESCRIPTION.entity, PRESCRIPTIONS))
+        .outerjoin(table_of(Referral), _about(REFERRAL.entity, REFERRALS))
+        .where(or_(HISTORY.entity == EPISODE.entity, *named))
+    )
+
+
+def _about(entity: str, rows: Any) -> ColumnElement[bool]:
+    return and_(HISTORY.entity == entity, rows.tenant_id == HISTORY.tenant_id, rows.id == HISTORY.entity_id)
+
+
+def merged(
+    part: Part, appointments: Sequence[AppointmentRow], prescriptions: Sequence[PrescriptionRow],
+    referrals: Sequence[ReferralRow], changes: Sequence[Happening],
+) -> tuple[list[Entry], str | None]:  # fmt: skip
+    """The entries of the part in order, the newest first, and the cursor of the next part, if there is one."""
+    entries = [
+        *(Entry(APPOINTMENT.entity, one.starts_at, one, _number(one.locator)) for one in appointments),
+        *(Entry(PRESCRIPTION.entity, one.issued_at, one, _number(one.locator)) for one in prescriptions),
+        *(Entry(REFERRAL.entity, one.created_at, one, _number(one.locator)) for one in referrals),
+        *(Entry(CHANGE, one.at, one, one.id) for one in changes),
+    ]
+    wanted = [one for one in entries if one.kind in part.kinds and (part.before is None or one.place < part.before)]
+    wanted.sort(key=lambda one: one.place, reverse=True)
+    shown = wanted[: part.limit]
+    return shown, encode_cursor(*shown[-1].place) if len(wanted) > len(shown) else None
+
+
+def _number(locator: str) -> int:
+    """The id a locator ends with (design §4)."""
+    return int(locator.rsplit("-", 1)[1])

@@ -1,0 +1,205 @@
+"""What is in an episode: appointments, prescriptions and referrals, each with who changed it last and when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    cast,
+    func,
+    lateral,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from careapp import clock
+from careapp.access import Actor, Permission
+from careapp.db import db, table_of
+from careapp.identity.models import USERS, User
+from careapp.lifecycle import HISTORY, Lifecycle, StatusChange
+from careapp.overviews.overdue import Overdue, why_overdue_visit
+from careapp.overviews.zones import with_place
+from careapp.prescriptions.checks import Checks
+from careapp.prescriptions.models import Prescription
+from careapp.prescriptions.service import prescription_rows
+from careapp.prescriptions.states import ISSUED, PRESCRIPTION
+from careapp.prescriptions.views import PrescriptionView
+from careapp.providers.models import PROVIDERS
+from careapp.referrals.models import Referral
+from careapp.referrals.service import referral_rows
+from careapp.referrals.states import OPEN as OPEN_REFERRAL
+from careapp.referrals.states import REFERRAL
+from careapp.referrals.views import ReferralView
+from careapp.scheduling.appointments import appointment_rows
+from careapp.scheduling.changes import MOVABLE, undoable
+from careapp.scheduling.models import APPOINTMENTS, Appointment
+from careapp.scheduling.states import ACTIVE, APPOINTMENT
+from careapp.scheduling.views import AppointmentView
+from careapp.views import View
+
+Columns = ReadOnlyColumnCollection[str, Any]
+
+CHANGE = "change"
+TABLES = {
+    APPOINTMENT.entity: table_of(Appointment), PRESCRIPTION.entity: table_of(Prescription),
+    REFERRAL.entity: table_of(Referral),
+}  # fmt: skip
+KINDS = (CHANGE, *TABLES)  # what a timeline holds; things of one moment stand in this order, the last on top
+
+
+class LastChange(View):
+    """Who brought a thing into its present state, how, and when; `cause` is the event that made it, if one did."""
+
+    action: str
+    who: str
+    at: datetime
+    cause: str | None
+
+
+class AppointmentRow(AppointmentView):
+    """An appointment with the names behind its locators, the zone of its times, and what may be done besides moves."""
+
+    provider_name: str
+    clinic_name: str | None
+    zone: str
+    last_change: LastChange | None = None
+    overdue: Overdue | None = None
+    can_undo: bool = False
+    can_reschedule: bool = False
+
+
+class PrescriptionRow(PrescriptionView):
+    """A prescription with its prescriber's name, and what the safety checks said when it was issued."""
+
+    provider_name: str
+    checks: Checks | None = None
+    override_reason: str | None = None
+    last_change: LastChange | None = None
+
+
+class ReferralRow(ReferralView):
+    """A referral with the moment it was made."""
+
+    created_at: datetime
+    last_change: LastChange | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of an episode's timeline is read: `limit` things of each kind in `kinds`, from `before` on, which is
+    the time, rank and id of the last thing of the part above."""
+
+    kinds: frozenset[str]
+    limit: int
+    before: tuple[datetime, int, int] | None = None
+
+    def conditions(self, kind: str, at: ColumnElement[Any], key: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+        """The conditions that things of this kind come after that place. Of one moment, the kinds come by rank."""
+        if self.before is None:
+            return []
+        moment, rank, number = self.before
+        if KINDS.index(kind) == rank:
+            return [tuple_(at, key) < tuple_(literal(moment), literal(number, BigInteger))]
+        return [at <= moment if KINDS.index(kind) < rank else at < moment]
+
+
+def named_appointments(actor: Actor) -> Select[Any]:
+    """The appointments in the actor's scope, with names and zone: the rows of an AppointmentRow."""
+    rows = appointment_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
+    return with_place(rows, APPOINTMENTS, actor.tenant_id)
+
+
+def is_staff(actor_column: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition that joins users to history by their key: `user:7` is the user with the id 7."""
+    number = cast(func.substring(actor_column, "^user:([0-9]{1,18})$"), BigInteger)
+    return (USERS.tenant_id == HISTORY.tenant_id) & (USERS.id == number)
+
+
+def read_appointments(actor: Actor, episode_id: int, part: Part, *, is_open: bool) -> list[AppointmentRow]:
+    """The episode's open appointments, and those of a part of its timeline; the newest time first."""
+    may_move, now = is_open and actor.may(Permission.APPOINTMENT_MOVE), clock.now()
+    rows = _rows(named_appointments(actor), APPOINTMENT, "starts_at", episode_id, part, ACTIVE)
+    return [
+        AppointmentRow.of(
+            row,
+            last_change=_last(row),
+            can_undo=may_move and undoable(actor, _last(row)),
+            can_reschedule=may_move and row.status in MOVABLE,
+            overdue=why_overdue_visit(row.status, row.ends_at, now),
+        )
+        for row in rows
+    ]
+
+
+def read_prescriptions(actor: Actor, episode_id: int, part: Part) -> list[PrescriptionRow] | None:
+    """The episode's prescriptions that are not filled yet, and those of a part; None for who may not know of any."""
+    if not actor.may(Permission.PRESCRIPTION_VIEW):
+        return None
+    named = prescription_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
+    rows = _rows(named, PRESCRIPTION, "issued_at", episode_id, part, (ISSUED,))
+    return [PrescriptionRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
+
+
+def read_referrals(actor: Actor, episode_id: int, part: Part) -> list[ReferralRow] | None:
+    """The episode's open referrals, and those of a part; None for who may not know of any."""
+    if not actor.may(Permission.REFERRAL_VIEW):
+        return None
+    rows = _rows(referral_rows(actor), REFERRAL, "created_at", episode_id, part, OPEN_REFERRAL)
+    return [ReferralRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
+
+
+def _rows(
+    statement: Select[Any], lifecycle: Lifecycle, moment: str, episode_id: int, part: Part, still_open: Sequence[str]
+) -> Sequence[Row[Any]]:
+    """The rows of one kind in an episode that stand open or belong to the part, each with its last change."""
+    columns = TABLES[lifecycle.entity].c
+    wanted: ColumnElement[bool] = columns.status.in_(still_open)
+    if lifecycle.entity in part.kinds:
+        one = TABLES[lifecycle.entity].alias("of_part").c
+        ids = (
+            select(one.id)
+            .where(one.tenant_id == columns.tenant_id, one.episode_id == episode_id)
+            .where(*part.conditions(lifecycle.entity, one[moment], one.id))
+            .order_by(one[moment].desc(), one.id.desc())
+            .limit(part.limit + 1)
+        )
+        wanted = or_(wanted, columns.id.in_(ids))
+    change = _last_change(lifecycle.entity, columns)
+    statement = (
+        statement.outerjoin(change, true())
+        .add_columns(*change.c)
+        .where(columns.episode_id == episode_id, wanted)
+        .order_by(columns[moment].desc(), columns.id.desc())
+    )
+    return db.session.execute(statement).all()
+
+
+def _last_change(entity: str, rows: Columns) -> LateralFromClause:
+    """The newest status change of each of these rows, with the name of the member of staff who made it."""
+    who = func.coalesce(USERS.name, HISTORY.actor)
+    return lateral(
+        select(
+            HISTORY.action.label("change_action"), HISTORY.at.label("change_at"), HISTORY.cause.label("change_cause"),
+            who.label("change_who"),
+        )
+        .select_from(table_of(StatusChange).outerjoin(table_of(User), is_staff(HISTORY.actor)))
+        .where(HISTORY.tenant_id == rows.tenant_id, HISTORY.entity == entity, HISTORY.entity_id == rows.id)
+        .order_by(HISTORY.id.desc())
+        .limit(1)
+    )  # fmt: skip
+
+
+def _last(row: Row[Any]) -> LastChange | None:
+    if row.change_action is None:
+        return None  # stored as it was elsewhere, without a history
+    return LastChange(action=row.change_action, who=row.change_who, at=row.change_at, cause=row.change_cause)
