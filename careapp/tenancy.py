@@ -14,9 +14,10 @@ _tenant: ContextVar[int | None] = ContextVar("careapp_tenant", default=None)
 TENANT_OF_TRANSACTION = "nullif(current_setting('app.tenant_id', true), '')::int"
 
 # Tables that hold no tenant's data, or are asked before a tenant is known. Nothing else is excused.
-TABLES_WITHOUT_TENANT = frozenset(
-    {"tenants", "alembic_version", "outbox_shard", "sign_in_directory", "sign_in_attempts"}
-)
+TABLES_WITHOUT_TENANT = frozenset({
+    "tenants", "alembic_version", "outbox_shard", "sign_in_directory", "sign_in_attempts",
+    "code_lists", "medicines", "medicine_words",
+})  # fmt: skip
 
 
 def current() -> int | None:

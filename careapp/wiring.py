@@ -16,6 +16,7 @@ from careapp.cli.jobs import jobs
 from careapp.cli.outbox import outbox
 from careapp.cli.states import states
 from careapp.cli.tenant import tenant
+from careapp.cli.terminology import terminology
 from careapp.cli.token import token
 from careapp.cli.user import user
 from careapp.commands import register_reactions
@@ -33,13 +34,13 @@ from careapp.surface.json_input import StrictJSON
 from careapp.surface.problems import problem_of
 
 LARGEST_BODY = 1024 * 1024  # bytes
-COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, token, user)
+COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, terminology, token, user)
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
     "audit.models", "clinics.models", "episodes.models", "idempotency", "identity.models", "lifecycle",
     "operations.models", "outbox.models", "patients.models", "prescriptions.models", "providers.models",
-    "referrals.models", "scheduling.models",
+    "referrals.models", "scheduling.models", "terminology.models",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, literal, select
+from sqlalchemy import Row, Select, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -14,10 +14,14 @@ from careapp.errors import Invalid
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
+from careapp.prescriptions.checks import CLEAR, Checks
+from careapp.prescriptions.dosage import Dosage
+from careapp.prescriptions.dosage_fhir import to_fhir
 from careapp.prescriptions.events import PrescriptionIssued
 from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
+from careapp.prescriptions.safety import Warned, run_checks
 from careapp.prescriptions.states import ISSUED, PRESCRIPTION
-from careapp.prescriptions.views import Medication, PrescriptionView
+from careapp.prescriptions.views import Medication, Override, PrescriptionView
 from careapp.providers.models import PROVIDERS, Provider
 
 
@@ -48,24 +52,21 @@ def prescription_rows(actor: Actor) -> Select[Any]:
 
 @command(Permission.PRESCRIPTION_WRITE)
 def issue(
-    actor: Actor,
-    episode_locator: str,
-    *,
-    medication: Medication,
-    dosage: str,
-    provider_locator: str,
-    quantity: int | None = None,
-    refills: int | None = None,
-) -> PrescriptionView:
+    actor: Actor, episode_locator: str, *, medication: Medication, dosage: str, provider_locator: str,
+    quantity: int | None = None, refills: int | None = None, parts: Dosage | None = None, interrupt: bool = False,
+    override: Override | None = None,
+) -> PrescriptionView:  # fmt: skip
     """Order a medicine for the episode's patient. Raises NotFound, Conflict EPISODE_NOT_OPEN, and Invalid naming
-    providerLocator for an unknown provider."""
+    providerLocator for an unknown provider.
+
+    What the safety checks say is always stored. With `interrupt` (people, who can answer) findings raise Warned until
+    `override` gives a reason for exactly them; a system's order, as over the API, is not held up.
+    """
     episode = episodes.lock_episode(actor, episode_locator)
     episodes.require_open(episode)
-    provider_id = db.session.execute(
-        select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider_locator)
-    ).scalar_one_or_none()
-    if provider_id is None:
-        raise Invalid({"providerLocator": "There is no provider with this locator."})
+    provider_id = _provider_id(actor, provider_locator)
+    said = run_checks(actor, episode.patient_id, medication)
+    reason = _reason_to_go_on(said, override, interrupt)
     known = {
         "episode_locator": episode.locator,
         "party_locator": episode.party_locator,
@@ -75,11 +76,45 @@ def issue(
         Prescription, *PRESCRIPTIONS, *(literal(value).label(name) for name, value in known.items()),
         tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, provider_id=provider_id,
         medication_text=medication.text, medication_code=medication.code, medication_system=medication.system,
-        dosage=dosage, quantity=quantity, refills=refills, issued_at=clock.now(),
+        dosage=dosage, dosage_parts=parts and to_fhir(parts), quantity=quantity, refills=refills, issued_at=clock.now(),
+        checks={"state": said.state, **said.model_dump(mode="json")}, override_reason=reason,
     )  # fmt: skip
+    episodes.taken_up(actor, episode, provider_id)
     remember(actor, PRESCRIPTION, row, "issue", None, row.status)
+    _record_checks(row, said, reason)
     commands.publish(PrescriptionIssued.of(row, key=row.episode_locator))
     return PrescriptionView.seen_by(actor, row)
+
+
+def _reason_to_go_on(said: Checks, override: Override | None, interrupt: bool) -> str | None:
+    """The reason given for what was found; raises Warned where one is asked for and none is for just these findings."""
+    given = override.reason.strip() if override and override.key == said.key else ""
+    if interrupt and said.findings and not given:
+        raise Warned(said)
+    return given if said.findings and given else None
+
+
+def _provider_id(actor: Actor, provider_locator: str) -> int:
+    """The id of the prescriber; raises Invalid naming providerLocator."""
+    provider_id = db.session.execute(
+        select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider_locator)
+    ).scalar_one_or_none()
+    if provider_id is None:
+        raise Invalid({"providerLocator": "There is no provider with this locator."})
+    return int(provider_id)
+
+
+def _record_checks(row: Row[Any], said: Checks, reason: str | None) -> None:
+    """Tell the audit what kind of thing the checks found or could not look at, and whether a reason was given for going
+    on. Words of medicines and reasons stand with the prescription alone: the audit holds no free text.
+    """
+    if said.state == CLEAR:
+        return
+    found = [one.model_dump(include={"kind", "how", "group", "locator"}, exclude_none=True) for one in said.findings]
+    commands.record(
+        "prescription.checks", row.locator, patients=(row.party_locator,), state=said.state, findings=found,
+        notChecked=sorted({gap.why for gap in said.gaps}), overridden=reason is not None,
+    )  # fmt: skip
 
 
 @command(Permission.PRESCRIPTION_VIEW)  # move() asks for the permission of the move itself

@@ -6,6 +6,8 @@ from typing import Any, Self
 from sqlalchemy import Row
 
 from careapp.access import Actor, Permission
+from careapp.prescriptions.dosage import Dosage
+from careapp.prescriptions.dosage_fhir import from_fhir
 from careapp.views import Page, View
 
 
@@ -15,6 +17,10 @@ class Medication(View):
     text: str
     code: str | None = None
     system: str | None = None
+
+
+# What a prescription says, as against that it exists; also in views that add to the one below.
+HIDDEN = ("medication", "dosage", "quantity", "refills", "reason", "checks", "override_reason")
 
 
 class PrescriptionView(View):
@@ -37,11 +43,50 @@ class PrescriptionView(View):
     def seen_by(cls, actor: Actor, row: Row[Any], **changes: Any) -> Self:
         """The view of a row for this actor."""
         if not actor.may(Permission.PRESCRIPTION_READ):
-            hidden = dict.fromkeys(("medication", "dosage", "quantity", "refills", "reason"))
+            hidden = dict.fromkeys(HIDDEN)
             return cls.of(row, **{**changes, **hidden})
         medication = Medication(text=row.medication_text, code=row.medication_code, system=row.medication_system)
         reason = changes.get("void_reason", row.void_reason)
         return cls.of(row, **{**changes, "medication": medication, "reason": reason})
+
+
+class Order(View):
+    """A medicine with how it is taken and how much: what a form is filled with. `parts` is None for a dosage in
+    somebody's own words.
+    """
+
+    medication: Medication
+    dosage: str
+    parts: Dosage | None
+    quantity: int | None
+    refills: int | None
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> Self:
+        """The order in a row of prescriptions or favourites."""
+        medication = Medication(text=row.medication_text, code=row.medication_code, system=row.medication_system)
+        return cls.of(row, medication=medication, parts=from_fhir(row.dosage_parts))
+
+
+class FavouriteView(Order):
+    """Something a clinician orders often; `id` names it to him alone."""
+
+    id: int
+
+
+class EarlierOrder(Order):
+    """What a patient was prescribed before, by the prescription's locator."""
+
+    locator: str
+    issued_at: datetime
+    status: str
+
+
+class Override(View):
+    """Why a prescription is issued in spite of findings; `key` names the findings that were read (Checks.key)."""
+
+    reason: str
+    key: str
 
 
 class PrescriptionPage(Page[PrescriptionView]):

@@ -1,0 +1,209 @@
+"""Safety checks of a prescription: a recorded allergy to what is in it, and the same therapy twice; pure rules.
+
+What they find interrupts once; what they could not check is said as loudly. They are no database of interactions:
+docs/adr/0007 says what they do and do not.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import sha256
+
+from careapp.prescriptions.groups import GROUPS, NOT_MEDICINES, SNOMED_GROUPS, SNOMED_INGREDIENTS, groups_of
+from careapp.terminology.names import us_words
+from careapp.terminology.views import RXNORM, Substance
+from careapp.views import View
+
+ALLERGY, DUPLICATE = "ALLERGY", "DUPLICATE"
+SAME, GROUP, RELATED = "SAME_INGREDIENT", "SAME_GROUP", "RELATED_GROUP"
+NO_LIST, NOT_CODED, UNKNOWN_CODE, NO_INGREDIENTS = "NO_LIST", "NOT_CODED", "UNKNOWN_CODE", "NO_INGREDIENTS"
+UNCLEAR_ALLERGY, UNCLEAR_EARLIER = "UNCLEAR_ALLERGY", "UNCLEAR_EARLIER"
+SNOMED = "http://snomed.info/sct"
+
+CLEAR, WARNED, NOT_CHECKED = "CLEAR", "WARNED", "NOT_CHECKED"
+
+
+class Ordered(View):
+    """A medicine as it was or will be ordered. `ingredients` is None where the list does not know its code."""
+
+    text: str
+    code: str | None = None
+    system: str | None = None
+    ingredients: Sequence[Substance] | None = None
+
+
+class Allergy(View):
+    """An allergy on record; `ingredients` what its RxNorm code means, None without such a code in the list."""
+
+    text: str
+    code: str | None = None
+    system: str | None = None
+    ingredients: Sequence[Substance] | None = None
+
+
+class Earlier(View):
+    """A prescription the patient still takes, or may still collect."""
+
+    locator: str
+    medicine: Ordered
+    issued_at: datetime
+
+
+class Finding(View):
+    """Something found. `against` is the allergy's words, or the earlier medicine, whose prescription `locator` names;
+    `substance` the ingredient of the new medicine, `group` what both belong to."""
+
+    kind: str
+    how: str
+    substance: str
+    against: str
+    locator: str | None = None
+    group: str | None = None
+
+
+class Gap(View):
+    """Something that could not be checked, and about what."""
+
+    why: str
+    about: str | None = None
+    locator: str | None = None
+
+
+class Checks(View):
+    """What the checks say: findings, and gaps in what they could look at."""
+
+    findings: Sequence[Finding] = ()
+    gaps: Sequence[Gap] = ()
+
+    @property
+    def state(self) -> str:
+        """WARNED where something was found, else NOT_CHECKED where something could not be looked at, else CLEAR."""
+        return WARNED if self.findings else NOT_CHECKED if self.gaps else CLEAR
+
+    @property
+    def key(self) -> str:
+        """What names exactly these findings: an override is for what was read, not for what came after."""
+        said = sorted(finding.model_dump_json() for finding in self.findings)
+        return sha256("\n".join(said).encode()).hexdigest()[:32] if said else ""
+
+
+def check(
+    medicine: Ordered, allergies: Iterable[Allergy], earlier: Iterable[Earlier], known: Sequence[Substance],
+    *, list_loaded: bool = True,
+) -> Checks:  # fmt: skip
+    """Look for allergies and duplicates. `known` are ingredients of the list that the texts may name: where something
+    has no code, its words are compared with them.
+    """
+    gaps = [*_gaps_of(medicine, list_loaded)]
+    new = contents(medicine.text, medicine.ingredients, known)
+    findings: list[Finding] = []
+    for allergy in allergies:
+        found, clear = _against_allergy(new, allergy, known)
+        findings += found
+        if not found and not clear:
+            gaps.append(Gap(why=UNCLEAR_ALLERGY, about=allergy.text))
+    for one in earlier:
+        old = contents(one.medicine.text, one.medicine.ingredients, known)
+        duplicate = _duplicate(medicine, new, one, old)
+        findings += duplicate
+        if not duplicate and not old:
+            gaps.append(Gap(why=UNCLEAR_EARLIER, about=one.medicine.text, locator=one.locator))
+    return Checks(findings=_once(findings), gaps=gaps)
+
+
+def contents(text: str, ingredients: Sequence[Substance] | None, known: Sequence[Substance]) -> list[Substance]:
+    """What is in a medicine: by its code, else by the ingredients whose every word its text has."""
+    return list(ingredients) if ingredients else named_in(text, known)
+
+
+def named_in(text: str, known: Iterable[Substance]) -> list[Substance]:
+    """The known ingredients that a text names, all words of each."""
+    said = set(us_words(text))
+    return [one for one in known if (needed := set(us_words(one.name))) and needed <= said]
+
+
+def _gaps_of(medicine: Ordered, list_loaded: bool) -> list[Gap]:
+    """What keeps the medicine itself from being checked by its ingredients."""
+    if not list_loaded:
+        return [Gap(why=NO_LIST)]
+    if medicine.code is None:
+        return [Gap(why=NOT_CODED, about=medicine.text)]
+    if medicine.ingredients is None:
+        return [Gap(why=UNKNOWN_CODE, about=medicine.code)]
+    return [] if medicine.ingredients else [Gap(why=NO_INGREDIENTS, about=medicine.text)]
+
+
+def _against_allergy(
+    new: Sequence[Substance], allergy: Allergy, known: Sequence[Substance]
+) -> tuple[list[Finding], bool]:
+    """What an allergy has against the medicine, and whether it was clear what the allergy is to."""
+    substances, groups = _allergy_means(allergy, known)
+    findings = []
+    for one in new:
+        same = next((other for other in substances if _same(one, other)), None)
+        group, how = _shared(groups_of(one.name), groups)
+        if same:
+            findings.append(Finding(kind=ALLERGY, how=SAME, substance=one.name, against=allergy.text))
+        elif group:
+            findings.append(Finding(kind=ALLERGY, how=how, substance=one.name, against=allergy.text, group=group))
+    harmless = bool(NOT_MEDICINES & set(us_words(allergy.text)))
+    return findings, bool(substances or groups or harmless)
+
+
+def _allergy_means(allergy: Allergy, known: Sequence[Substance]) -> tuple[list[Substance], set[str]]:
+    """The ingredients and groups an allergy is to: by its code, and by its words."""
+    said = set(us_words(allergy.text))
+    substances = [*(allergy.ingredients or ()), *named_in(allergy.text, known)]
+    groups = {key for key, group in GROUPS.items() if group.called & said}
+    if allergy.system == SNOMED and allergy.code in SNOMED_INGREDIENTS:
+        substances.append(Substance(name=SNOMED_INGREDIENTS[allergy.code]))
+    if allergy.system == SNOMED and allergy.code in SNOMED_GROUPS:
+        groups.add(SNOMED_GROUPS[allergy.code])
+    for one in substances:
+        groups |= groups_of(one.name)
+    return substances, groups
+
+
+def _shared(mine: set[str], theirs: set[str]) -> tuple[str | None, str]:
+    """The group both have, or one of mine that may cross-react with one of theirs; and which of the two it is."""
+    both = sorted(mine & theirs)
+    if both:
+        return both[0], GROUP
+    crossing = sorted(key for key in mine if set(GROUPS[key].crosses) & theirs)
+    return (crossing[0], RELATED) if crossing else (None, "")
+
+
+def _duplicate(
+    medicine: Ordered, new: Sequence[Substance], earlier: Earlier, old: Sequence[Substance]
+) -> list[Finding]:
+    """What of the new medicine the patient has already: the same code, ingredient, or a group not meant twice."""
+    told = {"kind": DUPLICATE, "against": earlier.medicine.text, "locator": earlier.locator}
+    for one in new:
+        if any(_same(one, other) for other in old):
+            return [Finding(how=SAME, substance=one.name, **told)]
+    if _same_order(medicine, earlier.medicine):
+        return [Finding(how=SAME, substance=medicine.text, **told)]
+    for one in new:
+        theirs = set().union(*(groups_of(other.name) for other in old))
+        twice = sorted(key for key in groups_of(one.name) & theirs if GROUPS[key].duplicate)
+        if twice:
+            return [Finding(how=GROUP, substance=one.name, group=twice[0], **told)]
+    return []
+
+
+def _same_order(one: Ordered, other: Ordered) -> bool:
+    """Whether both orders are for the very same medicine: by code in one system, else by their words."""
+    if one.code and other.code:
+        return (one.code, one.system or RXNORM) == (other.code, other.system or RXNORM)
+    return set(us_words(one.text)) == set(us_words(other.text))
+
+
+def _same(one: Substance, other: Substance) -> bool:
+    """Whether two ingredients are one: by code, or by name, where a salt counts as its base."""
+    if one.code and one.code == other.code:
+        return True
+    mine, theirs = one.name.lower(), other.name.lower()
+    return mine == theirs or mine.startswith(f"{theirs} ") or theirs.startswith(f"{mine} ")
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    return list(dict.fromkeys(findings))

@@ -1,0 +1,136 @@
+"""What the safety checks look at: the patient's allergies, what he takes, and what the coded list knows of it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Row, Select, bindparam, func, select
+
+from careapp import clock
+from careapp.access import Actor, Permission
+from careapp.commands import query, record_read
+from careapp.db import db
+from careapp.episodes.models import EPISODES
+from careapp.episodes.service import episode_rows
+from careapp.errors import Invalid, found
+from careapp.patients.models import FACTS
+from careapp.patients.states import NONE_KNOWN
+from careapp.prescriptions import checks
+from careapp.prescriptions.checks import Allergy, Checks, Earlier, Ordered
+from careapp.prescriptions.dosage import supply_days
+from careapp.prescriptions.dosage_fhir import from_fhir
+from careapp.prescriptions.models import PRESCRIPTIONS
+from careapp.prescriptions.states import FILLED, ISSUED
+from careapp.prescriptions.views import Medication
+from careapp.terminology import queries as terminology
+from careapp.terminology.names import us_words
+from careapp.terminology.views import RXNORM, MedicineView, Substance
+
+COLLECTED_WITHIN = timedelta(days=365)  # a prescription nobody has filled for a year will not be
+MOST_EARLIER = 200
+
+
+class Warned(Invalid):
+    """The checks have found something: the prescription is issued once a reason is given for exactly that.
+
+    `checks` is what they said.
+    """
+
+    def __init__(self, said: Checks) -> None:
+        super().__init__(
+            {"overrideReason": "Say why it is prescribed all the same."}, code="CHECKS_WARN",
+            detail="The safety checks have found something.",
+        )  # fmt: skip
+        self.checks = said
+
+
+@query(Permission.PRESCRIPTION_WRITE)
+def check_medicine(actor: Actor, episode_locator: str, medication: Medication) -> Checks:
+    """What the checks would say to this medicine for the patient of an episode; raises NotFound."""
+    row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == episode_locator)).one_or_none())
+    record_read("prescription.check", episode_locator, patients=(row.party_locator,))
+    return run_checks(actor, row.patient_id, medication)
+
+
+def run_checks(actor: Actor, patient_id: int, medication: Medication) -> Checks:
+    """The checks of a medicine against what is known of a patient, inside a command or query."""
+    given = {"the_tenant": actor.tenant_id, "the_patient": patient_id}
+    facts = db.session.execute(_allergies(), given).all()
+    earlier = db.session.execute(_earlier(), {**given, "since": clock.now() - COLLECTED_WITHIN}).all()
+    earlier = [row for row in earlier if _still_taken(row)]
+    texts = [medication.text, *(row.text for row in facts), *(row.medication_text for row in earlier)]
+    coded = [(medication.code, medication.system), *((row.code, row.system) for row in facts)]
+    coded += [(row.medication_code, row.medication_system) for row in earlier]
+    concepts = _concepts(coded, texts)
+    known = [Substance(code=one.code, name=one.name) for one in concepts.values() if one.term_type == "IN"]
+    return checks.check(
+        _ordered(medication.text, medication.code, medication.system, concepts),
+        [
+            Allergy(text=row.text, code=row.code, system=row.system, ingredients=_of(row.code, row.system, concepts))
+            for row in facts
+        ],
+        [_an_earlier(row, concepts) for row in earlier],
+        known,
+        list_loaded=bool(concepts) or terminology.list_in_use(actor) is not None,
+    )
+
+
+def _concepts(coded: Iterable[tuple[str | None, str | None]], texts: Sequence[str]) -> dict[str, MedicineView]:
+    """What the list knows of these codes and words, by code; in one statement."""
+    codes = {code for code, system in coded if code and _is_rxnorm(system)}
+    words = {word for text in texts for word in us_words(text)}
+    return {one.code: one for one in terminology.concepts(sorted(codes), sorted(words))}
+
+
+def _of(code: str | None, system: str | None, concepts: dict[str, MedicineView]) -> Sequence[Substance] | None:
+    known = concepts.get(code) if code and _is_rxnorm(system) else None
+    return known.ingredients if known else None
+
+
+def _ordered(text: str, code: str | None, system: str | None, concepts: dict[str, MedicineView]) -> Ordered:
+    return Ordered(text=text, code=code, system=system, ingredients=_of(code, system, concepts))
+
+
+def _an_earlier(row: Row[Any], concepts: dict[str, MedicineView]) -> Earlier:
+    medicine = _ordered(row.medication_text, row.medication_code, row.medication_system, concepts)
+    return Earlier(locator=row.locator, medicine=medicine, issued_at=row.issued_at)
+
+
+def _is_rxnorm(system: str | None) -> bool:
+    """Whether a code is RxNorm's; one without a system is taken for it, as RxNorm is the list in use."""
+    return system is None or system.rstrip("/").lower() == RXNORM
+
+
+def _still_taken(row: Row[Any]) -> bool:
+    """Whether a prescription may still be collected, or its supply lasts."""
+    if row.status == ISSUED:
+        return True
+    days = supply_days(from_fhir(row.dosage_parts), row.quantity, row.refills)
+    return bool(row.issued_at + timedelta(days=days) >= clock.now())
+
+
+@cache
+def _allergies() -> Select[Any]:
+    """The allergies of a patient that still hold, as the banner shows them: "no known allergies" is none."""
+    return (
+        select(FACTS.text, FACTS.code, FACTS.system)
+        .where(FACTS.tenant_id == bindparam("the_tenant"), FACTS.patient_id == bindparam("the_patient"))
+        .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None), func.coalesce(FACTS.code, "").not_in(NONE_KNOWN))
+        .order_by(FACTS.id)
+    )
+
+
+@cache
+def _earlier() -> Select[Any]:
+    return (
+        select(
+            PRESCRIPTIONS.locator, PRESCRIPTIONS.medication_text, PRESCRIPTIONS.medication_code,
+            PRESCRIPTIONS.medication_system, PRESCRIPTIONS.quantity, PRESCRIPTIONS.refills, PRESCRIPTIONS.status,
+            PRESCRIPTIONS.issued_at, PRESCRIPTIONS.dosage_parts,
+        )
+        .where(PRESCRIPTIONS.tenant_id == bindparam("the_tenant"), PRESCRIPTIONS.patient_id == bindparam("the_patient"))
+        .where(PRESCRIPTIONS.issued_at >= bindparam("since"), PRESCRIPTIONS.status.in_((ISSUED, FILLED)))
+        .order_by(PRESCRIPTIONS.issued_at.desc(), PRESCRIPTIONS.id.desc())
+        .limit(MOST_EARLIER)
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Terminology: code lists that clinics choose from; they belong to no tenant."""

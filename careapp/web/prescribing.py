@@ -1,0 +1,108 @@
+"""The prescription form as a page: the form with all it offers, what the checks say, and the sentence it makes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+from flask_babel import gettext as _
+
+from careapp.errors import Conflict, Invalid, NotFound
+from careapp.overviews.prescribing import Prescribing, find_medicines, get_prescribing
+from careapp.overviews.timeline import get_banner
+from careapp.prescriptions.checks import Checks
+from careapp.prescriptions.dosage import quantity_for, sentence
+from careapp.prescriptions.safety import Warned, check_medicine
+from careapp.surface.actors import current_actor
+from careapp.terminology.views import Found
+from careapp.web.drafts import Draft, kept
+from careapp.web.episode_answers import form_refused
+from careapp.web.forms.fields import options
+from careapp.web.forms.prescriptions import PrescriptionForm
+from careapp.web.htmx import page_or_fragment
+
+PAGE, FRAGMENT = "prescriptions/new.html", "prescriptions/_form.html"
+
+
+def address_of(locator: str) -> str:
+    """Where the form of an episode is sent, which is also what its draft is kept under."""
+    return f"/episodes/{locator}/prescriptions/new"
+
+
+@dataclass
+class Desk:
+    """A prescription form of one episode with what it offers."""
+
+    locator: str
+    form: PrescriptionForm
+    offered: Prescribing
+    draft: Draft | None = None
+    done: str | None = None
+    found: Found | None = None
+
+    @classmethod
+    def opened(cls, locator: str) -> "Desk":
+        """A form for somebody who comes to it: his draft, or empty with the likeliest prescriber chosen."""
+        offered, draft = get_prescribing(current_actor(), locator), kept(address_of(locator))
+        likeliest = offered.prescribers.likeliest
+        form = PrescriptionForm(
+            formdata=draft.fields if draft else None, unit="tablet", route="oral", duration_unit="d",
+            provider_locator=likeliest,
+        )  # fmt: skip
+        return cls(locator, _with_prescribers(form, offered), offered, draft)
+
+    @classmethod
+    def sent(cls, locator: str) -> "Desk":
+        """The form as it was sent."""
+        offered = get_prescribing(current_actor(), locator)
+        return cls(locator, _with_prescribers(PrescriptionForm(), offered), offered)
+
+    def page(self, refusal: Conflict | Invalid | None = None) -> Response:
+        """The form, or for htmx its fragment; with what the checks say of the medicine in it."""
+        form = self.form
+        if refusal:
+            self.search()
+        said = refusal.checks if isinstance(refusal, Warned) else self._checks()
+        form.warned.data, form.warned.raw_data = (said.key if said else ""), None
+        form_refused(form, refusal)
+        episode, banner, zone = get_banner(current_actor(), self.locator)
+        return page_or_fragment(
+            PAGE, FRAGMENT, refusal.status if refusal else 200, title=_("Prescribe"), form=form, episode=episode,
+            banner=banner, zone=zone, offered=self.offered, said=said, draft=self.draft, done=self.done,
+            found=self.found, action=address_of(self.locator), **dosage_of(form),
+        )  # fmt: skip
+
+    def search(self) -> None:
+        """Look the typed medicine up in the list, unless it was chosen from it."""
+        if self.form.medication.data and not self.form.coded:
+            self.found = find_medicines(current_actor(), self.locator, self.form.medication.data)
+
+    def _checks(self) -> Checks | None:
+        """What the checks say of the medicine in the form; nothing while there is none."""
+        if not self.form.medication.data:
+            return None
+        return check_medicine(current_actor(), self.locator, self.form.ordered())
+
+
+def dosage_of(form: PrescriptionForm) -> dict[str, Any]:
+    """What the parts in the form make: the sentence (None while they are not whole), and the quantity put in."""
+    try:
+        parts = form.parts()
+    except Invalid:
+        return {"directions": None, "needed": None}
+    if parts is None:
+        return {"directions": form.dosage.data, "needed": None}
+    needed = quantity_for(parts)
+    form.suggest(needed)
+    return {"directions": sentence(parts), "needed": needed}
+
+
+def number_in(text: str) -> int:
+    """A favourite's number as a button sends it; raises NotFound for another text."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise NotFound()
+    return int(text)
+
+
+def _with_prescribers(form: PrescriptionForm, offered: Prescribing) -> PrescriptionForm:
+    form.provider_locator.choices = options((one.locator, one.name) for one in offered.prescribers.providers)
+    return form
