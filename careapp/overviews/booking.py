@@ -1,9 +1,12 @@
-"""Whom a slot can be booked for: patients found by name, birth date or locator, each with his open episodes."""
+"""Whom a slot can be booked for: patients found by name, birth date or locator, each with his open episodes; who is
+booked in it; and for whom a time is looked for.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import Select, func, select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
@@ -12,15 +15,21 @@ from careapp.episodes.models import EPISODES
 from careapp.episodes.queries import get_episode
 from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
+from careapp.errors import found
+from careapp.overviews.zones import with_place
 from careapp.patients.models import PATIENTS
 from careapp.patients.queries import get_patient, search_patients
 from careapp.patients.views import PatientView
+from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
+from careapp.scheduling.changes import MOVABLE
 from careapp.scheduling.models import APPOINTMENTS, SLOTS
 from careapp.scheduling.states import CANCELLED
+from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
 MOST_CANDIDATES = 10
+_NAME = func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)).label("patient_name")
 
 
 class OpenEpisode(View):
@@ -42,11 +51,12 @@ class Candidate(View):
 
 @query(Permission.PATIENT_VIEW)
 def find_candidates(
-    actor: Actor, *, name: str | None = None, birth_date: date | None = None, locator: str | None = None
-) -> list[Candidate]:
+    actor: Actor, *, name: str | None = None, birth_date: date | None = None, locator: str | None = None,
+    phone: str | None = None,
+) -> list[Candidate]:  # fmt: skip
     """The newest patients that match. Raises Invalid when nothing is given to search by."""
-    found = search_patients(actor, name=name, birth_date=birth_date, locator=locator, limit=MOST_CANDIDATES)
-    return _with_episodes(actor, list(found.items))
+    page = search_patients(actor, name=name, birth_date=birth_date, locator=locator, phone=phone, limit=MOST_CANDIDATES)
+    return _with_episodes(actor, list(page.items))
 
 
 class Booking(View):
@@ -59,13 +69,65 @@ class Booking(View):
     birth_date: date | None
     type: str | None
     status: str
+    version: int
+
+    @property
+    def movable(self) -> bool:
+        """Whether its state lets it go to another time."""
+        return self.status in MOVABLE
+
+
+class Moving(AppointmentView):
+    """An appointment that is to be moved, with the names behind its locators and the zone of its times."""
+
+    patient_name: str
+    provider_name: str
+    clinic_name: str | None
+    zone: str
+
+    @property
+    def movable(self) -> bool:
+        """Whether its state lets it go to another time."""
+        return self.status in MOVABLE
+
+
+class Sought(View):
+    """For whom a time is looked for: a patient, and the appointment of his that is to be moved, if it is that."""
+
+    patient_name: str
+    party_locator: str
+    moving: Moving | None = None
+
+
+@query(Permission.APPOINTMENT_VIEW)
+def get_sought(
+    actor: Actor, *, episode: str | None = None, party: str | None = None, moving: str | None = None
+) -> Sought:
+    """For whom a time is looked for, by the locator of one of these; raises NotFound."""
+    if moving is not None:
+        row = found(db.session.execute(_movings(actor).where(APPOINTMENTS.locator == moving)).one_or_none())
+        sought = Sought(patient_name=row.patient_name, party_locator=row.party_locator, moving=Moving.of(row))
+    else:
+        of_episode = episode_rows(actor).where(EPISODES.locator == episode).add_columns(_NAME)
+        of_patient = select(_NAME, PATIENTS.locator.label("party_locator")).where(
+            PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party
+        )
+        row = found(db.session.execute(of_episode if episode else of_patient).one_or_none())
+        sought = Sought(patient_name=row.patient_name, party_locator=row.party_locator)
+    record_read("patient.read", sought.party_locator, patients=(sought.party_locator,))
+    return sought
+
+
+def _movings(actor: Actor) -> Select[Any]:
+    rows = appointment_rows(actor).add_columns(_NAME, PROVIDERS.name.label("provider_name"))
+    return with_place(rows, APPOINTMENTS, actor.tenant_id)
 
 
 @query(Permission.APPOINTMENT_VIEW)
 def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
     """Who has a place in a slot, in the order they were booked; nobody for an unknown slot or one out of scope."""
     statement = appointment_rows(actor).add_columns(
-        func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)).label("patient_name"),
+        _NAME,
         PATIENTS.birth_date,
     )
     rows = db.session.execute(

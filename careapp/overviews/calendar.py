@@ -1,10 +1,10 @@
-"""The calendar: a week of one provider's slots, or of all providers of a clinic, with the names a page shows."""
+"""The calendar: some days of one provider's slots, or of all providers of a clinic, with the names a page shows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
-from sqlalchemy import Row, Select, and_, false, select
+from sqlalchemy import Integer, Text, and_, cast, false, func, literal, select
 from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
@@ -13,36 +13,26 @@ from careapp.clinics.models import CLINICS
 from careapp.clinics.queries import list_clinics
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
-from careapp.db import db
-from careapp.errors import NotFound, found
+from careapp.db import db, table_of
+from careapp.errors import NotFound
+from careapp.overviews.slot_cells import SlotCell, booked_for, read_cells
 from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDERS
 from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
-from careapp.scheduling.models import SLOTS
-from careapp.scheduling.refusing import why_not_bookable
-from careapp.scheduling.slots import LONGEST_SLOT, bookable, slot_rows
-from careapp.scheduling.views import SlotView
+from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
+from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
 from careapp.views import View
 
-WEEK = timedelta(days=7)
-HOW_MANY_FREE = 12
-
-
-class SlotCell(SlotView):
-    """A slot with names, the zone its times are shown in, and why it takes no booking now (None: it does)."""
-
-    provider_name: str
-    clinic_name: str | None
-    zone: str
-    over: bool
-    refusal: str | None
+DAYS_OF_A_WEEK = 7
+LOOKED_AHEAD = timedelta(days=14)  # to find the first day that has something to come
+FURTHEST_ZONE = timedelta(hours=15)  # no clock of the world is further from UTC
 
 
 class Calendar(View):
-    """One week, from `monday` on, of one provider or of one clinic, in one zone. `providers` are those in the network.
+    """Some `days` from `first` on, of one provider or of one clinic, in one zone. `providers` are those in the network.
 
     Both None: there is nothing to show yet. Both given: the provider's slots at that clinic. `own_provider` is the
     locator of the provider the actor is. `clinics_at_work` are those worth going to, the one shown among them.
@@ -54,79 +44,136 @@ class Calendar(View):
     own_provider: str | None
     clinic: ClinicView | None
     provider: ProviderView | None
+    specialty: str | None
     zone: str
-    monday: date
+    first: date
+    days: int
     today: date
+    version: str
     slots: Sequence[SlotCell]
+
+    @property
+    def last(self) -> date:
+        """The last day shown."""
+        return self.first + timedelta(days=self.days - 1)
+
+    @property
+    def specialties(self) -> Sequence[str]:
+        """The specialties to choose from: of who works at the clinic."""
+        here = (one for one in self.providers if self.clinic is None or self.clinic.locator in one.clinics)
+        return sorted({one.specialty for one in here} | ({self.specialty} if self.specialty else set()))
+
+    @property
+    def at_hand(self) -> Sequence[ProviderView]:
+        """The providers to be shown or chosen: those who work at the clinic, of the specialty asked for."""
+        return [
+            one
+            for one in self.providers
+            if (self.clinic is None or self.clinic.locator in one.clinics) and self.specialty in (None, one.specialty)
+        ]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a calendar is asked to show; None leaves it open.
+
+    `whole_week`: seven days from the Monday of `on`, else one day; None: a week of a provider, a day of a clinic.
+    `mine`: where neither provider nor clinic is named, the actor's own slots, if he is a provider.
+    """
+
+    provider: str | None = None
+    clinic: str | None = None
+    specialty: str | None = None
+    on: date | None = None
+    whole_week: bool | None = None
+    mine: bool = True
 
 
 @query(Permission.SLOT_VIEW)
 def get_calendar(
-    actor: Actor, *, provider: str | None = None, clinic: str | None = None, monday: date | None = None,
-    mine: bool = True,
-) -> Calendar:  # fmt: skip
-    """The week of a provider, of a clinic, or, with neither, of whoever the actor is (if `mine`), else of a clinic.
+    actor: Actor, asked: Asked, *, party: str | None = None, moving: str | None = None, slots: bool = True
+) -> Calendar:
+    """The calendar of a provider, of a clinic, or, with neither, of whoever the actor is, else of a clinic.
 
-    Raises NotFound for a provider or clinic that is not there. A provider's week is in the zone of the clinic given
-    with him, else of his first clinic, else the tenant's.
+    With a patient (`party`) or an appointment to be moved named, a slot that does not suit him says so. A provider's
+    calendar is in the zone of the clinic given with him, else of his first clinic, else the tenant's. Without a day it
+    begins at the first one that has something to come. Without `slots` only what can be chosen is read. Raises
+    NotFound for a provider, clinic, patient or appointment that is not there.
     """
     clinics = _clinics_in_scope(actor)
     providers = list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items
     at_work = _at_work(clinics, providers)
     own = _own_provider(actor)
+    provider, clinic = asked.provider, asked.clinic
     if provider is None and clinic is None:
-        provider, clinic = (own, None) if own and mine else (None, next((one.locator for one in at_work), None))
+        fitting = [one for one in at_work if _works_there(one, providers, asked.specialty)] or at_work
+        mine = own if own and asked.mine and not asked.specialty else None
+        provider, clinic = (mine, None) if mine else (None, next((one.locator for one in fitting), None))
     chosen, place = _chosen(actor, clinics, providers, provider, clinic)
     home = place or next((one for one in clinics if chosen and one.locator in chosen.clinics), None)
     zone = home.time_zone if home else read_tenant_zone(actor)
     today = clock.local(clock.now(), zone).date()
-    first, slots = _week(actor, zone, monday, today, _whose(chosen, place))
-    if place and place not in at_work:
-        at_work = [*at_work, place]
+    days = DAYS_OF_A_WEEK if (bool(chosen) if asked.whole_week is None else asked.whole_week) else 1
+    wanted = {
+        "provider": chosen.locator if chosen else None, "clinic": place.locator if place else None,
+        "specialty": asked.specialty,
+    }  # fmt: skip
+    whose = _whose(**wanted)
+    on = asked.on or (_next_day(actor, whose, zone) if slots else None) or today
+    first = on - timedelta(days=on.weekday()) if days > 1 else on
+    whom = booked_for(actor, party=party, moving=moving)
     return Calendar(
-        clinics=clinics, clinics_at_work=at_work, providers=providers, own_provider=own, clinic=place, provider=chosen,
-        zone=zone, monday=first, today=today, slots=slots,
+        clinics=clinics, clinics_at_work=at_work if place in (None, *at_work) else [*at_work, place],
+        providers=providers, own_provider=own, clinic=place, provider=chosen, specialty=asked.specialty, zone=zone,
+        first=first, days=days, today=today,
+        version=calendar_version(actor, **wanted, first=first, days=days) if slots else "",  # before the slots are read
+        slots=read_cells(actor, *_span(first, days, zone), whose, whom=whom) if slots else (),
     )  # fmt: skip
 
 
 @query(Permission.SLOT_VIEW)
-def get_slot_cell(actor: Actor, locator: str) -> SlotCell:
-    """One slot with names and zone; raises NotFound."""
-    cells = _cells(actor, SLOTS.locator == locator)
-    if not cells:
-        raise NotFound()
-    return cells[0]
+def calendar_version(
+    actor: Actor, *, provider: str | None, clinic: str | None, specialty: str | None, first: date, days: int
+) -> str:
+    """A short text that changes with what a calendar of these days shows: one statement by an index.
 
-
-@query(Permission.SLOT_VIEW)
-def get_slot_cells(actor: Actor, locators: Sequence[str]) -> list[SlotCell]:
-    """The slots with these locators that are in scope, by time."""
-    return _cells(actor, SLOTS.locator.in_(locators)) if locators else []
-
-
-@query(Permission.SLOT_VIEW)
-def next_free(actor: Actor, provider_locator: str, *, after: datetime | None = None) -> list[SlotCell]:
-    """The provider's next free slots, from now or from `after` on. Raises NotFound for an unknown provider."""
-    known = select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider_locator)
-    found(db.session.execute(known).one_or_none())
-    moment = clock.now()
-    free = (PROVIDERS.locator == provider_locator, SLOTS.starts_at > (after or moment), bookable(moment))
-    return _cells(actor, *free, limit=HOW_MANY_FREE)
-
-
-def _week(
-    actor: Actor, zone: str, monday: date | None, today: date, whose: ColumnElement[bool]
-) -> tuple[date, list[SlotCell]]:
-    """The week's Monday and slots. Without a Monday: this week, or the next one where this one has nothing to come."""
-    first = monday or today - timedelta(days=today.weekday())
-    start, middle, end = (
-        datetime.combine(first + number * WEEK, time(), clock.zone(zone)) for number in (0, 1, 1 if monday else 2)
+    Slots and appointments count by their versions, slots also as they come to be over. The days are taken so wide that
+    they hold those of any zone, so now and then the text changes for nothing.
+    """
+    begin = datetime.combine(first, time(), clock.zone("UTC")) - FURTHEST_ZONE
+    end = begin + timedelta(days=days) + 2 * FURTHEST_ZONE
+    booked = (
+        select(func.coalesce(func.sum(APPOINTMENTS.version), 0))
+        .select_from(table_of(Appointment))
+        .where(APPOINTMENTS.tenant_id == SLOTS.tenant_id, APPOINTMENTS.slot_id == SLOTS.id)
+        .correlate(SLOTS.id.table)
+        .scalar_subquery()
     )
-    slots = _cells(actor, SLOTS.ends_at > start, SLOTS.starts_at > start - LONGEST_SLOT, SLOTS.starts_at < end, whose)
-    this_week = [slot for slot in slots if slot.starts_at < middle]
-    if monday is None and len(slots) > len(this_week) and all(slot.over for slot in this_week):
-        return first + WEEK, slots[len(this_week) :]
-    return first, this_week
+    numbers = (
+        func.count(), func.sum(SLOTS.version), func.sum(booked), func.sum(PROVIDERS.version),
+        func.sum(cast(SLOTS.ends_at <= clock.now(), Integer)),
+    )  # fmt: skip
+    version = func.concat_ws(literal("."), *(cast(number, Text) for number in numbers))
+    rows = with_place(slot_rows(actor), SLOTS, actor.tenant_id).with_only_columns(version, maintain_column_froms=True)
+    inside = (SLOTS.starts_at > begin - LONGEST_SLOT, SLOTS.starts_at < end, SLOTS.ends_at > begin)
+    statement = rows.where(*inside, _whose(provider, clinic, specialty))
+    return str(db.session.execute(statement).scalar_one())
+
+
+def _span(first: date, days: int, zone: str) -> tuple[ColumnElement[bool], ...]:
+    """The conditions of slots that touch these days on the clocks of a zone."""
+    start, end = (datetime.combine(one, time(), clock.zone(zone)) for one in (first, first + timedelta(days=days)))
+    return SLOTS.ends_at > start, SLOTS.starts_at > start - LONGEST_SLOT, SLOTS.starts_at < end
+
+
+def _next_day(actor: Actor, whose: ColumnElement[bool], zone: str) -> date | None:
+    """The first day, today or later, on which a slot is not over yet; None where none is in the next two weeks."""
+    moment = clock.now()
+    ahead = (SLOTS.ends_at > moment, SLOTS.starts_at > moment - LONGEST_SLOT, SLOTS.starts_at < moment + LOOKED_AHEAD)
+    rows = with_place(slot_rows(actor), SLOTS, actor.tenant_id)
+    statement = rows.with_only_columns(func.min(SLOTS.starts_at), maintain_column_froms=True).where(*ahead, whose)
+    start = db.session.execute(statement).scalar_one()
+    return clock.local(max(start, moment), zone).date() if start else None
 
 
 def _chosen(
@@ -169,31 +216,18 @@ def _at_work(clinics: Sequence[ClinicView], providers: Sequence[ProviderView]) -
 
     Hospitals of imported histories are clinics too, and nobody offers slots there.
     """
-    at_work = {locator for one in providers for locator in one.clinics}
-    return [one for one in clinics if one.locator in at_work] or clinics
+    return [one for one in clinics if _works_there(one, providers, None)] or clinics
 
 
-def _whose(provider: ProviderView | None, clinic: ClinicView | None) -> ColumnElement[bool]:
+def _works_there(clinic: ClinicView, providers: Sequence[ProviderView], specialty: str | None) -> bool:
+    """Whether a provider, of the specialty if one is given, works at the clinic."""
+    return any(clinic.locator in one.clinics and specialty in (None, one.specialty) for one in providers)
+
+
+def _whose(provider: str | None, clinic: str | None, specialty: str | None) -> ColumnElement[bool]:
     """The condition for the slots of a provider, of a clinic, or of one at the other; for none without either."""
     if provider is None and clinic is None:
         return false()
-    whose = [PROVIDERS.locator == provider.locator] if provider else []
-    return and_(*whose, *([PLACE.c.locator == clinic.locator] if clinic else []))
-
-
-def _slot_rows(actor: Actor) -> Select[Any]:
-    rows = slot_rows(actor).add_columns(PROVIDERS.name.label("provider_name"), PROVIDERS.status.label("network_status"))
-    return with_place(rows, SLOTS, actor.tenant_id)
-
-
-def _cells(actor: Actor, *conditions: ColumnElement[bool], limit: int | None = None) -> list[SlotCell]:
-    moment = clock.now()
-    statement = _slot_rows(actor).where(*conditions).order_by(SLOTS.starts_at, SLOTS.id).limit(limit)
-    return [_cell(row, moment) for row in db.session.execute(statement)]
-
-
-def _cell(row: Row[Any], moment: datetime) -> SlotCell:
-    refusal = why_not_bookable(row.status, row.booked, row.capacity, row.ends_at, moment)
-    if row.network_status != PARTICIPATES:
-        refusal = refusal or "The provider does not take part in the network at present."
-    return SlotCell.of(row, over=row.ends_at <= moment, refusal=refusal)
+    whose = [PROVIDERS.locator == provider] if provider else []
+    whose += [PLACE.c.locator == clinic] if clinic else []
+    return and_(*whose, *([PROVIDERS.specialty == specialty] if specialty and not provider else []))

@@ -1,15 +1,15 @@
-"""Patient tables: the person, one row per word of the name to search by, and clinical facts."""
+"""Patient tables: the person, one row per word of the name and per phone number to search by, and clinical facts."""
 
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.db import Aggregate, Base, TenantRow, one_of, table_of, tenant_key
 from careapp.locators import column_rule
-from careapp.patients.states import FACT_KINDS, GENDERS
+from careapp.patients.states import FACT_KINDS, GENDERS, KEY_KINDS
 
 
 class Patient(Aggregate, Base):
@@ -50,8 +50,30 @@ class PatientNameWord(Base):
     )
 
 
+class PatientKey(Base):
+    """A phone number, e-mail address or identifier of a patient as it is compared (contacts.py): to search by, and to
+    notice that somebody is registered already.
+    """
+
+    __tablename__ = "patient_keys"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    value: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    patient_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+    __table_args__ = (
+        tenant_key("patient_id", "patients"),
+        one_of("kind", KEY_KINDS),
+        Index("patient_keys_patient", "tenant_id", "patient_id"),
+    )
+
+
 class PatientFact(TenantRow, Base):
-    """A condition or allergy known of a patient, as coded where it came from."""
+    """A condition or allergy known of a patient, as coded where it came from; it holds while `abated_at` is empty.
+
+    That no allergy is known is an allergy with a code of its own (states.NONE_KNOWN).
+    """
 
     __tablename__ = "patient_facts"
 
@@ -63,6 +85,7 @@ class PatientFact(TenantRow, Base):
     status: Mapped[str | None] = mapped_column(Text)
     onset_at: Mapped[datetime | None]
     abated_at: Mapped[datetime | None]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
         tenant_key("patient_id", "patients"),
@@ -73,4 +96,5 @@ class PatientFact(TenantRow, Base):
 
 PATIENTS = table_of(Patient).c
 NAME_WORDS = table_of(PatientNameWord).c
+KEYS = table_of(PatientKey).c
 FACTS = table_of(PatientFact).c

@@ -5,13 +5,15 @@ import unicodedata
 
 # Only the combining marks of Latin, Greek and Cyrillic go: removing every mark would destroy Burmese vowels.
 _ACCENTS = re.compile("[\u0300-\u036f]")
+# Letters with a stroke, or without a dot, which Unicode does not take apart: Đặng is found as Dang, Søren as Soren.
+_STROKES = str.maketrans("đøłı", "doli")
 LONGEST_WORD = 60  # characters that are compared; a key of an index has room for no more than 2,700 bytes
 _BETWEEN_WORDS = re.compile(r"[\s,.;'’`\-–/()]+")
 
 
 def fold(text: str) -> str:
     """A text as it is compared: lower case, accents removed, compatibility forms unified (NFKD)."""
-    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold())
+    return _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold()).translate(_STROKES)
 
 
 def words(text: str) -> list[str]:

@@ -1,9 +1,10 @@
-"""Reads of patients: one, all, and by name prefix, birth date or locator."""
+"""Reads of patients: one, all, and by name prefix, birth date, phone number or locator."""
 
 import re
 from datetime import date
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, Row, exists, select
 
 from careapp import clock
 from careapp.access import Actor, Permission
@@ -11,9 +12,11 @@ from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.errors import Invalid, found
 from careapp.paging import DEFAULT_LIMIT, read_page
-from careapp.patients.models import FACTS, NAME_WORDS, PATIENTS, Patient
+from careapp.patients.contacts import phone_key
+from careapp.patients.models import FACTS, KEYS, NAME_WORDS, PATIENTS, Patient
 from careapp.patients.names import words
-from careapp.patients.views import FactView, PatientView
+from careapp.patients.states import PHONE
+from careapp.patients.views import FactView, PatientDetails, PatientView
 from careapp.views import Page
 
 MOST_WORDS = 6
@@ -24,13 +27,20 @@ FIRST_YEAR = 2020  # no locator is older
 @query(Permission.PATIENT_VIEW)
 def get_patient(actor: Actor, locator: str) -> PatientView:
     """One patient; raises NotFound."""
-    row = found(
-        db.session.execute(
-            select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
-        ).one_or_none()
-    )
+    return PatientView.from_row(_read(actor, locator))
+
+
+@query(Permission.PATIENT_VIEW)
+def get_patient_details(actor: Actor, locator: str) -> PatientDetails:
+    """One patient with what only his page shows; raises NotFound."""
+    return PatientDetails.from_row(_read(actor, locator))
+
+
+def _read(actor: Actor, locator: str) -> Row[Any]:
+    statement = select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
+    row = found(db.session.execute(statement).one_or_none())
     record_read("patient.read", locator, patients=(locator,))
-    return PatientView.from_row(row)
+    return row
 
 
 @query(Permission.PATIENT_VIEW)
@@ -42,10 +52,11 @@ def list_patients(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | Non
 @query(Permission.PATIENT_VIEW)
 def search_patients(
     actor: Actor, *, name: str | None = None, birth_date: date | None = None, locator: str | None = None,
-    limit: int = DEFAULT_LIMIT, cursor: str | None = None,
+    phone: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None,
 ) -> Page[PatientView]:  # fmt: skip
-    """Patients whose name has a word beginning with each word given, born on that day, or with that locator: whole, or
-    the number in it alone (42 or PTY-2026-42 for PTY-2026-000042).
+    """Patients whose name has a word beginning with each word given, born on that day, reached by that phone number
+    (with or without its country code), or with that locator: whole, or the number in it alone (42 or PTY-2026-42 for
+    PTY-2026-000042).
 
     Raises Invalid when nothing is given to search by. The audit keeps what was searched for.
     """
@@ -63,14 +74,18 @@ def search_patients(
     if birth_date is not None:
         conditions.append(PATIENTS.birth_date == birth_date)
     if locator is not None:
-        conditions.append(PATIENTS.locator.in_(_locators_meant(locator)))
+        conditions.append(PATIENTS.locator.in_(locators_meant(locator)))
+    if phone is not None and phone_key(phone):
+        same = (KEYS.tenant_id == actor.tenant_id, KEYS.kind == PHONE, KEYS.value == phone_key(phone))
+        conditions.append(exists().where(*same, KEYS.patient_id == PATIENTS.id).correlate(table_of(Patient)))
     if not conditions:
         raise Invalid({"name": "Give a name, a birth date or a patient number to search by."})
     searched = {"name": " ".join(prefixes), "birthDate": birth_date and birth_date.isoformat(), "locator": locator}
+    searched["phone"] = phone
     return _page(actor, conditions, "patient.search", {k: v for k, v in searched.items() if v}, limit, cursor)
 
 
-def _locators_meant(typed: str) -> list[str]:
+def locators_meant(typed: str) -> list[str]:
     """The locators a typed number can stand for: without a year, one of each year. Text of another kind as it is."""
     text = typed.strip().upper()
     parts = NUMBER.fullmatch(text)

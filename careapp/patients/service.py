@@ -1,19 +1,20 @@
-"""Commands on patients: registering one."""
+"""Commands on patients: registering one, and changing what is known of him."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
-from careapp.db import insert, insert_many
-from careapp.errors import Invalid
+from careapp.db import db, guarded_update, insert, insert_many, table_of
+from careapp.errors import Conflict, Invalid, found
+from careapp.patients.contacts import keys_of
 from careapp.patients.events import PatientRegistered
-from careapp.patients.models import PATIENTS, Patient, PatientNameWord
+from careapp.patients.models import PATIENTS, Patient, PatientKey, PatientNameWord
 from careapp.patients.names import words
-from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientView
+from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientDetails, PatientView
 
 FURTHEST_EAST = timedelta(hours=14)  # where the day begins first: a child born today is not born in the future there
 
@@ -21,17 +22,51 @@ FURTHEST_EAST = timedelta(hours=14)  # where the day begins first: a child born 
 @command(Permission.PATIENT_REGISTER)
 def register(
     actor: Actor, *, name: HumanName, birth_date: date | None, gender: str,
-    identifiers: list[Identifier] | None = None, telecom: list[ContactPoint] | None = None,
+    language: str | None = None, identifiers: list[Identifier] | None = None,
+    telecom: list[ContactPoint] | None = None,
 ) -> PatientView:  # fmt: skip
-    """Enter a new patient. Raises Invalid for a name without a word in it or a birth date in the future."""
+    """Enter a new patient. Raises Invalid as require_sound() does."""
+    require_sound(name, birth_date)
+    row = enter(
+        actor, name=name, birth_date=birth_date, gender=gender, language=language, identifiers=identifiers,
+        telecom=telecom,
+    )  # fmt: skip
+    commands.record("patient.register", row.locator, patients=(row.locator,))
+    commands.publish(PatientRegistered.of(row, key=row.locator, party_locator=row.locator))
+    return PatientView.from_row(row)
+
+
+@command(Permission.PATIENT_REGISTER)
+def update(
+    actor: Actor, locator: str, *, version: int, name: HumanName, birth_date: date | None, gender: str,
+    language: str | None, identifiers: list[Identifier], telecom: list[ContactPoint],
+) -> PatientDetails:  # fmt: skip
+    """Set who a patient is and how he is reached. Raises NotFound, Conflict STALE_VERSION, and what register() raises.
+
+    The audit keeps which parts were changed, not from what to what.
+    """
+    require_sound(name, birth_date)
+    wanted = _columns(name, birth_date, gender, identifiers, telecom) | {"language": language}
+    this = (PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
+    before = found(db.session.execute(select(*PATIENTS).where(*this).with_for_update()).one_or_none())
+    if before.version != version:
+        raise Conflict(f"{locator} has changed since you saw it. Look again, then decide.", code="STALE_VERSION")
+    changes = sorted(column for column, value in wanted.items() if value != before._mapping[column])
+    row = found(guarded_update(Patient, *this, returning=PATIENTS, **wanted))
+    for table in (PatientNameWord, PatientKey):
+        of_patient = (table_of(table).c.tenant_id == actor.tenant_id, table_of(table).c.patient_id == row.id)
+        db.session.execute(table_of(table).delete().where(*of_patient))
+    _index(actor, row.id, name, identifiers, telecom)
+    commands.record("patient.update", locator, patients=(locator,), changed=changes)
+    return PatientDetails.from_row(row)
+
+
+def require_sound(name: HumanName, birth_date: date | None) -> None:
+    """Raise Invalid for a name without a word in it or a birth date in the future."""
     if not words(" ".join((*name.given, name.family or ""))):
         raise Invalid({"name": "Give a family name or a given name."})
     if birth_date and birth_date > (clock.now() + FURTHEST_EAST).date():
         raise Invalid({"birthDate": "The birth date lies in the future."})
-    row = enter(actor, name=name, birth_date=birth_date, gender=gender, identifiers=identifiers, telecom=telecom)
-    commands.record("patient.register", row.locator, patients=(row.locator,))
-    commands.publish(PatientRegistered.of(row, key=row.locator, party_locator=row.locator))
-    return PatientView.from_row(row)
 
 
 def enter(
@@ -40,18 +75,30 @@ def enter(
     telecom: list[ContactPoint] | None = None,
 ) -> Row[Any]:  # fmt: skip
     """Store a patient and the words he is found by, inside a command that records and tells of it; returns the row."""
-    family, given = name.family or "", name.given
-    row = insert(
-        Patient, *PATIENTS, tenant_id=actor.tenant_id, family=family, given=given, birth_date=birth_date, gender=gender,
-        deceased_at=deceased_at, language=language,
-        identifiers=[identifier.model_dump(exclude_none=True) for identifier in identifiers or ()],
-        telecom=[point.model_dump(exclude_none=True) for point in telecom or ()],
-    )  # fmt: skip
-    insert_many(
-        PatientNameWord,
-        [
-            {"tenant_id": actor.tenant_id, "word": word, "patient_id": row.id}
-            for word in words(" ".join((*given, family)))
-        ],
-    )
+    identifiers, telecom = identifiers or [], telecom or []
+    values = _columns(name, birth_date, gender, identifiers, telecom)
+    row = insert(Patient, *PATIENTS, tenant_id=actor.tenant_id, deceased_at=deceased_at, language=language, **values)
+    _index(actor, row.id, name, identifiers, telecom)
     return row
+
+
+def _columns(
+    name: HumanName, birth_date: date | None, gender: str, identifiers: list[Identifier], telecom: list[ContactPoint]
+) -> dict[str, Any]:
+    """A person as the columns of the table."""
+    return {
+        "family": name.family or "", "given": list(name.given), "birth_date": birth_date, "gender": gender,
+        "identifiers": [identifier.model_dump(exclude_none=True) for identifier in identifiers],
+        "telecom": [point.model_dump(exclude_none=True) for point in telecom],
+    }  # fmt: skip
+
+
+def _index(
+    actor: Actor, patient_id: int, name: HumanName, identifiers: list[Identifier], telecom: list[ContactPoint]
+) -> None:
+    """Store the words and keys a patient is found by."""
+    this = {"tenant_id": actor.tenant_id, "patient_id": patient_id}
+    found_by = words(" ".join((*name.given, name.family or "")))
+    insert_many(PatientNameWord, [{**this, "word": word} for word in found_by])
+    keys = sorted(keys_of(telecom, identifiers))
+    insert_many(PatientKey, [{**this, "kind": kind, "value": value} for kind, value in keys])

@@ -1,4 +1,12 @@
 """Lists of codes for patients; a patient has no lifecycle."""
 
 GENDERS = ("male", "female", "other", "unknown")  # FHIR R4 administrative-gender
-FACT_KINDS = ("CONDITION", "ALLERGY")
+CONDITION, ALLERGY = "CONDITION", "ALLERGY"
+FACT_KINDS = (CONDITION, ALLERGY)
+# An ALLERGY with one of these SNOMED CT codes says that somebody was asked and knows of none (of any kind, to
+# medicines, to food), which an empty list of allergies does not say.
+SNOMED = "http://snomed.info/sct"
+NO_KNOWN_ALLERGY = "716186003"
+NONE_KNOWN = frozenset({NO_KNOWN_ALLERGY, "409137002", "429625007"})
+PHONE, EMAIL, IDENTIFIER = "PHONE", "EMAIL", "IDENTIFIER"
+KEY_KINDS = (PHONE, EMAIL, IDENTIFIER)  # what a person is recognised by besides name and birth date

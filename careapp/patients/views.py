@@ -1,11 +1,12 @@
 """What patients look like from outside: FHIR's names for the parts of a person."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Self
 
 from pydantic import Field
 from sqlalchemy import Row
 
+from careapp.patients.states import ALLERGY, NONE_KNOWN
 from careapp.views import Page, View
 
 
@@ -51,14 +52,30 @@ class PatientView(View):
         return cls.of(row, name=HumanName(family=row.family or None, given=given, text=text))
 
 
-class FactView(View):
-    """A condition or allergy known of a patient."""
+class PatientDetails(PatientView):
+    """One patient as his page shows him: with the language he speaks (a BCP 47 tag), and whether he has died."""
 
+    language: str | None
+    deceased_at: datetime | None
+
+
+class FactView(View):
+    """A condition or allergy known of a patient, over since `abated_at`; or that no allergy is known (`none_known`)."""
+
+    id: int
     kind: str
     text: str
     code: str | None
     system: str | None
     status: str | None
+    onset_at: datetime | None
+    abated_at: datetime | None
+    recorded_at: datetime
+
+    @property
+    def none_known(self) -> bool:
+        """Whether this says that somebody was asked for allergies and knows of none."""
+        return self.kind == ALLERGY and self.code in NONE_KNOWN
 
 
 class PatientPage(Page[PatientView]):

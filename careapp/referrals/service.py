@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, literal, select
 
-from careapp import commands
+from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, insert, table_of
@@ -14,9 +14,10 @@ from careapp.episodes.models import EPISODES, Episode
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
+from careapp.referrals.deadlines import due_at
 from careapp.referrals.events import ReferralReferred
 from careapp.referrals.models import REFERRALS, Referral
-from careapp.referrals.states import OPEN, REFERRAL
+from careapp.referrals.states import OPEN, REFERRAL, REFERRED
 from careapp.referrals.views import ReferralView
 
 
@@ -43,11 +44,12 @@ def refer(
     """Order something from a laboratory, imaging or a specialist. Raises NotFound and Conflict EPISODE_NOT_OPEN."""
     episode = episodes.lock_episode(actor, episode_locator)
     episodes.require_open(episode)
-    known = {"episode_locator": episode.locator, "party_locator": episode.party_locator}
+    known, now = {"episode_locator": episode.locator, "party_locator": episode.party_locator}, clock.now()
     row = insert(
         Referral, *REFERRALS, *(literal(value).label(name) for name, value in known.items()),
         tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, type=type, reason=reason,
-        priority=priority, facility=facility,
+        priority=priority, facility=facility, referred_at=now, status_at=now,
+        due_at=due_at(REFERRED, priority, since=now, scheduled_for=None),
     )  # fmt: skip
     episodes.count(actor, episode.id, open_referrals=1)
     remember(actor, REFERRAL, row, "refer", None, row.status)
@@ -93,6 +95,8 @@ def open_referrals(actor: Actor, episode_id: int) -> list[dict[str, str]]:
 
 def _move(actor: Actor, row: Row[Any], action: str, reason: str | None, **given: Any) -> Row[Any]:
     """One move of a referral whose episode is locked, with the episode's counter brought in line."""
-    changed = move(actor, REFERRAL, Referral, row, action, reason=reason, **given)
+    status, now = REFERRAL.transition(action).target, clock.now()
+    due = due_at(status, row.priority, since=now, scheduled_for=given.get("scheduled_for", row.scheduled_for))
+    changed = move(actor, REFERRAL, Referral, row, action, reason=reason, status_at=now, due_at=due, **given)
     episodes.count(actor, row.episode_id, open_referrals=int(changed.status in OPEN) - int(row.status in OPEN))
     return changed

@@ -1,84 +1,128 @@
-"""Pages of patients: finding one, registering one, and the page of one."""
+"""Pages of patients: finding one, the page of one, and his lists at length."""
 
 from typing import Any
 
 from flask import Blueprint, Response, request
+from flask_babel import gettext as _
 
 from careapp.access import Permission
 from careapp.errors import Invalid
-from careapp.overviews.patients import get_patient_chart
-from careapp.patients import service
+from careapp.overviews.patients import (
+    PatientList,
+    get_patient_chart,
+    list_all_prescriptions,
+    list_all_referrals,
+    list_finished_episodes,
+    list_past_appointments,
+)
 from careapp.patients.queries import search_patients
 from careapp.surface.actors import current_actor, requires
-from careapp.web.forms.patients import FindPatientForm, RegisterPatientForm, patient_values
-from careapp.web.htmx import Notice, page_or_fragment, see_other
-from careapp.web.submissions import create_once
+from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.patients import FactForm, language_name
+from careapp.web.htmx import is_htmx, page_or_fragment
 
 bp = Blueprint("patients", __name__)
 
 FOUND_AT_ONCE = 25
+SHORTEST = 2  # letters; fewer find everybody
 
 
 @bp.get("/patients")
 @requires(Permission.PATIENT_VIEW)
 def find_form() -> Response:
-    """The form a patient is found with."""
-    return _find_page(FindPatientForm(formdata=None), None)
+    """The field a patient is found with."""
+    return _find_page(QuickFindForm(formdata=None), None)
 
 
 @bp.post("/patients")
 @requires(Permission.PATIENT_VIEW)
 def find() -> Response:
-    """The patients that match, newest first; a POST, so that what was searched for stands in no address."""
-    form = FindPatientForm()
+    """The patients that match, newest first; a POST, so that what was searched for stands in no address.
+
+    Less than SHORTEST letters find nobody while somebody types, and are a slip in a form that was sent.
+    """
+    form = QuickFindForm()
+    wanted = (form.q.data or "").strip()
+    if is_htmx() and len(wanted) < SHORTEST and not wanted.isdecimal():
+        return _find_page(form, None)
     try:
-        sent = form.checked()
         found = search_patients(
-            current_actor(), name=sent.name, birth_date=sent.birth_date, locator=sent.locator, limit=FOUND_AT_ONCE
+            current_actor(), **meant(wanted), limit=FOUND_AT_ONCE, cursor=request.form.get("cursor")
         )
     except Invalid as refusal:
-        form.refuse(refusal)
+        form.refuse(Invalid({{"name": "q"}.get(name, name): text for name, text in refusal.errors.items()}))
         return _find_page(form, None, 422)
     return _find_page(form, found)
-
-
-@bp.get("/patients/new")
-@requires(Permission.PATIENT_REGISTER)
-def register_form() -> Response:
-    """The form a patient is registered with."""
-    return _register_page(RegisterPatientForm(formdata=None))
-
-
-@bp.post("/patients/new")
-@requires(Permission.PATIENT_REGISTER)
-def register() -> Response:
-    """Register the patient and show his page."""
-    actor, form = current_actor(), RegisterPatientForm()
-    try:
-        values = patient_values(form.checked())
-
-        def create() -> str:
-            return f"/patients/{service.register(actor, **values).locator}"
-
-        return see_other(create_once(actor, form, create), Notice("The patient is registered."))
-    except Invalid as refusal:
-        form.refuse(Invalid({{"name": "family"}.get(name, name): text for name, text in refusal.errors.items()}))
-        return _register_page(form, 422)
 
 
 @bp.get("/patients/<locator>")
 @requires(Permission.PATIENT_VIEW)
 def patient(locator: str) -> Response:
     """The page of one patient."""
-    chart = get_patient_chart(current_actor(), locator, cursor=request.args.get("cursor"))
-    return page_or_fragment("patients/patient.html", "patients/_episodes.html", chart=chart)
+    return patient_page(locator)
 
 
-def _find_page(form: FindPatientForm, found: Any, status: int = 200) -> Response:
+@bp.get("/patients/<locator>/episodes")
+@requires(Permission.PATIENT_VIEW)
+def episodes(locator: str) -> Response:
+    """The patient's episodes that are over."""
+    return _list_page("episodes", list_finished_episodes(current_actor(), locator, cursor=_cursor()))
+
+
+@bp.get("/patients/<locator>/appointments")
+@requires(Permission.APPOINTMENT_VIEW)
+def appointments(locator: str) -> Response:
+    """The patient's appointments that are over."""
+    return _list_page("appointments", list_past_appointments(current_actor(), locator, cursor=_cursor()))
+
+
+@bp.get("/patients/<locator>/prescriptions")
+@requires(Permission.PRESCRIPTION_VIEW)
+def prescriptions(locator: str) -> Response:
+    """The patient's prescriptions."""
+    return _list_page("prescriptions", list_all_prescriptions(current_actor(), locator, cursor=_cursor()))
+
+
+@bp.get("/patients/<locator>/referrals")
+@requires(Permission.REFERRAL_VIEW)
+def referrals(locator: str) -> Response:
+    """The patient's referrals."""
+    return _list_page("referrals", list_all_referrals(current_actor(), locator, cursor=_cursor()))
+
+
+def patient_page(
+    locator: str, status: int = 200, *, form: FactForm | None = None, alert: str | None = None
+) -> Response:
+    """The page of a patient as it is now; htmx gets the part with the facts. A refusal says why, and keeps the form."""
     return page_or_fragment(
-        "patients/find.html", "patients/_find.html", status, title="Patients", form=form, found=found
+        "patients/patient.html", "patients/_facts.html", status, alert=alert, **context(locator, form)
     )
 
 
-def _register_page(form: RegisterPatientForm, status: int = 200) -> Response:
-    return page_or_fragment("patients/new.html", "patients/_register.html", status, title="Register patient", form=form)
+def last_digits(phone: str) -> str:
+    """The end of a phone number, which tells people of one name apart and is no number to call."""
+    return "".join(sign for sign in phone if sign.isdigit())[-4:]
+
+
+def context(locator: str, form: FactForm | None = None) -> dict[str, Any]:
+    """What the page of a patient, and the part of it with the facts, show."""
+    chart = get_patient_chart(current_actor(), locator)
+    fact_form = form or FactForm(formdata=None)
+    return {"chart": chart, "patient": chart.patient, "fact_form": fact_form, "language_name": language_name}
+
+
+def _cursor() -> str | None:
+    return request.args.get("cursor")
+
+
+def _list_page(part: str, shown: PatientList) -> Response:
+    template = "patients/list.html"
+    return page_or_fragment(template, template, part=part, shown=shown, patient=shown.patient)
+
+
+def _find_page(form: QuickFindForm, found: Any, status: int = 200) -> Response:
+    more = bool(request.form.get("cursor"))
+    return page_or_fragment(
+        "patients/find.html", "patients/_more.html" if more else "patients/_found.html", status, title=_("Patients"),
+        form=form, found=found, last_digits=last_digits,
+    )  # fmt: skip

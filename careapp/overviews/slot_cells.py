@@ -1,0 +1,242 @@
+"""Slots as a page shows them: with names, who is booked in them, and why one that takes no booking takes none."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal
+
+from sqlalchemy import ARRAY, BigInteger, DateTime, Row, Select, any_, bindparam, func, select
+from sqlalchemy.sql import ColumnElement
+
+from careapp import clock
+from careapp.access import Actor, Permission
+from careapp.commands import query, record_read
+from careapp.db import db, table_of
+from careapp.episodes.models import EPISODES, Episode
+from careapp.errors import NotFound, found
+from careapp.operations.models import SETTINGS
+from careapp.overviews.zones import with_place
+from careapp.patients.models import PATIENTS, Patient
+from careapp.providers.models import PROVIDERS
+from careapp.providers.states import ACTIVE as PARTICIPATES
+from careapp.scheduling.changes import MOVABLE
+from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
+from careapp.scheduling.refusing import FULL, OVER, closed_by, visit_in_the_way
+from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
+from careapp.scheduling.states import ACTIVE, BLOCKED, CANCELLED, PENDING
+from careapp.scheduling.views import SlotView
+from careapp.views import View
+
+Reason = Literal["OVER", "BLOCKED", "FULL", "NOT_PARTICIPATING", "BUFFER", "PATIENT_BUSY"]
+State = Literal["free", "held", "booked", "full", "blocked", "closed", "over"]
+
+
+class Why(View):
+    """Why a slot takes no booking. `at`: when the visit in the way begins; None where the actor must not know.
+
+    `reason` is what was said when the slot was blocked.
+    """
+
+    code: Reason
+    at: datetime | None = None
+    reason: str | None = None
+
+
+class Occupant(View):
+    """Somebody who has a place in a slot; `movable`: the appointment may still go to another time."""
+
+    locator: str
+    episode_locator: str
+    party_locator: str
+    patient_name: str
+    type: str | None
+    status: str
+    version: int
+    movable: bool
+
+
+class SlotCell(SlotView):
+    """A slot with names, the zone its times are shown in, who is in it, and why it takes no booking (None: it does)."""
+
+    provider_name: str
+    specialty: str
+    clinic_name: str | None
+    zone: str
+    blocked_reason: str | None
+    over: bool
+    why: Why | None
+    occupants: Sequence[Occupant] = ()
+
+    @property
+    def state(self) -> State:
+        """What the slot is, in one of the words a calendar tells slots apart by."""
+        if self.why is None:
+            return "free"
+        if self.why.code == FULL:
+            if self.capacity > 1:
+                return "full"
+            return "held" if any(one.status == PENDING for one in self.occupants) else "booked"
+        return {OVER: "over", BLOCKED: "blocked"}.get(self.why.code, "closed")  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class BookedFor:
+    """For whom a slot is looked for: a patient, and the appointment that is being moved, by their ids."""
+
+    patient_id: int | None = None
+    appointment_id: int | None = None
+
+
+NOBODY = BookedFor()
+
+
+@query(Permission.SLOT_VIEW)
+def get_slot_cell(actor: Actor, locator: str) -> SlotCell:
+    """One slot; raises NotFound."""
+    cells = read_cells(actor, SLOTS.locator == locator)
+    if not cells:
+        raise NotFound()
+    return cells[0]
+
+
+@query(Permission.SLOT_VIEW)
+def get_slot_cells(actor: Actor, locators: Sequence[str]) -> list[SlotCell]:
+    """The slots with these locators that are in scope, by time, as bookable as they were found."""
+    return free_cells(actor, SLOTS.locator.in_(locators)) if locators else []
+
+
+def booked_for(actor: Actor, *, party: str | None = None, moving: str | None = None) -> BookedFor:
+    """For whom: a patient by locator, or the appointment to be moved and its patient. Raises NotFound."""
+    if moving is not None:
+        columns = (APPOINTMENTS.patient_id, APPOINTMENTS.id)
+        mine = (APPOINTMENTS.tenant_id == actor.tenant_id, APPOINTMENTS.locator == moving)
+        row = found(db.session.execute(select(*columns).where(*mine)).one_or_none())
+        return BookedFor(row.patient_id, row.id)
+    if party is None:
+        return NOBODY
+    his = (PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party)
+    return BookedFor(found(db.session.execute(select(PATIENTS.id).where(*his)).scalar_one_or_none()))
+
+
+def cell_rows(actor: Actor) -> Select[Any]:
+    """The slots in the actor's scope with all that a cell needs of them."""
+    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
+    rows = slot_rows(actor).add_columns(
+        PROVIDERS.name.label("provider_name"), PROVIDERS.specialty, PROVIDERS.status.label("network_status"),
+        buffer.label("buffer_minutes"),
+    )  # fmt: skip
+    return with_place(rows, SLOTS, actor.tenant_id)
+
+
+def free_cells(actor: Actor, *conditions: ColumnElement[bool], limit: int | None = None) -> list[SlotCell]:
+    """Slots known to be bookable (can_be_offered()), by time."""
+    statement = cell_rows(actor).where(*conditions).order_by(SLOTS.starts_at, SLOTS.id).limit(limit)
+    return [SlotCell.of(row, over=False, why=None) for row in db.session.execute(statement)]
+
+
+def read_cells(actor: Actor, *conditions: ColumnElement[bool], whom: BookedFor = NOBODY) -> list[SlotCell]:
+    """Slots by time, each with who is in it and why it takes no booking, for `whom` where that is known."""
+    statement = cell_rows(actor).where(*conditions).order_by(SLOTS.starts_at, SLOTS.id)
+    rows = db.session.execute(statement).all()
+    if not rows:
+        return []
+    visits, moment = _visits(actor, rows), clock.now()
+    at_work: dict[int, list[Row[Any]]] = {}
+    inside: dict[int, list[Row[Any]]] = {}
+    for visit in visits:
+        inside.setdefault(visit.slot_id, []).append(visit)
+        if visit.status in ACTIVE and visit.id != whom.appointment_id:
+            at_work.setdefault(visit.provider_id, []).append(visit)
+    elsewhere = _visits_of_patient(actor, rows, whom)
+    may_see = actor.may(Permission.APPOINTMENT_VIEW)
+    cells = []
+    for row in rows:
+        why = _why(row, at_work.get(row.provider_id, ()), elsewhere, moment, actor)
+        people = [_occupant(one, actor) for one in inside.get(row.id, ())] if may_see else []
+        cells.append(SlotCell.of(row, over=row.ends_at <= moment, why=why, occupants=people))
+    seen = {one.party_locator for cell in cells for one in cell.occupants}
+    if seen:
+        record_read("slot.calendar", patients=tuple(sorted(seen)))
+    return cells
+
+
+def _why(
+    row: Row[Any], at_work: Iterable[Row[Any]], elsewhere: Iterable[Any], moment: datetime, actor: Actor
+) -> Why | None:
+    """The first thing that would refuse a booking, in the order booking asks."""
+    closed = closed_by(row.status, row.booked, row.capacity, row.ends_at, moment)
+    if closed:
+        return Why(code=closed, reason=row.blocked_reason)
+    if row.network_status != PARTICIPATES:
+        return Why(code="NOT_PARTICIPATING")
+    his = next((one for one in elsewhere if one.starts_at < row.ends_at and one.ends_at > row.starts_at), None)
+    if his is not None:
+        return Why(code="PATIENT_BUSY", at=his.starts_at if _in_scope(his, actor) else None)
+    visit = visit_in_the_way(row.id, row.starts_at, row.ends_at, row.buffer_minutes, at_work)
+    return Why(code="BUFFER", at=visit.starts_at if _in_scope(visit, actor) else None) if visit else None
+
+
+def _in_scope(visit: Row[Any], actor: Actor) -> bool:
+    return actor.clinic_ids is None or visit.clinic_id is None or visit.clinic_id in actor.clinic_ids
+
+
+def _occupant(visit: Row[Any], actor: Actor) -> Occupant:
+    movable = visit.status in MOVABLE and visit.episode_status == "OPEN" and actor.may(Permission.APPOINTMENT_MOVE)
+    return Occupant.of(visit, movable=movable)
+
+
+def _visits(actor: Actor, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """All appointments around these slots of their providers, at whatever clinic: buffers do not end at a scope."""
+    values = {
+        "tenant": actor.tenant_id, "providers": sorted({row.provider_id for row in rows}),
+        "since": min(row.starts_at for row in rows) - 2 * LONGEST_SLOT,
+        "until": max(row.ends_at for row in rows) + LONGEST_SLOT,
+    }  # fmt: skip
+    return db.session.execute(_visits_statement(), values).all()
+
+
+@cache
+def _visits_statement() -> Select[Any]:
+    """Found through the slots they are in, as those have an index by provider and time."""
+    name = func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family))
+    moment = DateTime(timezone=True)
+    around = select(SLOTS.id).where(
+        SLOTS.tenant_id == bindparam("tenant"),
+        SLOTS.provider_id == any_(bindparam("providers", type_=ARRAY(BigInteger))),
+        SLOTS.starts_at > bindparam("since", type_=moment),
+        SLOTS.starts_at < bindparam("until", type_=moment),
+    )
+    columns = ("id", "locator", "slot_id", "provider_id", "clinic_id", "type", "status", "version", "starts_at")
+    episode = (EPISODES.tenant_id == APPOINTMENTS.tenant_id) & (EPISODES.id == APPOINTMENTS.episode_id)
+    patient = (PATIENTS.tenant_id == APPOINTMENTS.tenant_id) & (PATIENTS.id == APPOINTMENTS.patient_id)
+    return (
+        select(
+            *(APPOINTMENTS[column] for column in columns), APPOINTMENTS.busy_until,
+            EPISODES.locator.label("episode_locator"), EPISODES.status.label("episode_status"),
+            PATIENTS.locator.label("party_locator"), name.label("patient_name"),
+        )
+        .select_from(table_of(Appointment).join(table_of(Episode), episode).join(table_of(Patient), patient))
+        .where(
+            APPOINTMENTS.tenant_id == bindparam("tenant"),
+            APPOINTMENTS.slot_id == any_(func.array(around.scalar_subquery())),
+            APPOINTMENTS.status != CANCELLED,
+        )
+        .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
+    )  # fmt: skip
+
+
+def _visits_of_patient(actor: Actor, rows: Sequence[Row[Any]], whom: BookedFor) -> Sequence[Any]:
+    """The appointments around these slots of the patient they are looked for; none where he is not known."""
+    if whom.patient_id is None:
+        return ()
+    columns = (APPOINTMENTS.starts_at, APPOINTMENTS.ends_at, APPOINTMENTS.clinic_id)
+    statement = select(*columns).where(
+        APPOINTMENTS.tenant_id == actor.tenant_id,
+        APPOINTMENTS.patient_id == whom.patient_id,
+        APPOINTMENTS.status.in_(ACTIVE),
+        APPOINTMENTS.id != (whom.appointment_id or 0),
+        APPOINTMENTS.starts_at > min(row.starts_at for row in rows) - LONGEST_SLOT,
+        APPOINTMENTS.starts_at < max(row.ends_at for row in rows),
+    )
+    return db.session.execute(statement.order_by(APPOINTMENTS.starts_at)).all()
