@@ -1,8 +1,9 @@
-"""What staff do in a demo story, each act at its own time: open, book, see, prescribe, refer; by the real commands."""
+"""What staff do in a demo story, each act at its own time: offer a slot, open, book, see, prescribe, refer, close; by
+the real commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -12,12 +13,14 @@ from careapp.demo.pool import FreeSlot, Pool
 from careapp.demo.texts import case_of, cases_of
 from careapp.episodes import service as episodes
 from careapp.episodes.views import EpisodeView
+from careapp.errors import Conflict
 from careapp.prescriptions import service as prescriptions
 from careapp.referrals import service as referrals
-from careapp.scheduling import appointments
+from careapp.scheduling import appointments, slots
 from careapp.scheduling.views import AppointmentView
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MOST_WEEKS = 8  # how much further back than asked for an old slot may lie
 
 CARE_TYPES = {
     "EMERGENCY_MEDICINE": ("URGENT_CARE",), "CARDIOLOGY": ("SPECIALIST",), "DERMATOLOGY": ("SPECIALIST",),
@@ -68,6 +71,24 @@ def open_for(scene: Scene, slot: FreeSlot) -> EpisodeView:
     return open_episode(scene, scene.care_type(slot.specialty), min(slot.starts_at, scene.now) - ahead)
 
 
+def slot_weeks_ago(scene: Scene, weeks: int) -> FreeSlot:
+    """A slot of a week that long ago, added for this story: a recent one's time, so many weeks earlier or, where its
+    provider has a slot then, the first week before that in which he has none.
+    """
+    like = scene.pool.past()
+    for further in range(weeks, weeks + MOST_WEEKS):
+        start, end = like.starts_at - 7 * further * DAY, like.ends_at - 7 * further * DAY
+        try:
+            with clock.at(start - 7 * DAY):
+                made = slots.add_slot(
+                    scene.voice, like.provider_locator, start=start, end=end, clinic_locator=like.clinic_locator
+                )
+        except Conflict:
+            continue
+        return replace(like, locator=made.locator, starts_at=start, ends_at=end)
+    raise RuntimeError("no week is left in which this provider has time")
+
+
 def book(
     scene: Scene, episode: EpisodeView, slot: FreeSlot, *, accepted: bool = True, confirmed: bool = False,
     type: str = "NEW_PATIENT",
@@ -105,7 +126,8 @@ def prescribe(scene: Scene, episode: EpisodeView, provider_locator: str, moment:
     with scene.on(moment):
         made = prescriptions.issue(
             scene.hands, episode.locator, medication=medicine.medication, dosage=medicine.dosage,
-            quantity=medicine.quantity, refills=medicine.refills, provider_locator=provider_locator,
+            parts=medicine.parts, quantity=medicine.quantity, refills=medicine.refills,
+            provider_locator=provider_locator,
         )  # fmt: skip
     with scene.on(moment + 3 * HOUR):
         if status == "FILLED":
@@ -114,8 +136,12 @@ def prescribe(scene: Scene, episode: EpisodeView, provider_locator: str, moment:
             prescriptions.act(scene.hands, made.locator, action="void", reason="Other dosage agreed with the patient")
 
 
-def refer(scene: Scene, episode: EpisodeView, moment: datetime, status: str) -> None:
-    """Order from elsewhere what the episode's case needs, and take it to this state."""
+def refer(
+    scene: Scene, episode: EpisodeView, moment: datetime, status: str, *, scheduled_for: datetime | None = None
+) -> None:
+    """Order from elsewhere what the episode's case needs, and take it to this state; a booked one is for the days to
+    come, if not for `scheduled_for`.
+    """
     order = case_of(episode.care_type, episode.reason).order
     with scene.on(moment):
         made = referrals.refer(
@@ -125,7 +151,7 @@ def refer(scene: Scene, episode: EpisodeView, moment: datetime, status: str) -> 
         if status == "CANCELLED":
             referrals.act(scene.hands, made.locator, action="cancel", reason="Done elsewhere already")
         if status in ("BOOKED", "COMPLETED"):
-            to_come = scene.now + scene.random.randint(1, 9) * DAY
+            to_come = scheduled_for or scene.now + scene.random.randint(1, 9) * DAY
             done_at = min(moment + DAY, scene.now) if status == "COMPLETED" else to_come
             referrals.act(scene.hands, made.locator, action="book", scheduled_for=done_at, facility=order.facility)
     if status == "COMPLETED":

@@ -33,15 +33,19 @@ class Group:
 
 @dataclass(frozen=True)
 class ClinicPlan:
-    """A clinic to be."""
+    """A clinic to be, the visits it had in each week before the calendar begins, and a week in which it was closed."""
 
     name: str
     time_zone: str
+    visits_a_week: int
+    holiday: int | None = None
 
 
 @dataclass(frozen=True)
 class ProviderPlan:
-    """A provider to be; `clinic` is the place of his clinic in the blueprint, `blocked` a day next week he is away."""
+    """A provider to be; `clinic` is the place of his clinic in the blueprint, `blocked` a day next week he is away, and
+    `away_tomorrow` from and to which hour he is.
+    """
 
     name: str
     specialty: str
@@ -50,6 +54,7 @@ class ProviderPlan:
     network: str = "ACTIVE"
     group: Group | None = None
     blocked: int | None = None
+    away_tomorrow: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Blueprint:
         return [next(valid) for _ in self.providers]
 
 
-_MORNING_AND_AFTERNOON = ((9, 12), (13, 17))
+_DAY, _LONG_DAY = ((9, 12), (13, 17)), ((8, 12), (13, 17))
 
 DEMO = Blueprint(
     key="demo",
@@ -85,30 +90,34 @@ DEMO = Blueprint(
     time_zone="Asia/Yangon",
     mail_domain="demo.clinic",
     clinics=(
-        ClinicPlan("Golden Lake Family Clinic", "Asia/Yangon"),
-        ClinicPlan("Riverside Urgent Care", "Asia/Yangon"),
-        ClinicPlan("Lotus Specialist Centre", "Asia/Bangkok"),
+        ClinicPlan("Golden Lake Family Clinic", "Asia/Yangon", 190),
+        ClinicPlan("Riverside Urgent Care", "Asia/Yangon", 100),
+        ClinicPlan("Lotus Specialist Centre", "Asia/Bangkok", 36, holiday=-6),
     ),
     providers=(
-        ProviderPlan("Dr Thandar Hlaing", "GENERAL_PRACTICE", 0, Rota(_MORNING_AND_AFTERNOON), blocked=3),
-        ProviderPlan("Dr Kofi Lindqvist", "GENERAL_PRACTICE", 0, Rota(_MORNING_AND_AFTERNOON, days=(0, 1, 3, 4))),
-        ProviderPlan("Dr Zaw Myint Oo", "FAMILY_MEDICINE", 0, Rota(_MORNING_AND_AFTERNOON, minutes=20, days=(0, 2, 4))),
+        ProviderPlan("Dr Thandar Hlaing", "GENERAL_PRACTICE", 0, Rota(_LONG_DAY, days=EVERY_DAY), blocked=3),
+        ProviderPlan("Dr Kofi Lindqvist", "GENERAL_PRACTICE", 0, Rota(_DAY, days=(0, 1, 3, 5))),
+        ProviderPlan("Dr Zaw Myint Oo", "FAMILY_MEDICINE", 0, Rota(_DAY, minutes=20, days=(0, 2, 4, 6))),
         ProviderPlan("Nurse Ei Ei Mon", "DIABETES_EDUCATION", 0, Rota(((9, 12),), minutes=45), group=Group(2, 15)),
+        ProviderPlan(
+            "Dr Nilar Phyu", "GENERAL_PRACTICE", 0, Rota(((12, 13), (17, 22)), days=EVERY_DAY), away_tomorrow=(20, 22)
+        ),
+        ProviderPlan("Dr Samuel Oduya", "GENERAL_PRACTICE", 0, Rota(((22, 8),), minutes=60, days=EVERY_DAY)),
         ProviderPlan("Dr Marisol Wójcik", "EMERGENCY_MEDICINE", 1, Rota(((7, 15),), days=EVERY_DAY)),
         ProviderPlan("Dr Phone Pyae Sone", "EMERGENCY_MEDICINE", 1, Rota(((15, 23),), days=EVERY_DAY)),
         ProviderPlan("Dr Anneke Okafor", "EMERGENCY_MEDICINE", 1, Rota(((23, 7),), minutes=60, days=EVERY_DAY)),
         ProviderPlan("Dr Suda Charoensuk", "CARDIOLOGY", 2, Rota(((9, 12), (13, 17)), minutes=60, days=(0, 1, 2, 3))),
-        ProviderPlan("Dr Ye Yint Thu", "DERMATOLOGY", 2, Rota(_MORNING_AND_AFTERNOON, days=(1, 3)), blocked=1),
+        ProviderPlan("Dr Ye Yint Thu", "DERMATOLOGY", 2, Rota(_DAY, days=(1, 3)), blocked=1),
         ProviderPlan("Nan Mo Hom", "PSYCHOLOGY", 2, Rota(((10, 13), (14, 18)), minutes=60), group=Group(4, 18, 90, 8)),
         ProviderPlan("Dr Hnin Yu Wai", "GENERAL_PRACTICE", 0, network="PENDING"),
         ProviderPlan("Dr Lars Abernathy", "CARDIOLOGY", 2, network="INACTIVE"),
     ),
-    patients=200,
+    patients=800,
     first_npi=100_000_000,
     stories={
-        "new": 12, "missed": 5, "asked": 8, "booked": 14, "confirmed": 10, "called_off": 4, "later_today": 8,
-        "waiting": 2, "with_the_doctor": 1, "seen_today": 4, "follow_up": 14, "sent_on": 14, "ready": 12, "closed": 25,
-        "cancelled": 8, "group": 12, "past": 45,
+        "new": 12, "forgotten": 3, "missed": 5, "unmarked": 2, "asked": 8, "booked": 18, "confirmed": 14,
+        "called_off": 4, "follow_up": 14, "sent_on": 14, "unanswered": 6, "long_unanswered": 9,
+        "report_missing": 8, "left_open": 3, "ready": 12, "closed": 25, "cancelled": 8, "group": 12, "past": 35,
     },
 )  # fmt: skip
 
@@ -117,12 +126,12 @@ OTHER = Blueprint(
     name="Harbor Point Health",
     time_zone="America/New_York",
     mail_domain="other.clinic",
-    clinics=(ClinicPlan("Harbor Point Practice", "America/New_York"),),
+    clinics=(ClinicPlan("Harbor Point Practice", "America/New_York", 8),),
     providers=(
-        ProviderPlan("Dr Imani Castellanos", "GENERAL_PRACTICE", 0, Rota(_MORNING_AND_AFTERNOON)),
+        ProviderPlan("Dr Imani Castellanos", "GENERAL_PRACTICE", 0, Rota(_DAY)),
         ProviderPlan("Dr Piotr Nakagawa", "GENERAL_PRACTICE", 0, Rota(((8, 13),), days=EVERY_DAY), group=Group(3, 15)),
     ),
-    patients=20,
+    patients=30,
     first_npi=100_000_500,
     stories={"new": 2, "asked": 1, "booked": 3, "follow_up": 2, "sent_on": 2, "ready": 1, "closed": 3, "past": 2},
 )

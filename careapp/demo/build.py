@@ -12,7 +12,7 @@ from careapp.access import Actor, Permission
 from careapp.db import db, insert_unless_clash, table_of
 from careapp.demo.acts import Scene
 from careapp.demo.blueprints import Blueprint
-from careapp.demo.calendar import AWAY, WEEKS, monday_of, offer
+from careapp.demo.calendar import AWAY, ON_VISITS, WEEKS, monday_of, offer
 from careapp.demo.pool import Pool, free_slots
 from careapp.demo.staff import (
     Staff,
@@ -24,6 +24,8 @@ from careapp.demo.staff import (
     staff_of,
 )
 from careapp.demo.stories import STORIES
+from careapp.demo.today import tell_today
+from careapp.demo.weeks import PAST_WEEKS, enter_week
 from careapp.episodes.models import Episode
 from careapp.operations.models import IMPORTED, ImportedRecord
 from careapp.operations.tenants import create_tenant, tenant_id_of
@@ -36,7 +38,6 @@ STEP = "demo-step"  # imported_records keeps which steps are done: like a foreig
 COMPLETE = "complete"
 STORIES_AT_ONCE = 20
 SHARE_WITH_PAST = 0.3
-FIRST = ("with_the_doctor", "waiting", "seen_today", "later_today")  # they need the few slots around now
 
 Step = tuple[str, Callable[[], None]]
 
@@ -99,10 +100,13 @@ def _steps(actor: Actor, blueprint: Blueprint, now: datetime) -> Iterator[Step]:
     yield "places and staff", partial(make_places_and_staff, actor, blueprint)
     yield "patients", partial(make_patients, actor, blueprint)
     staff = staff_of(blueprint)
+    for week in PAST_WEEKS:
+        yield f"visits of week {week}", partial(enter_week, staff.front_desk, blueprint, week, now)
     for week in WEEKS:
         yield f"slots of week {week}", partial(_offer_week, staff.admin, blueprint, week, now)
     yield "days away", partial(_block_days, staff.admin, blueprint, now)
     told = _order_of_stories(blueprint)
+    yield "today", partial(tell_today, staff, blueprint, len(told), now)
     for first in range(0, len(told), STORIES_AT_ONCE):
         names = told[first : first + STORIES_AT_ONCE]
         yield f"stories from {first}", partial(_tell, staff, blueprint, names, first, now)
@@ -110,33 +114,35 @@ def _steps(actor: Actor, blueprint: Blueprint, now: datetime) -> Iterator[Step]:
 
 
 def _offer_week(admin: Actor, blueprint: Blueprint, week: int, now: datetime) -> None:
-    """Everybody's slots of one week; all were added before last week began."""
+    """Everybody's slots of one week that are not past."""
     monday = monday_of(now, clock.zone(blueprint.time_zone))
-    added_at = now - timedelta(days=21)
     places = places_of(admin)
     for plan, provider in zip(blueprint.providers, providers_of(admin), strict=True):
-        offer(admin, plan, provider, places[plan.clinic], monday=monday + timedelta(weeks=week), added_at=added_at)
+        offer(admin, plan, provider, places[plan.clinic], monday=monday + timedelta(weeks=week), now=now)
 
 
 def _block_days(admin: Actor, blueprint: Blueprint, now: datetime) -> None:
-    """Nobody is booked with who is away on a day of next week."""
+    """Nobody is booked with who is away on a day of next week, or for some hours of tomorrow."""
     zone = clock.zone(blueprint.time_zone)
     providers = providers_of(admin)
     for plan, provider in zip(blueprint.providers, providers, strict=True):
-        if plan.blocked is None:
+        if plan.blocked is None and plan.away_tomorrow is None:
             continue
-        day = monday_of(now, zone) + timedelta(days=7 + plan.blocked)
+        away = (monday_of(now, zone) + timedelta(days=7 + plan.blocked)) if plan.blocked is not None else None
+        tomorrow, hours = now.astimezone(zone).date() + timedelta(days=1), range(*(plan.away_tomorrow or (0, 0)))
         for slot in free_slots(admin):
-            if slot.provider_locator == provider.locator and slot.starts_at.astimezone(zone).date() == day:
+            start = slot.starts_at.astimezone(zone)
+            on_visits = start.date() == tomorrow and start.hour in hours
+            if slot.provider_locator == provider.locator and (on_visits or start.date() == away):
                 with clock.at(now - timedelta(days=2)):
-                    slots.act(admin, slot.locator, action="block", reason=AWAY)
+                    slots.act(admin, slot.locator, action="block", reason=ON_VISITS if on_visits else AWAY)
 
 
 def _order_of_stories(blueprint: Blueprint) -> list[str]:
-    """The names of all stories, mixed, those first that need a slot of today."""
+    """The names of all stories, mixed."""
     names = [name for name, count in blueprint.stories.items() for _ in range(count)]
     Random(f"{blueprint.seed}/order").shuffle(names)
-    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    return names
 
 
 def _tell(staff: Staff, blueprint: Blueprint, names: list[str], first: int, now: datetime) -> None:

@@ -13,8 +13,9 @@ from careapp.demo.blueprints import ProviderPlan
 from careapp.providers.views import ProviderView
 from careapp.scheduling import slots
 
-WEEKS = range(-1, 4)  # from last week to the third week after this one
-AWAY = "Training day"
+WEEKS = range(-1, 3)  # what is not past: last week's last night, this week and the two after it
+SETTLED = timedelta(minutes=10)  # after a slot's end all is noted of it
+AWAY, ON_VISITS = "Training day", "Home visits"
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,20 @@ def week_of_slots(plan: ProviderPlan, zone: ZoneInfo, monday: date) -> Iterator[
         yield SlotPlan(start, start + timedelta(minutes=plan.group.minutes), plan.group.capacity)
 
 
+def is_past(start: datetime, end: datetime, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether a slot lies before today, by the clock of `zone`, and is over: the demo's history has it then."""
+    return start.astimezone(zone).date() < now.astimezone(zone).date() and end + SETTLED <= now
+
+
 def offer(
-    actor: Actor, plan: ProviderPlan, provider: ProviderView, clinic: ClinicView, *, monday: date, added_at: datetime
+    actor: Actor, plan: ProviderPlan, provider: ProviderView, clinic: ClinicView, *, monday: date, now: datetime
 ) -> None:
-    """Add a provider's slots of one week, as if that had been done at `added_at`."""
-    with clock.at(added_at):
-        for slot in week_of_slots(plan, clock.zone(clinic.time_zone), monday):
+    """Add a provider's slots of one week that are not past, as if that had been done weeks ago."""
+    zone = clock.zone(clinic.time_zone)
+    with clock.at(now - timedelta(days=21)):
+        for slot in week_of_slots(plan, zone, monday):
+            if is_past(slot.start, slot.end, zone, now):
+                continue
             slots.add_slot(
                 actor, provider.locator, start=slot.start, end=slot.end, capacity=slot.capacity,
                 clinic_locator=clinic.locator,

@@ -11,7 +11,8 @@ _BURMESE_FEMALE = ("Aye", "Ei", "Hnin", "Khin", "Mar", "May", "Moe", "Mya", "Nil
                    "Thida", "Thiri", "Wai", "Yadanar", "Zar", "Zin")  # fmt: skip
 _BURMESE_MALE = ("Aung", "Bo", "Hein", "Htet", "Htun", "Kyaw", "Lin", "Min", "Myo", "Naing", "Nyi", "Phyo", "Soe",
                  "Thant", "Thura", "Tun", "Win", "Ye", "Zaw")  # fmt: skip
-_IN_BURMESE_SCRIPT = (("အောင်မင်းထွန်း", "male"), ("သီတာဝင်း", "female"), ("ကျော်ဇင်လင်း", "male"), ("ခင်မြတ်နိုး", "female"))
+_SCRIPT_FEMALE = ("အေး", "ခင်", "ချို", "စု", "နန်း", "နီလာ", "ဖြူ", "မြတ်", "မွန်", "ယမင်း", "ဝင်း", "သီတာ")
+_SCRIPT_MALE = ("အောင်", "ကျော်", "ဇာနည်", "ဇော်", "ထွန်း", "နိုင်", "ဖြိုး", "မင်း", "ရဲ", "လင်း", "ဝေ", "သူရ")
 _FEMALE = ("Aisha", "Amara", "Chloé", "Elif", "Grace", "Hana", "Ingrid", "Leïla", "Łucja", "María", "Mei", "Nadia",
            "Olga", "Priya", "Ruth", "Sofía", "Yuki", "Zoë")  # fmt: skip
 _MALE = ("Ahmed", "André", "Björn", "Chen", "David", "Emeka", "Farid", "Hiroshi", "Ivan", "Jonas", "José", "Kwame",
@@ -20,7 +21,7 @@ _FAMILIES = ("Abara", "Bergqvist", "Castellón", "D’Orsi", "Eriksdóttir", "Fu
              "Iyer", "Jansky", "Kowalczyk", "Lindholm", "Mbeki-Stone", "Nguyễn", "O’Rourke", "Petrenko", "Quintero",
              "Rahmani", "Sørensen", "Tanaka", "Umarov", "Väisänen", "Wójcik", "Yılmaz", "Zimmer")  # fmt: skip
 
-SHARE_BURMESE = 0.6
+SHARE_IN_SCRIPT, SHARE_BURMESE = 0.1, 0.6
 YOUNGEST = date(2006, 6, 30)  # a fixed day, so that everybody keeps his birthday; all are grown up
 SPAN = 70 * 365  # days the oldest was born before that
 
@@ -39,8 +40,6 @@ class Person:
 def people(random: Random, count: int) -> list[Person]:
     """So many people with different names, the same for the same `random`; all are grown up, some have e-mail."""
     found: dict[str, Person] = {}
-    for text, gender in _IN_BURMESE_SCRIPT[:count]:
-        found[text] = _person(random, HumanName(given=[text], text=text), gender, len(found))
     while len(found) < count:
         name, gender = _name(random)
         if name.text not in found:
@@ -49,8 +48,11 @@ def people(random: Random, count: int) -> list[Person]:
 
 
 def _name(random: Random) -> tuple[HumanName, str]:
-    gender = random.choice(("female", "male"))
-    if random.random() < SHARE_BURMESE:
+    gender, chance = random.choice(("female", "male")), random.random()
+    if chance < SHARE_IN_SCRIPT:
+        text = "".join(random.sample(_SCRIPT_FEMALE if gender == "female" else _SCRIPT_MALE, random.choice((2, 3))))
+        return HumanName(given=[text], text=text), gender
+    if chance < SHARE_BURMESE:
         given = random.sample(_BURMESE_FEMALE if gender == "female" else _BURMESE_MALE, random.choice((2, 3)))
         return HumanName(given=given, text=" ".join(given)), gender
     first, family = random.choice(_FEMALE if gender == "female" else _MALE), random.choice(_FAMILIES)

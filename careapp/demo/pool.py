@@ -1,4 +1,4 @@
-"""The pool of free slots that demo appointments are taken from: past ones, those around now, and those to come."""
+"""The pool of free slots that demo appointments are taken from: past ones, those of today, and those to come."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from careapp.scheduling.models import SLOTS, Slot
 from careapp.scheduling.states import AVAILABLE
 
 WALK_IN = "EMERGENCY_MEDICINE"  # nobody books such a slot days ahead
-SOON = timedelta(hours=1)
 BACK = timedelta(days=6)
+LEAST_LONG_BACK, LONG_BACK = timedelta(days=9), timedelta(days=13)
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class FreeSlot:
 
     locator: str
     provider_locator: str
+    clinic_locator: str
     specialty: str
     starts_at: datetime
     ends_at: datetime
@@ -35,7 +36,7 @@ class FreeSlot:
 
 
 class Pool:
-    """Free slots in order of time; each method takes one out, the same one for the same `random` and `now`."""
+    """Free slots in order of time; methods that give one take it out, the same one for the same `random` and `now`."""
 
     def __init__(self, slots: list[FreeSlot], random: Random, now: datetime) -> None:
         self._single = [slot for slot in slots if slot.capacity == 1]
@@ -47,21 +48,13 @@ class Pool:
         """A slot of the last days that is over."""
         return self._take(lambda slot: self._now - BACK < slot.ends_at <= self._now)
 
-    def earlier_today(self) -> FreeSlot:
-        """A slot of today that is over, or the latest one that is."""
-        return self._take_or_latest(lambda slot: slot.ends_at <= self._now and self._today(slot))
+    def last_week(self) -> FreeSlot:
+        """A slot of nine to thirteen days ago."""
+        return self._take(lambda slot: self._now - LONG_BACK < slot.ends_at <= self._now - LEAST_LONG_BACK)
 
-    def running(self) -> FreeSlot:
-        """A slot that has begun and is not over, or the latest that was."""
-        return self._take_or_latest(lambda slot: slot.starts_at <= self._now < slot.ends_at)
-
-    def next_up(self) -> FreeSlot:
-        """A slot that begins within the hour, or the latest that was: somebody still waits."""
-        return self._take_or_latest(lambda slot: self._now < slot.starts_at <= self._now + SOON)
-
-    def later_today(self) -> FreeSlot:
-        """A slot of today from an hour on, or one of the days to come."""
-        return self._take_any(lambda slot: slot.starts_at > self._now + SOON and self._today(slot)) or self.to_come()
+    def today(self) -> list[FreeSlot]:
+        """All slots of the day it is at their clinic, for one patient each; they stay in the pool."""
+        return [slot for slot in self._single if self._today(slot)]
 
     def to_come(self) -> FreeSlot:
         """A slot from tomorrow on that is booked ahead; nearer ones are likelier."""
@@ -88,14 +81,6 @@ class Pool:
     def _take(self, fits: Callable[[FreeSlot], bool]) -> FreeSlot:
         return self._out(self._random.choice([slot for slot in self._single if fits(slot)]))
 
-    def _take_any(self, fits: Callable[[FreeSlot], bool]) -> FreeSlot | None:
-        found = [slot for slot in self._single if fits(slot)]
-        return self._out(self._random.choice(found)) if found else None
-
-    def _take_or_latest(self, fits: Callable[[FreeSlot], bool]) -> FreeSlot:
-        latest = max((slot for slot in self._single if slot.ends_at <= self._now), key=lambda slot: slot.ends_at)
-        return self._take_any(fits) or self._out(latest)
-
     def _out(self, slot: FreeSlot) -> FreeSlot:
         self._single.remove(slot)
         return slot
@@ -107,6 +92,7 @@ def free_slots(actor: Actor) -> list[FreeSlot]:
         select(
             SLOTS.locator,
             PROVIDERS.locator,
+            CLINICS.locator,
             PROVIDERS.specialty,
             SLOTS.starts_at,
             SLOTS.ends_at,

@@ -17,7 +17,9 @@ from careapp.identity import users
 from careapp.identity.actors import actor_of_email
 from careapp.patients import history as facts
 from careapp.patients import service as patients
+from careapp.patients.facts import NONE_KNOWN_TEXT
 from careapp.patients.models import PATIENTS
+from careapp.patients.states import ALLERGY, NO_KNOWN_ALLERGY
 from careapp.patients.views import ContactPoint
 from careapp.providers import service as providers
 from careapp.providers.models import PROVIDERS
@@ -29,7 +31,7 @@ NAMES = {
     Role.ADMIN: "Su Myat Noe", Role.CLINICIAN: "Dr Thandar Hlaing", Role.FRONT_DESK: "Wai Yan Aung",
     Role.AUDITOR: "Freya Ollivander-Kyi",
 }  # fmt: skip
-SHARE_WITH_FACTS = 0.35
+SHARE_WITH_FACTS, SHARE_ASKED = 0.35, 0.7  # asked about allergies when they registered
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,12 @@ def make_places_and_staff(actor: Actor, blueprint: Blueprint) -> None:
 
 
 def make_patients(actor: Actor, blueprint: Blueprint) -> None:
-    """Register the blueprint's people, some with a condition or an allergy."""
+    """Register the blueprint's people: some have a condition or an allergy, others are known to have no allergy."""
     random = Random(f"{blueprint.seed}/patients")
     for person in people(random, blueprint.patients):
         known = random.sample(FACTS, random.choice((1, 1, 2))) if random.random() < SHARE_WITH_FACTS else []
+        if random.random() < SHARE_ASKED and not any(kind == ALLERGY for kind, _, _ in known):
+            known.append((ALLERGY, NONE_KNOWN_TEXT, NO_KNOWN_ALLERGY))
         patient_id = _patient(actor, person)
         for kind, text, code in known:
             facts.add_fact(actor, patient_id, kind=kind, text=text, code=code, system=SNOMED, status="active")

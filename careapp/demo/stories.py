@@ -2,7 +2,20 @@
 
 from collections.abc import Callable
 
-from careapp.demo.acts import DAY, HOUR, MINUTE, Scene, act, book, close, open_episode, open_for, prescribe, refer, see
+from careapp.demo.acts import (
+    DAY,
+    HOUR,
+    Scene,
+    act,
+    book,
+    close,
+    open_episode,
+    open_for,
+    prescribe,
+    refer,
+    see,
+    slot_weeks_ago,
+)
 from careapp.demo.texts import CARE_TYPES
 from careapp.episodes import service as episodes
 
@@ -10,6 +23,11 @@ from careapp.episodes import service as episodes
 def new(scene: Scene) -> None:
     """Opened in the last days; nobody has booked yet."""
     open_episode(scene, scene.random.choice(CARE_TYPES), scene.days_ago(0, 2))
+
+
+def forgotten(scene: Scene) -> None:
+    """Opened weeks ago, and nobody has booked."""
+    open_episode(scene, scene.random.choice(CARE_TYPES), scene.days_ago(16, 30))
 
 
 def missed(scene: Scene) -> None:
@@ -46,32 +64,10 @@ def called_off(scene: Scene) -> None:
     book(scene, episode, second)
 
 
-def later_today(scene: Scene) -> None:
-    """An appointment later today, every other one confirmed."""
-    slot = scene.pool.later_today()
-    book(scene, open_for(scene, slot), slot, confirmed=scene.random.random() < 1 / 2)
-
-
-def waiting(scene: Scene) -> None:
-    """In the waiting room."""
-    slot = scene.pool.next_up()
-    act(scene, book(scene, open_for(scene, slot), slot), "arrive", slot.starts_at - 10 * MINUTE)
-
-
-def with_the_doctor(scene: Scene) -> None:
-    """Being seen right now."""
-    slot = scene.pool.running()
-    made = book(scene, open_for(scene, slot), slot)
-    act(scene, made, "arrive", slot.starts_at - 5 * MINUTE)
-    act(scene, made, "start", slot.starts_at)
-
-
-def seen_today(scene: Scene) -> None:
-    """Seen today, with a prescription to take to the pharmacy: ready to close."""
-    slot = scene.pool.earlier_today()
-    episode = open_for(scene, slot)
-    see(scene, episode, slot)
-    prescribe(scene, episode, slot.provider_locator, slot.ends_at, "ISSUED")
+def unmarked(scene: Scene) -> None:
+    """The visit is over, and nobody has said how it ended."""
+    slot = scene.pool.past()
+    book(scene, open_for(scene, slot), slot)
 
 
 def follow_up(scene: Scene) -> None:
@@ -89,6 +85,38 @@ def sent_on(scene: Scene) -> None:
     episode = open_for(scene, slot)
     see(scene, episode, slot)
     refer(scene, episode, slot.ends_at, scene.random.choice(("REFERRED", "BOOKED")))
+
+
+def unanswered(scene: Scene) -> None:
+    """Referred more than a week ago, and nobody has booked it: overdue where it was urgent."""
+    slot = scene.pool.last_week()
+    episode = open_for(scene, slot)
+    see(scene, episode, slot)
+    refer(scene, episode, slot.ends_at, "REFERRED")
+
+
+def long_unanswered(scene: Scene) -> None:
+    """Referred weeks ago, and nobody has booked it."""
+    slot = slot_weeks_ago(scene, scene.random.choice((2, 4, 6)))
+    episode = open_for(scene, slot)
+    see(scene, episode, slot)
+    refer(scene, episode, slot.ends_at, "REFERRED")
+
+
+def report_missing(scene: Scene) -> None:
+    """Referred weeks ago and booked; the day has passed, and no report has come."""
+    slot = slot_weeks_ago(scene, scene.random.choice((2, 3, 5)))
+    episode = open_for(scene, slot)
+    see(scene, episode, slot)
+    refer(scene, episode, slot.ends_at, "BOOKED", scheduled_for=slot.ends_at + scene.random.randint(2, 8) * DAY)
+
+
+def left_open(scene: Scene) -> None:
+    """All was done weeks ago, and nobody has written the summary."""
+    slot = slot_weeks_ago(scene, scene.random.choice((3, 4)))
+    episode = open_for(scene, slot)
+    see(scene, episode, slot)
+    prescribe(scene, episode, slot.provider_locator, slot.ends_at, "FILLED")
 
 
 def ready(scene: Scene) -> None:
@@ -140,7 +168,7 @@ def past(scene: Scene) -> None:
 STORIES: dict[str, Callable[[Scene], None]] = {
     story.__name__: story
     for story in (
-        new, missed, asked, booked, confirmed, called_off, later_today, waiting, with_the_doctor, seen_today, follow_up,
-        sent_on, ready, closed, cancelled, group, past,
+        new, forgotten, missed, unmarked, asked, booked, confirmed, called_off, follow_up, sent_on, unanswered,
+        long_unanswered, report_missing, left_open, ready, closed, cancelled, group, past,
     )
 }  # fmt: skip

@@ -1,7 +1,10 @@
 """What patients come with, what they are given and where they are sent: invented, and medically unremarkable."""
 
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
+from careapp.prescriptions.dosage import Dosage, sentence
 from careapp.prescriptions.views import Medication
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -16,6 +19,7 @@ class Medicine:
     dosage: str
     quantity: int
     refills: int = 0
+    parts: Dosage | None = None
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,33 @@ def _coded(text: str, rxnorm: str) -> Medication:
     return Medication(text=text, code=rxnorm, system=RXNORM)
 
 
-PAINKILLER = Medicine(
-    Medication(text="Paracetamol 500 mg tablet"), "1 or 2 tablets when needed, at most 8 a day", 20, 1
-)
+def _taken(medication: Medication, parts: Dosage, quantity: int, refills: int = 0) -> Medicine:
+    return Medicine(medication, sentence(parts), quantity, refills, parts)
+
+
+def _tablet(timing: str, **more: Any) -> Dosage:
+    return Dosage(dose=Decimal(1), unit="tablet", route="oral", timing=timing, **more)
+
+
+PAINKILLER = _taken(
+    _coded("acetaminophen 500 MG Oral Tablet", "198440"),
+    _tablet("Q6H", as_needed=True, reason="pain or fever", most_a_day=Decimal(4), duration=5), 20, 1,
+)  # fmt: skip
 COUGH_SYRUP = Medicine(Medication(text="Dextromethorphan 15 mg/5 ml syrup"), "5 ml in the evening when needed", 1)
-IRON = Medicine(_coded("Ferrous sulfate 325 mg tablet", "310325"), "1 tablet a day before breakfast", 30, 2)
-METFORMIN = Medicine(_coded("Metformin 500 mg tablet", "861007"), "1 tablet twice a day with meals", 60, 3)
-AMLODIPINE = Medicine(_coded("Amlodipine 5 mg tablet", "197361"), "1 tablet in the morning", 30, 5)
-ANTIHISTAMINE = Medicine(Medication(text="Cetirizine 10 mg tablet"), "1 tablet in the evening", 14)
-OINTMENT = Medicine(Medication(text="Hydrocortisone 1 % cream"), "thinly on the skin twice a day for a week", 1, 1)
+IRON = _taken(
+    _coded("ferrous sulfate 325 MG Oral Tablet", "310325"),
+    _tablet("QD", duration=30, instruction="Before breakfast"), 30, 2,
+)  # fmt: skip
+METFORMIN = _taken(
+    _coded("metformin hydrochloride 500 MG Oral Tablet", "861007"),
+    _tablet("BID", duration=30, instruction="With food"), 60, 3,
+)  # fmt: skip
+AMLODIPINE = _taken(_coded("amlodipine 5 MG Oral Tablet", "197361"), _tablet("AM", duration=30), 30, 5)
+ANTIHISTAMINE = _taken(_coded("cetirizine hydrochloride 10 MG Oral Tablet", "1014678"), _tablet("EVE", duration=14), 14)
+OINTMENT = _taken(
+    _coded("hydrocortisone 10 MG/ML Topical Cream", "106258"),
+    Dosage(dose=Decimal(1), unit="application", route="topical", timing="BID", duration=7), 1, 1,
+)  # fmt: skip
 SLEEPING_AID = Medicine(Medication(text="Melatonin 2 mg tablet"), "1 tablet an hour before going to bed", 21)
 
 LABORATORY, IMAGING, SPECIALISTS = "Central Laboratory", "Riverside Imaging", "Lotus Specialist Centre"

@@ -76,7 +76,8 @@
   const buttons = () => [...document.querySelectorAll("button")];
   let before = null;
   on("htmx:beforeSwap", ({ detail }) => {
-    const changes = detail.requestConfig.verb !== "get";
+    const { verb, elt } = detail.requestConfig;
+    const changes = verb !== "get" && !elt.closest("[data-search], form:has([data-search])"); // a search changes nothing
     before = changes ? new Map(buttons().map((button) => [button, stand(button)])) : null;
   });
   on("htmx:afterSwap", () => { // comes once for each new element; all of them are in place at the first
@@ -122,6 +123,9 @@
   on("htmx:afterSwap", (event) => {
     if (!ok(event)) event.target.querySelectorAll("form[data-guard]").forEach((form) => dirty.add(form));
   });
+  //    A form that comes back filled in by a step of its own (data-unsaved) is not saved either.
+  const unsaved = (root) => root.querySelectorAll("form[data-unsaved]").forEach((form) => { dirty.add(form); later(form); });
+  on("htmx:afterSettle", (event) => unsaved(event.target.parentElement || document));
   addEventListener("beforeunload", (event) => {
     if ([...dirty].some((form) => form.isConnected && form.hasAttribute("data-guard"))) event.preventDefault();
   });
@@ -138,13 +142,15 @@
     if (state) state.textContent = answer?.ok ? await answer.text() : said("saidNoDraft");
     if (answer?.ok) rearm();
   };
-  on("input", ({ target }) => {
-    const form = target.form;
+  const later = (form) => {
     if (!form?.hasAttribute("data-draft")) return;
     clearTimeout(waiting.get(form));
     waiting.set(form, setTimeout(() => { if (form.isConnected) keep(form); }, 2000));
-  });
+  };
+  on("input", ({ target }) => later(target.form));
   on("submit", (event) => clearTimeout(waiting.get(event.target)));
+
+  unsaved(document);
 
   // 9. Session end: <body data-session="900"> shows #session-warning two minutes before.
   const seconds = Number(document.body.dataset.session) || 0;

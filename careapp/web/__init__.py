@@ -7,24 +7,44 @@ from careapp.web import (
     appointments,
     board,
     calendar,
+    dashboard,
+    drafts,
     episodes,
     home,
+    medicines,
+    next_free,
+    palette,
+    patient_facts,
     patients,
+    preferences,
+    prescription_print,
     prescriptions,
+    referral_board,
     referrals,
+    registration,
     sign_in,
     slots,
+    spans,
+    today,
+    walk_in,
 )
+from careapp.web.admin import audit, clinics, outbox, sections, settings, users
 from careapp.web.assets import init_assets
 from careapp.web.context import init_context
 from careapp.web.errors import init_errors
+from careapp.web.language import init_language
 
-PAGES = (sign_in, home, board, episodes, appointments, prescriptions, referrals, calendar, slots, patients)
+PAGES = (
+    sign_in, home, today, walk_in, calendar, spans, next_free, slots, board, episodes, appointments, prescriptions,
+    medicines, prescription_print, referrals, referral_board, registration, patients, patient_facts, dashboard,
+    drafts, preferences, palette, sections, users, clinics, settings, outbox, audit,
+)  # fmt: skip
 
 
 def register(app: Flask) -> None:
     """Put the pages into the application, with what their templates use and what answers their errors."""
     Htmx(app)
+    init_language(app)
     init_assets(app)
     init_context(app)
     init_errors(app)

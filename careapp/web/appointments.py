@@ -1,11 +1,13 @@
 """Pages of appointments: their moves, taking one back, and moving to another time."""
 
 from flask import Blueprint, Response, request
+from flask_babel import gettext as _
 
 from careapp.access import Permission
 from careapp.errors import Conflict, Invalid
 from careapp.lifecycle import Transition
-from careapp.overviews.calendar import get_slot_cell, next_free
+from careapp.overviews.next_free import Wanted, find_next_free
+from careapp.overviews.slot_cells import get_slot_cell, get_slot_cells
 from careapp.overviews.timeline import get_appointment_row, get_banner
 from careapp.scheduling import appointments, changes
 from careapp.scheduling.queries import get_appointment
@@ -21,6 +23,8 @@ from careapp.web.moves import each_move
 from careapp.web.refusals import said
 
 bp = Blueprint("appointments", __name__)
+
+TIMES_OFFERED = 12  # to move an appointment to, on one page
 
 
 @each_move(bp, "/appointments", APPOINTMENT, Permission.APPOINTMENT_VIEW, without=("cancel",))
@@ -72,7 +76,7 @@ def reschedule_form(locator: str) -> Response:
 @bp.post("/appointments/<locator>/reschedule")
 @requires(Permission.APPOINTMENT_MOVE)
 def reschedule(locator: str) -> Response:
-    """Move the appointment; where the time was just taken, show what is free now."""
+    """Move the appointment; where the time was just taken, show what is free now. From the calendar, back to it."""
     form = RescheduleForm()
     try:
         sent = form.checked()
@@ -83,21 +87,28 @@ def reschedule(locator: str) -> Response:
         if isinstance(refusal, Invalid):
             form.refuse(refusal)
         return _reschedule_page(form, locator, refusal)
-    return see_other(f"/episodes/{made.episode_locator}", Notice(f"{locator} has moved to another time."))
+    on_calendar = str(sent.back or "").startswith("/calendar?")
+    return see_other(
+        sent.back if on_calendar else f"/episodes/{made.episode_locator}",
+        Notice(_("%(locator)s has moved to another time.", locator=locator)),
+    )
 
 
 def _reschedule_page(form: RescheduleForm, locator: str, refusal: Conflict | Invalid | None = None) -> Response:
     actor = current_actor()
     appointment = get_appointment_row(actor, locator)
     form.version.raw_data, form.version.data = None, appointment.version
-    episode, banner, _ = get_banner(actor, appointment.episode_locator)
+    episode, banner, zone = get_banner(actor, appointment.episode_locator)
     after = locator_in(request.args.get("after"), "SLT")
-    since = get_slot_cell(actor, after).starts_at if after else None
+    since = get_slot_cell(actor, after).ends_at if after else None
+    wanted = Wanted(provider=appointment.provider_locator)
+    others = [one["locator"] for one in refusal.extra.get("alternatives", ())] if refusal else []
     return page_or_fragment(
         "scheduling/reschedule.html", "scheduling/_reschedule.html", refusal.status if refusal else 200,
-        title="Move appointment", alert=said(refusal) if isinstance(refusal, Conflict) else None, form=form,
-        appointment=appointment, episode=episode, banner=banner,
-        free=next_free(actor, appointment.provider_locator, after=since),
+        title=_("Move appointment"), alert=said(refusal) if isinstance(refusal, Conflict) else None, form=form,
+        appointment=appointment, episode=episode, banner=banner, zone=zone,
+        free=find_next_free(actor, wanted, since=since, moving=locator, limit=TIMES_OFFERED).items,
+        alternatives=get_slot_cells(actor, others),
     )  # fmt: skip
 
 

@@ -1,138 +1,89 @@
-"""Pages of the calendar: the week of a provider or a clinic, and adding slots to it."""
+"""Pages of the calendar: a day of a clinic's providers side by side, the week of a provider or of a clinic."""
 
-from datetime import date, datetime, timedelta
-from types import SimpleNamespace
-from urllib.parse import urlencode
+from dataclasses import replace
+from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
+from flask_babel import gettext as _
 
+from careapp import clock
 from careapp.access import Permission
-from careapp.errors import Conflict, Invalid
-from careapp.overviews.calendar import Calendar, get_calendar
-from careapp.overviews.timeline import get_banner
-from careapp.scheduling import slots
+from careapp.overviews.booking import Sought, get_sought
+from careapp.overviews.calendar import Calendar, calendar_version, get_calendar
 from careapp.surface.actors import current_actor, requires
 from careapp.web import times
-from careapp.web.episode_answers import form_refused
-from careapp.web.forms.fields import options
-from careapp.web.forms.scheduling import AddSlotsForm
-from careapp.web.forms.typed import locator_in
-from careapp.web.htmx import Notice, page_or_fragment, see_other
-from careapp.web.submissions import create_once
+from careapp.web.calendar_address import Address
+from careapp.web.day_grid import day_grid
+from careapp.web.htmx import is_poll, page_or_fragment, poll_seen, unchanged
 from careapp.web.week_grid import provider_rows, week_grid
 
 bp = Blueprint("calendar", __name__)
+bp.add_app_template_filter(times.near_day, "near_day")
+bp.add_app_template_filter(times.iso_day, "iso_day")
 
-MOST_SLOTS = 60  # added by one form
-USUAL_MINUTES = 30
+SECONDS = 20  # between two polls of a calendar that is looked at
 
 
 @bp.get("/calendar")
 @requires(Permission.SLOT_VIEW)
 def calendar() -> Response:
-    """The week; with `episode`, free slots lead straight to booking for it. Raises NotFound for an unknown one."""
-    shown = _calendar()
-    weeks = {
-        "before": shown.monday - timedelta(weeks=1),
-        "after": shown.monday + timedelta(weeks=1),
-        "now": shown.today,
-    }
-    grid = {"grid": week_grid(shown)} if shown.provider else {"rows": provider_rows(shown)}
-    episode = locator_in(request.args.get("episode"), "EPI")
-    booking_for = get_banner(current_actor(), episode)[1].name if episode else None
+    """The calendar; with `episode` or `party`, free slots lead straight to booking, with `move` they are where to.
+
+    A poll gets 204 while nothing has changed, else the grid alone. Raises NotFound for whatever is not there.
+    """
+    here, seen = Address.asked(), poll_seen()
+    if seen is not None and here.on and seen == _version(here):
+        return unchanged()
+    sought = _sought(here)
+    moving = sought.moving if sought else None
+    if moving and not (here.provider or here.clinic or here.on):
+        here = replace(here, provider=moving.provider_locator, on=clock.local(moving.starts_at, moving.zone).date())
+    shown = get_calendar(
+        current_actor(), here.wanted(), party=sought.party_locator if sought else None,
+        moving=moving.locator if moving else None,
+    )  # fmt: skip
     return page_or_fragment(
-        "scheduling/calendar.html", "scheduling/_week.html", calendar=shown, episode=episode, booking_for=booking_for,
-        manages=_manages(shown),
-        week=times.week_name(shown.monday), sunday=shown.monday + timedelta(days=6),
-        links={name: address(shown, day, episode) for name, day in weeks.items()}, **grid,
+        "scheduling/calendar.html", "scheduling/_grid.html" if is_poll() else "scheduling/_calendar.html",
+        calendar=shown, here=here.of(shown), sought=sought, name=_name(shown), seconds=SECONDS,
+        manages=_manages(shown), **_grid(shown),
     )  # fmt: skip
 
 
-@bp.get("/slots/new")
-@requires(Permission.SLOT_MANAGE_OWN)
-def slots_form() -> Response:
-    """The form that offers slots, filled in from the calendar it was opened from."""
-    shown = _calendar()
-    form = AddSlotsForm(
-        formdata=None, provider_locator=shown.provider and shown.provider.locator,
-        clinic_locator=shown.clinic and shown.clinic.locator, day=max(shown.monday, shown.today),
-        minutes=USUAL_MINUTES, capacity=1,
+def _version(here: Address) -> str | None:
+    """The version of what the address shows, in one statement; None for an address that leaves the days open."""
+    if here.on is None or here.whole_week is None:
+        return None
+    return calendar_version(
+        current_actor(), provider=here.provider, clinic=here.clinic, specialty=here.specialty, first=here.on,
+        days=7 if here.whole_week else 1,
     )  # fmt: skip
-    return _form_page(_with_choices(form, shown), shown)
 
 
-@bp.post("/slots/new")
-@requires(Permission.SLOT_MANAGE_OWN)
-def add_slots() -> Response:
-    """Offer the slots, all or none, and show their week."""
-    actor, shown = current_actor(), _calendar()
-    form = _with_choices(AddSlotsForm(), shown)
-    try:
-        sent = form.checked()
-        clinic = next((one for one in shown.clinics if one.locator == sent.clinic_locator), None)
-        spans = _spans(sent, clinic.time_zone if clinic else shown.zone)
-
-        def create() -> str:
-            for start, end in spans:
-                slots.add_slot(
-                    actor, sent.provider_locator, start=start, end=end, capacity=sent.capacity,
-                    clinic_locator=clinic.locator if clinic else None,
-                )  # fmt: skip
-            return f"/calendar?provider={sent.provider_locator}&week={times.week_name(sent.day)}"
-
-        return see_other(create_once(actor, form, create), Notice(f"{len(spans)} slots are added."))
-    except (Conflict, Invalid) as refusal:
-        form_refused(form, refusal)
-        return _form_page(form, shown, refusal.status)
+def _sought(here: Address) -> Sought | None:
+    """For whom the calendar looks for a time; raises NotFound for who or what is not there."""
+    if not here.purpose():
+        return None
+    return get_sought(current_actor(), episode=here.episode, party=here.party, moving=here.move)
 
 
-def address(shown: Calendar, week_of: date, episode: str | None = None) -> str:
-    """The address of the same calendar in the week this day lies in."""
-    given = {
-        "provider": shown.provider and shown.provider.locator,
-        "clinic": shown.clinic and shown.clinic.locator,
-        "week": times.week_name(week_of),
-        "episode": episode,
-    }
-    return f"/calendar?{urlencode({name: value for name, value in given.items() if value})}"
+def _grid(shown: Calendar) -> dict[str, Any]:
+    """What the grid's template needs: a day, a provider's week, or a clinic's."""
+    if shown.days == 1:
+        return {"view": "_day.html", "grid": day_grid(shown)}
+    if shown.provider:
+        return {"view": "_provider_week.html", "grid": week_grid(shown)}
+    return {"view": "_clinic_week.html", "rows": provider_rows(shown)}
 
 
-def _calendar() -> Calendar:
-    """The calendar the address asks for; an empty `provider` asks for all, a missing one for the user's own."""
-    return get_calendar(
-        current_actor(), provider=locator_in(request.args.get("provider"), "PRV"),
-        clinic=locator_in(request.args.get("clinic"), "CLN"), monday=times.parse_week(request.args.get("week")),
-        mine="provider" not in request.args,
-    )  # fmt: skip
+def _name(shown: Calendar) -> str:
+    """What the calendar is called: whose it is."""
+    if shown.provider and shown.clinic:
+        return _("%(provider)s at %(clinic)s", provider=shown.provider.name, clinic=shown.clinic.name)
+    one = shown.provider or shown.clinic
+    return one.name if one else _("Calendar")
 
 
 def _manages(shown: Calendar) -> bool:
-    """Whether the user may add slots to the calendar shown: to any, or to his own (the command decides)."""
+    """Whether the user may add and block slots of the calendar shown: any, or his own (the command decides)."""
     own = shown.own_provider is not None and (shown.provider is None or shown.provider.locator == shown.own_provider)
     return current_actor().may(Permission.SLOT_MANAGE) or own
-
-
-def _spans(sent: SimpleNamespace, zone: str) -> list[tuple[datetime, datetime]]:
-    """The spans to offer; raises Invalid where none fits, or more than one form may add."""
-    spans = times.spans(sent.day, sent.first, sent.last, sent.minutes, zone)
-    if not spans:
-        raise Invalid({"last": "No slot of this length fits between these times."})
-    if len(spans) > MOST_SLOTS:
-        raise Invalid({"minutes": f"These would be {len(spans)} slots. Add at most {MOST_SLOTS} at once."})
-    return spans
-
-
-def _with_choices(form: AddSlotsForm, shown: Calendar) -> AddSlotsForm:
-    """The form with the providers and clinics to choose from: for who may add only his own slots, himself."""
-    any_provider = current_actor().may(Permission.SLOT_MANAGE)
-    own = [one for one in shown.providers if any_provider or one.locator == shown.own_provider]
-    form.provider_locator.choices = options((one.locator, one.name) for one in own)
-    form.clinic_locator.choices = options((one.locator, f"{one.name} ({one.time_zone})") for one in shown.clinics)
-    return form
-
-
-def _form_page(form: AddSlotsForm, shown: Calendar, status: int = 200) -> Response:
-    return page_or_fragment(
-        "scheduling/add_slots.html", "scheduling/_add_slots.html", status, title="Add slots", form=form,
-        back=address(shown, shown.monday),
-    )  # fmt: skip

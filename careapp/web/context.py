@@ -30,6 +30,9 @@ MENU = (
     ("/admin/audit", lazy_gettext("Audit"), "l", Permission.AUDIT_VIEW),
 )
 
+ALSO = {"/admin/users": ("/admin/clinics", "/admin/settings", "/admin/outbox")}  # where an entry leads as well
+MINE = {"/episodes": "/episodes?clinician=mine"}  # where the menu leads who treats patients himself
+
 
 def init_context(app: Flask) -> None:
     """Give templates all of it."""
@@ -59,12 +62,17 @@ def may(permission: str) -> bool:
     return current_actor().may(Permission(permission))
 
 
+def _within(here: str, url: str) -> bool:
+    """Whether the present page belongs to an entry of the menu."""
+    return any(here == one or here.startswith(f"{one}/") for one in (url, *ALSO.get(url, ())))
+
+
 def _frame() -> dict[str, Any]:
     """What the frame of every page needs."""
     actor = signed_in_actor()
     here = request.path
     menu = [
-        (url, name, key, here == url or here.startswith(f"{url}/"))
+        (MINE.get(url, url) if actor.provider_id else url, name, key, _within(here, url))
         for url, name, key, permission in MENU
         if actor and actor.may(permission)
     ]

@@ -37,5 +37,6 @@ def current_locale() -> Locale:
 
 
 def _language_of_reader() -> str:
-    """What he chose himself, else the best his browser asks for."""
-    return current_preferences().language or request.accept_languages.best_match(LANGUAGES) or SOURCE
+    """What he chose himself, else what his clinic has set for all, else the best his browser asks for."""
+    mine = current_preferences()
+    return mine.language or mine.tenant_language or request.accept_languages.best_match(LANGUAGES) or SOURCE

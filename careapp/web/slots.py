@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
+from flask_babel import gettext as _
 
 from careapp.access import Permission
 from careapp.episodes import service as episodes
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.lifecycle import Transition
 from careapp.overviews.booking import Candidate, find_candidates, get_candidate, list_bookings
-from careapp.overviews.calendar import get_slot_cell, get_slot_cells
+from careapp.overviews.next_free import Wanted, find_next_free
+from careapp.overviews.slot_cells import SlotCell, get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.states import SLOT
 from careapp.surface.actors import current_actor, requires
+from careapp.web.calendar_address import Address
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import CareForm
+from careapp.web.forms.finding import QuickFindForm, meant
 from careapp.web.forms.moves import move_form
-from careapp.web.forms.patients import FindPatientForm
 from careapp.web.forms.scheduling import BookForm
-from careapp.web.forms.typed import locator_in
 from careapp.web.htmx import Notice, is_htmx, page_or_fragment, see_other
 from careapp.web.moves import each_move
 from careapp.web.refusals import said
@@ -28,31 +30,47 @@ from careapp.web.words import now
 
 bp = Blueprint("slots", __name__)
 
+FOUND = "scheduling/_found.html"
+HOW_MANY_OTHERS = 3  # times offered beside a slot that takes no booking
+
 
 @bp.get("/slots/<locator>/book")
 @requires(Permission.APPOINTMENT_BOOK)
 def book_form(locator: str) -> Response:
     """The slot, and whom it can be booked for: with `episode` or `party` in the address, that patient."""
-    form = BookForm(formdata=None)
-    episode, party = (locator_in(request.args.get(name), kind) for name, kind in (("episode", "EPI"), ("party", "PTY")))
-    candidates = [get_candidate(current_actor(), episode=episode, party=party)] if episode or party else None
-    form.choice.data = episode or (candidates and likeliest(candidates))
+    here = Address.asked()
+    form = BookForm(formdata=None, type=here.type)
+    known = here.episode or here.party
+    candidates = [get_candidate(current_actor(), episode=here.episode, party=here.party)] if known else None
+    form.choice.data = here.episode or (candidates and likeliest(candidates))
     return _slot_page(locator, form, candidates)
 
 
 @bp.post("/slots/<locator>/patients")
 @requires(Permission.PATIENT_VIEW)
 def find_patient(locator: str) -> Response:
-    """The patients that match, each with his open episodes as choices."""
-    form, find = BookForm(formdata=None), FindPatientForm()
+    """The patients that match what is typed, each with his open episodes as choices; htmx gets them alone."""
+    form, find = BookForm(formdata=None), QuickFindForm()
     try:
-        sent = find.checked()
-        candidates = find_candidates(current_actor(), name=sent.name, birth_date=sent.birth_date, locator=sent.locator)
+        terms = meant(find.checked().q)
+        if not terms and not is_htmx():
+            raise Invalid({"q": _("Give a name, a birth date or a patient number to search by.")})
+        candidates = find_candidates(current_actor(), **terms) if terms else None
     except Invalid as refusal:
         find.refuse(refusal)
         return _slot_page(locator, form, None, 422, find=find)
-    form.choice.data = likeliest(candidates)
-    return _slot_page(locator, form, candidates, find=find)
+    form.choice.data = likeliest(candidates or ())
+    if not is_htmx():
+        return _slot_page(locator, form, candidates, find=find)
+    slot = get_slot_cell(current_actor(), locator)
+    context: dict[str, Any] = {
+        "slot": slot,
+        "form": form,
+        "candidates": candidates,
+        "typed": find.q.data,
+        "alternatives": (),
+    }
+    return page_or_fragment(FOUND, FOUND, **context)
 
 
 @bp.post("/slots/<locator>/book")
@@ -71,7 +89,7 @@ def book(locator: str) -> Response:
             appointments.book(actor, episode, slot_locator=locator, type=sent.type, reason=reason, accepted=True)
             return f"/episodes/{episode}"
 
-        return see_other(create_once(actor, form, create), Notice("The appointment is booked."))
+        return see_other(create_once(actor, form, create), Notice(_("The appointment is booked.")))
     except (Conflict, Invalid, NotFound) as refusal:
         return _refused(locator, form, refusal)
 
@@ -98,7 +116,8 @@ def likeliest(candidates: Sequence[Candidate]) -> str | None:
 def _refused(locator: str, form: BookForm, refusal: Conflict | Invalid | NotFound) -> Response:
     """The form again: all that was typed, the patient still chosen, other times where the time was the reason."""
     if isinstance(refusal, NotFound) or "partyLocator" in getattr(refusal, "errors", {}):
-        refusal = Invalid({"choice": "This patient or episode is not there any more. Find the patient again."})
+        gone = _("This patient or episode is not there any more. Find the patient again.")
+        refusal = Invalid({"choice": gone})
     form_refused(form, refusal)
     chosen = str(form.choice.data or "")
     kind = "party" if chosen.startswith("PTY") else "episode"
@@ -111,10 +130,17 @@ def _slot_page(
     locator: str, form: CareForm, candidates: Sequence[Candidate] | None, status: int = 200, **more: Any
 ) -> Response:
     slot = get_slot_cell(current_actor(), locator)
-    context = {"find": FindPatientForm(formdata=None), "alternatives": (), "alert": None} | more
+    context = {"find": QuickFindForm(formdata=None), "alternatives": (), "alert": None} | more
     if not is_htmx():
         context["bookings"] = list_bookings(current_actor(), locator) if slot.booked else ()
+    context["others"] = _others(slot) if slot.why and not context["alternatives"] else ()
     return page_or_fragment(
-        "scheduling/slot.html", "scheduling/_book.html", status, title="Book a slot", slot=slot, form=form,
-        candidates=candidates, **context,
+        "scheduling/slot.html", "scheduling/_book.html", status, title=_("Book a slot"), slot=slot, form=form,
+        candidates=candidates, here=Address.asked(), typed=context["find"].q.data or "", **context,
     )  # fmt: skip
+
+
+def _others(slot: SlotCell) -> Sequence[SlotCell]:
+    """The next free times of the same provider, from the slot's time on."""
+    wanted = Wanted(provider=slot.provider_locator)
+    return find_next_free(current_actor(), wanted, since=slot.starts_at, limit=HOW_MANY_OTHERS).items

@@ -37,6 +37,16 @@ def near_date(moment: datetime, zone: str) -> str:
     return _written(on, "EEE d MMM") if on.year == clock.local(clock.now(), zone).year else day(on)
 
 
+def near_day(on: date) -> str:
+    """`Fri 20 Nov`, for a day beside others of a list that says its year."""
+    return _written(on, "EEE d MMM")
+
+
+def iso_day(moment: datetime, zone: str) -> str:
+    """The day a moment lies on on the clock of `zone`, as addresses hold it: 2026-11-20."""
+    return clock.local(moment, zone).date().isoformat()
+
+
 def near_datetime(moment: datetime, zone: str) -> str:
     """`Fri 20 Nov, 14:30` on the clock of `zone`."""
     return f"{near_date(moment, zone)}, {local_time(moment, zone)}"

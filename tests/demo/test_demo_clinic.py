@@ -53,26 +53,73 @@ def test_it_is_as_large_as_told(clinic: Blueprint) -> None:
     count = {
         table: len(rows(clinic, f"SELECT 1 FROM {table}")) for table in ("clinics", "providers", "patients", "users")
     }
-    assert count == {"clinics": 3, "providers": 12, "patients": 200, "users": 4}
+    assert count == {"clinics": 3, "providers": 14, "patients": 800, "users": 4}
     assert len(rows(clinic, "SELECT DISTINCT time_zone FROM clinics")) == 2
     weeks = rows(clinic, "SELECT DISTINCT date_trunc('week', starts_at AT TIME ZONE 'Asia/Yangon') FROM provider_slots")
-    assert len(weeks) >= 5
+    assert len(weeks) >= 15
     assert len(rows(clinic, "SELECT 1 FROM provider_slots WHERE capacity = 10 AND booked > 0")) >= 1
 
 
-def test_today_has_appointments_that_are_over_and_that_run(clinic: Blueprint) -> None:
+def test_today_is_a_full_day_at_the_family_clinic(clinic: Blueprint) -> None:
+    """At whatever hour it was built: somebody waits, somebody is being seen, and several doctors work."""
+    today = rows(
+        clinic,
+        "SELECT a.status, a.provider_id, a.starts_at < now() AS begun FROM appointments a JOIN clinics c"
+        " ON c.id = a.clinic_id WHERE c.name LIKE 'Golden%' AND a.status <> 'CANCELLED'"
+        " AND (a.starts_at AT TIME ZONE time_zone)::date = (now() AT TIME ZONE time_zone)::date",
+    )
+    assert len(today) >= 25
+    assert len({row.provider_id for row in today}) >= 3
     around = rows(
         clinic,
-        "SELECT status FROM appointments WHERE status IN ('ARRIVED', 'IN_PROGRESS')"
-        " AND starts_at BETWEEN now() - interval '3 hours' AND now() + interval '1 hour'",
+        "SELECT status FROM appointments"
+        " WHERE starts_at BETWEEN now() - interval '3 hours' AND now() + interval '1 hour'",
     )
-    assert sorted(row.status for row in around) == ["ARRIVED", "ARRIVED", "IN_PROGRESS"]
+    assert {"ARRIVED", "IN_PROGRESS"} <= {row.status for row in around}
+
+
+def test_the_weeks_before_have_visits_with_their_whole_history(clinic: Blueprint) -> None:
+    ended = rows(
+        clinic,
+        "SELECT a.status, count(*) AS visits, (SELECT count(*) FROM status_changes h WHERE h.entity = 'appointment'"
+        " AND h.entity_id = a.id) AS changes, a.version FROM appointments a"
+        " WHERE starts_at < now() - interval '15 days' GROUP BY a.id, a.status, a.version",
+    )
+    by_status = {status: sum(row.status == status for row in ended) for status in ("ATTENDED", "NO_SHOW", "CANCELLED")}
+    assert by_status["ATTENDED"] > 500
+    assert by_status["NO_SHOW"] > 30
+    assert by_status["CANCELLED"] > 10
+    assert all(row.changes == row.version >= 2 for row in ended)
+    last = "SELECT DISTINCT ON (entity_id) entity_id, to_status FROM status_changes WHERE entity = 'appointment'"
+    wrong = f"SELECT 1 FROM appointments a JOIN ({last} ORDER BY entity_id, id DESC) h ON h.entity_id = a.id"
+    assert rows(clinic, f"{wrong} WHERE h.to_status <> a.status") == []
+
+
+def test_referrals_are_of_different_ages(clinic: Blueprint) -> None:
+    days = [
+        row.days
+        for row in rows(
+            clinic,
+            "SELECT extract(day FROM now() - h.at) AS days FROM diagnostics_referrals r JOIN status_changes h"
+            " ON h.entity = 'referral' AND h.entity_id = r.id AND h.action = 'refer'"
+            " WHERE r.status IN ('REFERRED', 'BOOKED')",
+        )
+    ]
+    for first, last in ((0, 7), (8, 14), (15, 30), (31, 400)):
+        assert [day for day in days if first <= day <= last], (first, last, sorted(days))
+
+
+def test_some_slots_of_tomorrow_and_next_week_are_blocked(clinic: Blueprint) -> None:
+    blocked = rows(
+        clinic, "SELECT starts_at - now() < interval '2 days' AS soon FROM provider_slots WHERE status = 'BLOCKED'"
+    )
+    assert {row.soon for row in blocked} == {True, False}
 
 
 def test_the_numbers_of_providers_are_valid_and_different(clinic: Blueprint) -> None:
     npis = [row.npi for row in rows(clinic, "SELECT npi FROM providers")]
     assert all(map(is_valid_npi, npis))
-    assert len(set(npis)) == 12
+    assert len(set(npis)) == 14
 
 
 def test_slots_stand_in_the_hours_of_their_clinic(clinic: Blueprint) -> None:
@@ -90,14 +137,14 @@ def test_no_slot_counts_wrong(clinic: Blueprint) -> None:
 
 
 def test_the_command_tells_what_it_made_and_who_signs_in(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = every_story_once(patients=17)
+    small = every_story_once(patients=20)
     monkeypatch.setattr(command, "DEMO", small)
-    monkeypatch.setattr(command, "OTHER", every_story_once(patients=17))
+    monkeypatch.setattr(command, "OTHER", every_story_once(patients=20))
     runner = app.test_cli_runner()
     first, second = runner.invoke(command.demo), runner.invoke(command.demo)
     assert (first.exit_code, second.exit_code) == (0, 0)
-    assert f"(tenant {small.key}): 1 clinics, 2 providers, 17 patients" in first.output
-    assert "17 patients" not in second.output
+    assert f"(tenant {small.key}): 1 clinics, 2 providers, 20 patients" in first.output
+    assert "20 patients" not in second.output
     for output in (first.output, second.output):
         assert f"admin@{small.mail_domain}" in output
         assert "password: careapp demo clinic" in output

@@ -1,0 +1,1 @@
+"""Pages of administration, one file a subject."""

@@ -1,0 +1,210 @@
+"""Pages of members of staff: finding them, adding one, what each may do, and shutting somebody out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+
+from careapp.access import Permission, Role
+from careapp.errors import Conflict, Invalid
+from careapp.identity import passwords, users
+from careapp.overviews.staff import Choice, StaffChoices, StaffMember, get_staff_choices, get_staff_member, list_staff
+from careapp.surface.actors import current_actor, requires
+from careapp.web.forms.admin import (
+    AddStaffForm,
+    ChangeStaffForm,
+    FindStaffForm,
+    NewPasswordForm,
+    StaffForm,
+    rebase,
+    with_staff_choices,
+)
+from careapp.web.htmx import Notice, changed, page_or_fragment, see_other
+from careapp.web.refusals import said
+from careapp.web.submissions import create_once
+
+bp = Blueprint("admin_users", __name__)
+
+PAGE, FRAGMENT = "admin/user.html", "admin/_user.html"
+
+
+@bp.get("/admin/users")
+@requires(Permission.USER_MANAGE)
+def staff() -> Response:
+    """All staff by name."""
+    return _list(FindStaffForm(formdata=None), cursor=request.args.get("cursor"))
+
+
+@bp.post("/admin/users")
+@requires(Permission.USER_MANAGE)
+def find() -> Response:
+    """Staff whose name or address holds what was typed."""
+    form = FindStaffForm()
+    try:
+        return _list(form, text=form.checked().q)
+    except Invalid as refusal:
+        form.refuse(refusal)
+        return _list(form, status=422)
+
+
+@bp.get("/admin/users/new")
+@requires(Permission.USER_MANAGE)
+def add_form() -> Response:
+    """The form somebody is added with."""
+    choices = get_staff_choices(current_actor())
+    return _add_page(_with(choices, AddStaffForm(formdata=None)))
+
+
+@bp.post("/admin/users/new")
+@requires(Permission.USER_MANAGE)
+def add() -> Response:
+    """Add somebody and show, this once, the password made for him."""
+    actor, choices, password = current_actor(), get_staff_choices(current_actor()), passwords.made()
+    form = _with(choices, AddStaffForm())
+    made: list[users.UserView] = []
+    try:
+        sent = form.checked()
+
+        def create() -> str:
+            made.append(users.create_user(actor, email=sent.email, password=password, **_values(sent, choices)))
+            return f"/admin/users/{made[0].id}"
+
+        address = create_once(actor, form, create)
+    except Invalid as refusal:
+        form.refuse(refusal)
+        return _add_page(form, 422)
+    if not made:  # sent twice: the password was shown the first time, and is not kept anywhere
+        return see_other(address, Notice(_("This form was saved already.")))
+    return page_or_fragment("admin/added.html", "admin/added.html", user=made[0], password=password)
+
+
+@bp.get("/admin/users/<int:user_id>")
+@requires(Permission.USER_MANAGE)
+def user(user_id: int) -> Response:
+    """One member of staff, as a form, with what can be done about his way in."""
+    return _page(user_id)
+
+
+@bp.post("/admin/users/<int:user_id>")
+@requires(Permission.USER_MANAGE)
+def change(user_id: int) -> Response:
+    """Change what he is and may do; a stale version shows the present state beside what was typed."""
+    actor, choices = current_actor(), get_staff_choices(current_actor())
+    form = _with(choices, ChangeStaffForm())
+    try:
+        sent = form.checked()
+        users.change_user(actor, user_id, version=sent.version, **_values(sent, choices))
+    except Invalid as refusal:
+        form.refuse(refusal)
+        return _page(user_id, 422, form=form)
+    except Conflict as refusal:
+        return _page(user_id, 409, form=form, alert=said(refusal), conflict=refusal.code == "STALE_VERSION")
+    return _done(user_id, _("Saved."))
+
+
+@bp.post("/admin/users/<int:user_id>/password")
+@requires(Permission.USER_MANAGE)
+def password(user_id: int) -> Response:
+    """Give a new password, which ends all sessions; one that is made is shown this once."""
+    form = NewPasswordForm()
+    try:
+        chosen = form.checked().password
+        given = chosen or passwords.made()
+        users.set_password(current_actor(), user_id, password=given)
+    except Invalid as refusal:
+        form.refuse(refusal)
+        return _page(user_id, 422, password_form=form)
+    if chosen:
+        return _done(user_id, _("The password is changed, and all sessions are ended."))
+    return _page(user_id, password=given)
+
+
+@bp.post("/admin/users/<int:user_id>/disable")
+@requires(Permission.USER_MANAGE)
+def disable(user_id: int) -> Response:
+    """Shut him out."""
+    return _act(user_id, users.disable, _("Disabled: signing in is refused, and all sessions are ended."))
+
+
+@bp.post("/admin/users/<int:user_id>/enable")
+@requires(Permission.USER_MANAGE)
+def enable(user_id: int) -> Response:
+    """Let him in again."""
+    return _act(user_id, users.enable, _("Enabled, with the same password and roles as before."))
+
+
+@bp.post("/admin/users/<int:user_id>/end-sessions")
+@requires(Permission.USER_MANAGE)
+def end_sessions(user_id: int) -> Response:
+    """Sign him out everywhere."""
+    return _act(user_id, users.end_sessions, _("Signed out everywhere."))
+
+
+def _act(user_id: int, act: Callable[..., object], text: str) -> Response:
+    try:
+        act(current_actor(), user_id)
+    except Conflict as refusal:
+        return _page(user_id, 409, alert=said(refusal))
+    return _done(user_id, text)
+
+
+def _done(user_id: int, text: str) -> Response:
+    context = _context(user_id)
+    notice = Notice(text, context["user"].name)
+    return changed(FRAGMENT, to=f"/admin/users/{user_id}", notice=notice, **context)
+
+
+def _page(user_id: int, status: int = 200, *, alert: str | None = None, **more: Any) -> Response:
+    return page_or_fragment(PAGE, FRAGMENT, status, title=_("Staff"), alert=alert, **_context(user_id, **more))
+
+
+def _context(user_id: int, *, form: ChangeStaffForm | None = None, **more: Any) -> dict[str, Any]:
+    """What the page of one user shows; `conflict` says that the form was refused because it was stale."""
+    actor = current_actor()
+    member, zone = get_staff_member(actor, user_id)
+    if form is None:
+        form = _with(get_staff_choices(actor), ChangeStaffForm(formdata=None, version=member.version, **_shown(member)))
+    defaults = {"password_form": NewPasswordForm(formdata=None), "password": None, "conflict": False}
+    if more.get("conflict"):
+        rebase(form, member.version)
+    return {"user": member, "zone": zone, "form": form, "own": user_id == actor.user_id, **defaults, **more}
+
+
+def _shown(member: StaffMember) -> dict[str, Any]:
+    """What a user's form holds before anybody types."""
+    return {
+        "name": member.name, "roles": [role.value for role in member.roles], "clinics": list(member.clinic_locators),
+        "provider": member.provider_locator or "",
+    }  # fmt: skip
+
+
+def _with(choices: StaffChoices, form: Any) -> Any:
+    """The form with its choices."""
+    by_locator = [[(one.locator, one.name) for one in kind] for kind in (choices.clinics, choices.providers)]
+    with_staff_choices(form, *by_locator)
+    return form
+
+
+def _values(sent: Any, choices: StaffChoices) -> dict[str, Any]:
+    """What a user's form holds, in the terms of the commands."""
+
+    def ids(of: tuple[Choice, ...], locators: list[str]) -> list[int]:
+        return [one.id for one in of if one.locator in locators]
+
+    provider = ids(choices.providers, [sent.provider])
+    return {
+        "name": sent.name, "roles": [Role(name) for name in sent.roles or ()],
+        "clinic_ids": ids(choices.clinics, sent.clinics or []), "provider_id": provider[0] if provider else None,
+    }  # fmt: skip
+
+
+def _list(form: FindStaffForm, status: int = 200, *, text: str | None = None, cursor: str | None = None) -> Response:
+    page, zone = list_staff(current_actor(), text=text, cursor=cursor)
+    return page_or_fragment(
+        "admin/users.html", "admin/_users.html", status, title=_("Staff"), form=form, listed=page, zone=zone, text=text
+    )
+
+
+def _add_page(form: StaffForm, status: int = 200) -> Response:
+    return page_or_fragment("admin/add_user.html", "admin/_add_user.html", status, title=_("Add staff"), form=form)

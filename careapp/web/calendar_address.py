@@ -1,0 +1,115 @@
+"""The address of a calendar: what it shows, and what it is used for, so that every link on it keeps both."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import request
+from flask_babel import gettext as _
+
+from careapp.errors import Invalid
+from careapp.overviews.calendar import DAYS_OF_A_WEEK, Asked, Calendar
+from careapp.scheduling.states import TYPES
+from careapp.web import times
+from careapp.web.forms.typed import locator_in
+
+ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+LONGEST_SPECIALTY = 100
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a calendar's address says. `episode`, `party` or `move`: for whom a time is looked for, or what is moved;
+    `type`: the kind of appointment it is to be.
+    """
+
+    provider: str | None = None
+    clinic: str | None = None
+    specialty: str | None = None
+    on: date | None = None
+    whole_week: bool | None = None
+    mine: bool = True
+    episode: str | None = None
+    party: str | None = None
+    move: str | None = None
+    type: str | None = None
+
+    @classmethod
+    def asked(cls) -> "Address":
+        """What this request asks for. Raises Invalid for what no calendar's address holds."""
+        given = request.args
+        week, day = times.parse_week(given.get("week")), parse_day(given.get("day"))
+        view = {"week": True, "day": False}.get(given.get("view", ""))
+        return cls(
+            provider=locator_in(given.get("provider"), "PRV"),
+            clinic=locator_in(given.get("clinic"), "CLN"),
+            specialty=(given.get("specialty") or "").replace("\0", "")[:LONGEST_SPECIALTY] or None,
+            on=day or week,
+            whole_week=view if view is not None else (day is None if day or week else None),
+            mine="provider" not in given,
+            episode=locator_in(given.get("episode"), "EPI"),
+            party=locator_in(given.get("party"), "PTY"),
+            move=locator_in(given.get("move"), "APT"),
+            type=given["type"] if given.get("type") in TYPES else None,
+        )  # fmt: skip
+
+    def wanted(self) -> Asked:
+        """The same for the query that reads the calendar."""
+        return Asked(self.provider, self.clinic, self.specialty, self.on, self.whole_week, self.mine)
+
+    def of(self, shown: Calendar) -> "Address":
+        """The address of what is shown, with all that had been left open."""
+        return replace(
+            self, provider=shown.provider.locator if shown.provider else None,
+            clinic=shown.clinic.locator if shown.clinic else None, on=shown.first, whole_week=shown.days > 1,
+        )  # fmt: skip
+
+    def purpose(self) -> dict[str, str]:
+        """The parameter that says what the calendar is used for: a move before an episode before a patient."""
+        given = {"move": self.move, "episode": self.episode, "party": self.party}
+        return next(({name: value} for name, value in given.items() if value), {})
+
+    def place(self) -> dict[str, str]:
+        """The parameters that say whose slots are shown, and when."""
+        given = {"provider": self.provider, "clinic": self.clinic, "specialty": self.specialty} | self.when()
+        return {name: value for name, value in given.items() if value}
+
+    def when(self) -> dict[str, str]:
+        """The parameter of the day or the week; none where that is left open."""
+        if self.on is None:
+            return {} if self.whole_week is None else {"view": "week" if self.whole_week else "day"}
+        return {"week": times.week_name(self.on)} if self.whole_week else {"day": self.on.isoformat()}
+
+    def to(self, **changes: Any) -> str:
+        """The address with some of it changed; `days` moves it by so many days or weeks."""
+        days = changes.pop("days", 0) * (DAYS_OF_A_WEEK if self.whole_week else 1)
+        other = replace(self, **changes)
+        if days and other.on:
+            other = replace(other, on=other.on + timedelta(days=days))
+        parameters = other.place() | other.purpose()
+        return f"/calendar?{urlencode(parameters)}" if parameters else "/calendar"
+
+    def beside(self, path: str, *, purpose: bool = False) -> str:
+        """The address of another page about the same slots, with its purpose where that page has one too."""
+        parameters = self.place() | (self.purpose() if purpose else {})
+        return f"{path}?{urlencode(parameters)}" if parameters else path
+
+    def booking(self) -> str:
+        """What the address of a slot needs besides, so that patient and kind of appointment are chosen already."""
+        given = {"episode": self.episode, "party": self.party, "type": self.type}
+        parameters = {name: value for name, value in given.items() if value}
+        return f"?{urlencode(parameters)}" if parameters else ""
+
+
+def parse_day(text: str | None) -> date | None:
+    """A day such as 2026-11-20; None for no text. Raises Invalid for anything else."""
+    if not text:
+        return None
+    if ISO_DAY.fullmatch(text) and int(text[:4]) in times.YEARS:
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass  # the 31st of a month without one: the same answer as for no day at all
+    raise Invalid({"day": _("Give a day such as 2026-11-20.")})

@@ -1,0 +1,200 @@
+"""Pages of spans of time: offering slots in one, blocking and unblocking one, and whom to call because of it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from careapp.access import Permission
+from careapp.errors import Conflict, Invalid
+from careapp.overviews.calendar import Asked, Calendar, get_calendar
+from careapp.overviews.called_off import list_to_call
+from careapp.scheduling import spans
+from careapp.surface.actors import current_actor, requires
+from careapp.web import times
+from careapp.web.calendar_address import Address
+from careapp.web.episode_answers import form_refused
+from careapp.web.forms.fields import options
+from careapp.web.forms.scheduling import AddSlotsForm, BlockForm, SpanForm, SpanSearchForm
+from careapp.web.forms.typed import locator_in
+from careapp.web.htmx import Notice, page_or_fragment, see_other
+from careapp.web.slot_times import offered, shut
+from careapp.web.submissions import create_once
+
+bp = Blueprint("spans", __name__)
+
+F = TypeVar("F", AddSlotsForm, BlockForm, SpanForm)
+
+USUAL_MINUTES = 30
+DAYS_TO_CALL_FOR = 13  # shown where no days are asked for: two weeks
+
+
+@bp.get("/slots/new")
+@requires(Permission.SLOT_MANAGE_OWN)
+def slots_form() -> Response:
+    """The form that offers slots, filled in from the calendar it was opened from."""
+    shown, here = _choices(), Address.asked()
+    form = AddSlotsForm(
+        formdata=None, provider_locator=here.provider, clinic_locator=shown.clinic and shown.clinic.locator,
+        day=max(here.on or shown.today, shown.today), minutes=USUAL_MINUTES, capacity=1,
+    )  # fmt: skip
+    return _add_page(_with_choices(form, shown), shown.zone)
+
+
+@bp.post("/slots/new")
+@requires(Permission.SLOT_MANAGE_OWN)
+def add_slots() -> Response:
+    """Offer the slots, all or none, and show their week; where some overlap, name them and offer the others."""
+    actor, shown = current_actor(), _choices()
+    form, zone, wanted = _with_choices(AddSlotsForm(), shown), shown.zone, []
+    try:
+        sent = form.checked()
+        zone = next((one.time_zone for one in shown.clinics if one.locator == sent.clinic_locator), zone)
+        wanted = offered(sent, zone)
+
+        def create() -> str:
+            spans.add_slots(
+                actor, sent.provider_locator, spans=wanted, capacity=sent.capacity,
+                clinic_locator=sent.clinic_locator or None, skip_overlaps=bool(sent.skip_overlaps),
+            )  # fmt: skip
+            return f"/calendar?provider={sent.provider_locator}&week={times.week_name(sent.day)}"
+
+        return see_other(create_once(actor, form, create), Notice(_("The slots are added.")))
+    except (Conflict, Invalid) as refusal:
+        form_refused(form, refusal)
+        overlaps = refusal.extra.get("overlaps", ())
+        return _add_page(form, zone, refusal.status, overlaps=overlaps, others=len(wanted) - len(overlaps))
+
+
+@bp.get("/slots/block")
+@requires(Permission.SLOT_MANAGE_OWN)
+def block_form() -> Response:
+    """The form that blocks a span of time, filled in from the calendar it was opened from."""
+    shown, here = _choices(), Address.asked()
+    on = max(here.on or shown.today, shown.today)
+    form = BlockForm(
+        formdata=None, provider_locator=here.provider, clinic_locator=shown.clinic and shown.clinic.locator,
+        first_day=on, last_day=on,
+    )  # fmt: skip
+    return _block_page(_with_choices(form, shown, everybody=True), shown)
+
+
+@bp.post("/slots/block")
+@requires(Permission.SLOT_MANAGE_OWN)
+def block() -> Response:
+    """Block every slot that touches the span, and show who stands in it and should be called."""
+    shown = _choices()
+    form = _with_choices(BlockForm(), shown, everybody=True)
+    try:
+        sent = form.checked()
+        reached = spans.block_spans(current_actor(), **_reach(sent), reason=sent.reason)
+    except (Conflict, Invalid) as refusal:
+        form_refused(form, refusal)
+        return _block_page(form, shown, refusal.status)
+    said = ngettext("%(num)s slot is blocked.", "%(num)s slots are blocked.", len(reached))
+    return see_other(_to_call(sent), Notice(said))
+
+
+@bp.post("/slots/unblock")
+@requires(Permission.SLOT_MANAGE_OWN)
+def unblock() -> Response:
+    """Unblock every blocked slot that touches the span, and show its first day."""
+    shown = _choices()
+    form = _with_choices(SpanForm(), shown, everybody=True)
+    try:
+        sent = form.checked()
+        reached = spans.unblock_spans(current_actor(), **_reach(sent))
+    except (Conflict, Invalid) as refusal:
+        again = _with_choices(BlockForm(), shown, everybody=True)
+        form_refused(again, refusal)
+        return _block_page(again, shown, refusal.status)
+    here = Address(provider=sent.provider_locator or None, clinic=sent.clinic_locator or None, on=sent.first_day)
+    said = ngettext("%(num)s slot is unblocked.", "%(num)s slots are unblocked.", len(reached))
+    return see_other(here.to(whole_week=False), Notice(said))
+
+
+@bp.get("/slots/to-call")
+@requires(Permission.APPOINTMENT_VIEW)
+def to_call() -> Response:
+    """Patients whose appointments stand in blocked slots of a span; without one, of the next two weeks."""
+    form = SpanSearchForm(formdata=request.args)
+    if not form.validate():
+        raise Invalid({name or "address": str(texts[0]) for name, texts in form.errors.items()})
+    sent = SimpleNamespace(**form.data)
+    provider, clinic = locator_in(sent.provider_locator, "PRV"), locator_in(sent.clinic_locator, "CLN")
+    shown = _calendar(provider, clinic)
+    if sent.first_day is None:
+        sent.first_day, sent.last_day = shown.today, shown.today + timedelta(days=DAYS_TO_CALL_FOR)
+    found = list_to_call(current_actor(), spans=shut(sent, shown.zone), provider=provider, clinic=clinic)
+    here = Address(provider=provider, clinic=clinic, on=sent.first_day, whole_week=False)
+    return page_or_fragment(
+        "scheduling/to_call.html", "scheduling/to_call.html", found=found, sent=sent, zone=shown.zone,
+        back=here.to() if provider or clinic else "/calendar",
+    )  # fmt: skip
+
+
+def _choices() -> Calendar:
+    """The providers and clinics to choose from, and those the address names; no slots."""
+    return get_calendar(current_actor(), Address.asked().wanted(), slots=False)
+
+
+def _calendar(provider: str | None, clinic: str | None) -> Calendar:
+    """Whose clock a span of these is on; no slots."""
+    return get_calendar(current_actor(), Asked(provider=provider, clinic=clinic, mine=False), slots=False)
+
+
+def _reach(sent: SimpleNamespace) -> dict[str, Any]:
+    """Whose slots a sent form reaches, and when, in the terms of the commands."""
+    provider, clinic = sent.provider_locator or None, sent.clinic_locator or None
+    zone = _calendar(provider, clinic).zone
+    return {"provider_locator": provider, "clinic_locator": clinic, "spans": shut(sent, zone)}
+
+
+def _to_call(sent: SimpleNamespace) -> str:
+    """The address of the list of whom to call because of what was blocked."""
+    given = {
+        "provider_locator": sent.provider_locator, "clinic_locator": sent.clinic_locator,
+        "first_day": sent.first_day, "last_day": sent.last_day or sent.first_day,
+        "first": sent.first and f"{sent.first:%H:%M}", "last": sent.last and f"{sent.last:%H:%M}",
+    }  # fmt: skip
+    return f"/slots/to-call?{urlencode({name: value for name, value in given.items() if value})}"
+
+
+def _with_choices(form: F, shown: Calendar, *, everybody: bool = False) -> F:
+    """The form with the providers and clinics to choose from: for who may change only his own slots, himself."""
+    any_provider = current_actor().may(Permission.SLOT_MANAGE)
+    own = [one for one in shown.providers if any_provider or one.locator == shown.own_provider]
+    providers: list[tuple[str, str]] = [(one.locator, one.name) for one in own]
+    clinics: list[tuple[str, str]] = [(one.locator, f"{one.name} ({one.time_zone})") for one in shown.clinics]
+    if everybody:
+        clinics = [("", _("Any clinic")), *clinics]
+        providers = [("", _("All providers of the clinic")), *providers] if any_provider else providers
+    form.provider_locator.choices, form.clinic_locator.choices = options(providers), options(clinics)
+    return form
+
+
+def _add_page(
+    form: AddSlotsForm,
+    zone: str,
+    status: int = 200,
+    *,
+    overlaps: Sequence[tuple[spans.Span, spans.Span]] = (),
+    others: int = 0,
+) -> Response:
+    return page_or_fragment(
+        "scheduling/add_slots.html", "scheduling/_add_slots.html", status, title=_("Add slots"), form=form, zone=zone,
+        overlaps=overlaps, others=others,
+        back=Address.asked().to(),
+    )  # fmt: skip
+
+
+def _block_page(form: BlockForm, shown: Calendar, status: int = 200) -> Response:
+    return page_or_fragment(
+        "scheduling/block.html", "scheduling/_block.html", status, title=_("Block a time"), form=form,
+        back=Address.asked().to(), zone=shown.zone,
+    )  # fmt: skip

@@ -1,0 +1,230 @@
+"""Booking from a slot's page: three presses at most, the search while typing, nothing typed is lost, and moving."""
+
+from collections.abc import Callable
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from careapp import clock
+from careapp.access import Actor, Role
+from careapp.episodes.queries import list_episodes
+from careapp.patients.views import HumanName
+from careapp.scheduling import appointments, slots
+from careapp.scheduling.queries import get_appointment, get_slot, list_appointments
+from tests import factories as make
+from tests.web.checks import Form, forms_of, parsed
+from tests.web.conftest import Desk
+
+
+@pytest.fixture
+def clinic(god: Actor) -> Any:
+    return make.a_clinic(god)
+
+
+@pytest.fixture
+def provider(god: Actor, clinic: Any) -> Any:
+    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
+
+
+def buttons(html: str, name: str, *, fragment: bool = False) -> list[str]:
+    """The values of the buttons of a name."""
+    return [one.get("value") or "" for one in parsed(html, fragment=fragment).iter("button") if one.get("name") == name]
+
+
+def form_to(html: str, action: str) -> Form:
+    return {one.action: one for one in forms_of(parsed(html))}[action]
+
+
+def texts(html: str) -> str:
+    return " ".join("".join(parsed(html).itertext()).split())
+
+
+def test_each_of_several_patients_has_his_own_press(god: Actor, front: Desk, provider: Any) -> None:
+    slot = make.a_slot(god, provider)
+    known, new = (make.a_patient(god, name=HumanName(family="Thwin", given=[given])) for given in ("Aye", "Mi"))
+    episode = make.an_episode(god, known)
+    page = f"/slots/{slot.locator}/book"
+    form = front.forms(page)[f"/slots/{slot.locator}/patients"]
+    found = front.send(form, htmx=True, q="thw").text
+    assert set(buttons(found, "choice", fragment=True)) == {episode.locator, known.locator, new.locator}
+    assert "<h1" not in found
+    book = front.forms(page)[page]
+    done = front.open("POST", page, data={**book.values, "choice": new.locator, "care_type": "PREVENTIVE"})
+    assert done.status_code == 303
+    [opened] = list_episodes(god, party=new.locator).items
+    assert (opened.care_type, done.location) == ("PREVENTIVE", f"/episodes/{opened.locator}")
+
+
+def test_what_is_typed_so_far_may_be_nothing_or_half_a_date(god: Actor, front: Desk, provider: Any) -> None:
+    slot = make.a_slot(god, provider)
+    form = front.forms(f"/slots/{slot.locator}/book")[f"/slots/{slot.locator}/patients"]
+    for typed in ("", "  ", "1980-", "19", "\u200b", "PTY-2026-"):
+        answer = front.send(form, htmx=True, q=typed)
+        assert answer.status_code == 200, typed
+        assert "data-error-summary" not in answer.text, "an error would take the focus away from who is typing"
+    assert front.send(form, q=" ").status_code == 422
+
+
+@pytest.mark.parametrize("typed", ["1980-05-17", "17 May 1980", "mi 1980-05-17", "thwi mi"])
+def test_one_field_finds_by_name_and_birth_date(god: Actor, front: Desk, provider: Any, typed: str) -> None:
+    slot = make.a_slot(god, provider)
+    patient = make.a_patient(god, name=HumanName(family="Thwin", given=["Mi"]))
+    found = front.fill(f"/slots/{slot.locator}/book", f"/slots/{slot.locator}/patients", q=typed).text
+    assert form_to(found, f"/slots/{slot.locator}/book").values["choice"] == patient.locator
+
+
+def test_who_is_registered_from_a_slot_comes_back_to_it(god: Actor, front: Desk, provider: Any) -> None:
+    slot = make.a_slot(god, provider)
+    page = f"/slots/{slot.locator}/book"
+    nobody = front.fill(page, f"/slots/{slot.locator}/patients", q="Thiri 1991-04-02").text
+    [leave] = [one for one in parsed(nobody).iter("button") if one.get("formaction")]
+    form = form_to(nobody, page)
+    form.action = leave.get("formaction") or ""
+    register = front.send(form).text
+    filled = form_to(register, f"/patients/new?next=%2Fslots%2F{slot.locator}%2Fbook")
+    assert "1991-04-02" in filled.values["birth_date"]
+    back = front.send(filled, family="Thiri")
+    assert back.status_code == 303
+    assert back.location.startswith(f"{page}?party=PTY-")
+    assert front.forms(back.location)[page].values["choice"] == back.location.split("party=")[1]
+
+
+def test_the_kind_of_appointment_comes_along(god: Actor, front: Desk, provider: Any) -> None:
+    slot, patient = make.a_slot(god, provider), make.a_patient(god)
+    found = front.get(f"/next-free?provider={provider.locator}&party={patient.locator}&type=PROCEDURE").text
+    [link] = [one.get("href") for one in parsed(found).iter("a") if slot.locator in (one.get("href") or "")]
+    assert link == f"/slots/{slot.locator}/book?party={patient.locator}&type=PROCEDURE"
+    assert front.forms(link or "")[f"/slots/{slot.locator}/book"].values["type"] == "PROCEDURE"
+
+
+def test_a_slot_that_takes_no_booking_offers_the_next_free(god: Actor, front: Desk, provider: Any) -> None:
+    slot, other = make.a_slot(god, provider, hours=40), make.a_slot(god, provider, hours=41)
+    slots.act(god, slot.locator, action="block", reason="Fire drill")
+    page = front.get(f"/slots/{slot.locator}/book")
+    assert "Blocked: Fire drill" in page.text
+    assert f'href="/slots/{other.locator}/book"' in page.text
+
+
+def targets(html: str) -> list[Element]:
+    return [one for one in parsed(html).iter("button") if one.get("name") == "slot_locator"]
+
+
+def test_an_appointment_is_moved_on_the_grid_with_one_press(
+    god: Actor, front: Desk, provider: Any, clinic: Any
+) -> None:
+    here, goal, full = (make.a_slot(god, provider, hours=hours, clinic=clinic) for hours in (40, 41, 42))
+    booked, _ = make.an_appointment(god, slot=here, status="BOOKED"), make.an_appointment(god, slot=full)
+    day = f"day={clock.local(here.starts_at, 'Asia/Yangon').date()}"
+    plain = front.get(f"/calendar?clinic={clinic.locator}&{day}").text
+    [move] = [one.get("href") for one in parsed(plain).iter("a") if f"move={booked.locator}" in (one.get("href") or "")]
+    moving = front.get(move or "").text
+    assert goal.locator in [one.get("value") for one in targets(moving)]
+    assert full.locator not in [one.get("value") for one in targets(moving)]
+    assert here.locator not in [one.get("value") for one in targets(moving)]
+    assert "Now here" in moving
+    form = form_to(moving, f"/appointments/{booked.locator}/reschedule")
+    done = front.open("POST", form.action, data={**form.values, "slot_locator": goal.locator})
+    assert done.status_code == 303
+    assert done.location.startswith(f"/calendar?clinic={clinic.locator}")
+    assert "move=" not in done.location
+    assert get_appointment(god, booked.locator).slot_locator == goal.locator
+    stale = front.open("POST", form.action, data={**form.values, "slot_locator": here.locator})
+    assert stale.status_code == 409
+
+
+@pytest.mark.parametrize("view", ["view=day", "view=week", "provider={provider}"])
+def test_moving_works_in_every_view(god: Actor, front: Desk, provider: Any, clinic: Any, view: str) -> None:
+    here, goal = (make.a_slot(god, provider, hours=hours, clinic=clinic) for hours in (60, 61))
+    booked = make.an_appointment(god, slot=here)
+    day = clock.local(here.starts_at, "Asia/Yangon").date()
+    address = (
+        f"/calendar?{view.format(provider=provider.locator)}&clinic={clinic.locator}&move={booked.locator}&day={day}"
+    )
+    assert goal.locator in [one.get("value") for one in targets(front.get(address).text)]
+    alone = front.get(f"/calendar?move={booked.locator}").text
+    assert f"<h1>{provider.name}</h1>" in alone
+    found = front.get(f"/next-free?move={booked.locator}").text
+    assert [one.get("value") for one in targets(found)] == [goal.locator]
+    appointments.act(god, booked.locator, action="arrive")
+    stays = front.get(address).text
+    assert not targets(stays)
+    assert "cannot be moved: its status is Arrived" in texts(stays)
+
+
+def test_who_loses_the_race_for_a_move_gets_three_times_and_keeps_the_reason(
+    god: Actor, front: Desk, provider: Any, clinic: Any
+) -> None:
+    here, goal, *others = (make.a_slot(god, provider, hours=40 + n, clinic=clinic) for n in range(6))
+    booked = make.an_appointment(god, slot=here)
+    page = f"/appointments/{booked.locator}/reschedule"
+    form = front.forms(f"/calendar?move={booked.locator}")[page]
+    make.an_appointment(god, slot=goal)
+    lost = front.open("POST", page, data={**form.values, "slot_locator": goal.locator, "reason": "Cannot come"})
+    assert lost.status_code == 409
+    assert [one.get("value") for one in targets(lost.text)] == [one.locator for one in others[:3]]
+    again = form_to(lost.text, page)
+    assert (again.values["reason"], again.values["back"]) == ("Cannot come", form.values["back"])
+    assert "slot_locator" not in again.values
+    data = {**again.values, "slot_locator": others[0].locator}
+    done = front.open("POST", page, data=data)
+    assert (done.status_code, done.location) == (303, form.values["back"])
+    assert get_slot(god, others[0].locator).booked == 1
+
+
+def test_only_a_calendar_is_gone_back_to(god: Actor, front: Desk, provider: Any) -> None:
+    booked, goal = make.an_appointment(god, slot=make.a_slot(god, provider)), make.a_slot(god, provider, hours=9)
+    page = f"/appointments/{booked.locator}/reschedule"
+    form = front.forms(page)[page]
+    data = {**form.values, "slot_locator": goal.locator, "back": "https://elsewhere.example/"}
+    assert front.open("POST", page, data=data).location == f"/episodes/{booked.episode_locator}"
+
+
+def test_the_patients_other_visit_closes_a_time_for_him(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
+    patient = make.a_patient(god)
+    episode = make.an_episode(god, patient)
+    slot = make.a_slot(god, provider, hours=40, clinic=clinic)
+    make.an_appointment(god, episode, make.a_slot(god, hours=40))
+    address = f"/calendar?provider={provider.locator}&day={clock.local(slot.starts_at, 'Asia/Yangon').date()}"
+    assert "patient busy" in front.get(f"{address}&party={patient.locator}").text
+    assert "patient busy" not in front.get(address).text
+    assert slot.locator not in front.get(f"/next-free?episode={episode.locator}").text
+
+
+def test_the_next_free_page_searches_without_script(god: Actor, desk: Callable[..., Desk], clinic: Any) -> None:
+    skin = make.a_provider(god, name="Dr Skin", specialty="DERMATOLOGY", clinic_locators=[clinic.locator])
+    slot, other = make.a_slot(god, skin, hours=40, clinic=clinic), make.a_slot(god, hours=41)
+    doctor = desk(Role.CLINICIAN)
+    everything = doctor.get("/next-free").text
+    assert slot.locator in everything
+    assert other.locator in everything
+    narrowed = doctor.get(f"/next-free?specialty=DERMATOLOGY&clinic={clinic.locator}&part=&minutes=30&type=").text
+    assert slot.locator in narrowed
+    assert other.locator not in narrowed
+    assert "<html" not in doctor.get("/next-free?specialty=DERMATOLOGY", htmx=True).text
+    assert "Nothing free within 90 days" in doctor.get("/next-free?specialty=NONE").text
+    for wrong in ("minutes=none", "since=tomorrow"):
+        refused = doctor.open("GET", f"/next-free?{wrong}")
+        assert refused.status_code == 422
+        assert "There is something to correct" in refused.text
+    assert doctor.open("GET", "/next-free?party=PTY-2026-999999").status_code == 404
+
+
+def test_long_lists_of_free_times_go_on(god: Actor, front: Desk, provider: Any) -> None:
+    made = [make.a_slot(god, provider, hours=40 + n) for n in range(22)]
+    first = front.get("/next-free?part=").text
+    [later] = [one.get("href") for one in parsed(first).iter("a") if "cursor=" in (one.get("href") or "")]
+    last = front.get(later or "").text
+    assert made[19].locator in first
+    assert made[20].locator not in first
+    assert made[21].locator in last
+
+
+def test_booking_keeps_to_one_record_with_a_double_press(god: Actor, front: Desk, provider: Any) -> None:
+    slot = make.a_slot(god, provider, capacity=5)
+    patient = make.a_patient(god)
+    page = f"/slots/{slot.locator}/book"
+    form = front.forms(f"{page}?party={patient.locator}")[page]
+    assert front.send(form).location == front.send(form).location
+    [episode] = list_episodes(god, party=patient.locator).items
+    assert len(list_appointments(god, episode.locator).items) == 1
