@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+LANGUAGES = ("en", "my")  # ISO 639-1; each has a catalogue of its own, English is what the code is written in
 SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
 
 

@@ -40,7 +40,10 @@ class PrescriptionIn(Sent):
 @api.output(PrescriptionView, 201)
 @api.doc(tags=["Prescriptions"])
 def issue(locator: str, json_data: PrescriptionIn) -> Response:
-    """Issue a prescription."""
+    """Issue a prescription.
+
+    The safety checks run and what they say is stored with it; whatever they say, it is issued.
+    """
     actor = current_actor()
     given = {**json_data.model_dump(), "medication": Medication(**json_data.medication.model_dump())}
     return created(actor, lambda: service.issue(actor, locator, **given), f"{PREFIX}/prescriptions")

@@ -3,12 +3,21 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Text, func, text
+from sqlalchemy import BigInteger, Index, Integer, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
-from careapp.db import Base, TenantRow, one_of
+from careapp.db import Base, TenantRow, one_of, table_of
+
+# One for each thing the log is searched by, in the order it is shown in.
+INDEXES = (
+    Index("audit_newest", "tenant_id", "at", "id"),
+    Index("audit_by_actor", "tenant_id", "actor", "at", "id"),
+    Index("audit_by_action", "tenant_id", "action", "at", "id"),
+    Index("audit_by_subject", "tenant_id", "subject", "at", "id", postgresql_where=text("subject IS NOT NULL")),
+    Index("audit_refused", "tenant_id", "at", "id", postgresql_where=text("outcome = 'refused'")),
+)
 
 
 class TransactionId(UserDefinedType[str]):
@@ -37,4 +46,22 @@ class AuditEvent(TenantRow, Base):
     request_id: Mapped[str | None] = mapped_column(Text)
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
-    __table_args__ = (one_of("outcome", ("done", "seen", "refused")), Index(None, "tenant_id", "at"))
+    __table_args__ = (one_of("outcome", ("done", "seen", "refused")), *INDEXES)
+
+
+class AuditPatient(Base):
+    """The log by patient: one row for each patient an audit row names, stored with it and never changed either.
+
+    An index over the array would not do: under row-level security an array's operators are no index condition.
+    """
+
+    __tablename__ = "audit_patients"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    patient: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    event_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+
+
+AUDIT = table_of(AuditEvent).c
+AUDIT_PATIENTS = table_of(AuditPatient).c

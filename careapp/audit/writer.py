@@ -4,10 +4,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from careapp.audit.models import AuditEvent
-from careapp.db import insert_many
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from careapp.db import db
 
 request_id: ContextVar[str | None] = ContextVar("careapp_request_id", default=None)
+
+# The patients of each row are stored beside it as well, because that is how the log of one patient is found.
+_WRITE = text("""
+WITH written AS (
+  INSERT INTO audit_event (tenant_id, actor, on_behalf_of, action, outcome, subject, patients, request_id, detail)
+  SELECT :tenant_id, :actor, :on_behalf_of, row.action, row.outcome, row.subject, row.patients, :request_id, row.detail
+  FROM jsonb_to_recordset(:rows) AS row (action text, outcome text, subject text, patients text[], detail jsonb)
+  RETURNING tenant_id, id, at, patients)
+INSERT INTO audit_patients (tenant_id, patient, at, event_id)
+SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING
+""").bindparams(bindparam("rows", type_=JSONB))
 
 
 @dataclass(frozen=True)
@@ -26,20 +39,12 @@ class AuditRow:
 
 def write(tenant_id: int, actor: str, rows: list[AuditRow], *, on_behalf_of: str | None = None) -> None:
     """Insert the rows in the present transaction; without them, no data leaves and no change is kept."""
-    insert_many(
-        AuditEvent,
-        [
-            {
-                "tenant_id": tenant_id,
-                "actor": actor,
-                "on_behalf_of": on_behalf_of,
-                "action": row.action,
-                "outcome": row.outcome,
-                "subject": row.subject,
-                "patients": list(row.patients),
-                "request_id": request_id.get(),
-                "detail": row.detail,
-            }
-            for row in rows
-        ],
-    )
+    if rows:
+        given = {
+            "tenant_id": tenant_id,
+            "actor": actor,
+            "on_behalf_of": on_behalf_of,
+            "request_id": request_id.get(),
+            "rows": [vars(row) for row in rows],
+        }
+        db.session.execute(_WRITE, given)

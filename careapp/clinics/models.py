@@ -8,13 +8,18 @@ from careapp.locators import column_rule
 
 
 class Clinic(Aggregate, Base):
-    """A place with a name and an IANA time zone; every time shown for it is in that zone."""
+    """A place with a name and an IANA time zone; every time shown for it is in that zone.
+
+    `address` (lines as on an envelope) and `phone` stand at the head of what is printed for it.
+    """
 
     __tablename__ = "clinics"
 
     locator: Mapped[str] = mapped_column(Text, column_rule("CLN"))
     name: Mapped[str] = mapped_column(Text)
     time_zone: Mapped[str] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Text)
+    phone: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (UniqueConstraint("tenant_id", "locator"),)
 

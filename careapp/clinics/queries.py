@@ -1,10 +1,12 @@
 """Reads of clinics; they hold no patient data, so their reads leave no audit rows."""
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import Row, select
 
 from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
-from careapp.clinics.views import ClinicView
+from careapp.clinics.views import ClinicDetails, ClinicView
 from careapp.commands import query
 from careapp.db import db
 from careapp.errors import found
@@ -15,12 +17,7 @@ from careapp.views import Page
 @query(Permission.DIRECTORY_VIEW)
 def get_clinic(actor: Actor, locator: str) -> ClinicView:
     """One clinic; raises NotFound."""
-    row = found(
-        db.session.execute(
-            select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id, CLINICS.locator == locator)
-        ).one_or_none()
-    )
-    return ClinicView.of(row)
+    return ClinicView.of(_row(actor, locator))
 
 
 @query(Permission.DIRECTORY_VIEW)
@@ -28,3 +25,21 @@ def list_clinics(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None
     """The tenant's clinics by name."""
     statement = select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id)
     return read_page(statement, (CLINICS.name, CLINICS.id), ClinicView.of, limit=limit, cursor=cursor)
+
+
+@query(Permission.CLINIC_MANAGE)
+def get_clinic_details(actor: Actor, locator: str) -> ClinicDetails:
+    """One clinic with address and phone, to be changed; raises NotFound."""
+    return ClinicDetails.of(_row(actor, locator))
+
+
+@query(Permission.CLINIC_MANAGE)
+def list_clinic_details(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ClinicDetails]:
+    """The tenant's clinics by name, with address and phone."""
+    statement = select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id)
+    return read_page(statement, (CLINICS.name, CLINICS.id), ClinicDetails.of, limit=limit, cursor=cursor)
+
+
+def _row(actor: Actor, locator: str) -> Row[Any]:
+    mine = (CLINICS.tenant_id == actor.tenant_id, CLINICS.locator == locator)
+    return found(db.session.execute(select(*CLINICS).where(*mine)).one_or_none())

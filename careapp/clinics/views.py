@@ -12,5 +12,12 @@ class ClinicView(View):
     version: int
 
 
+class ClinicDetails(ClinicView):
+    """A clinic with what stands at the head of its prints: address (lines as on an envelope) and phone."""
+
+    address: str | None
+    phone: str | None
+
+
 class ClinicPage(Page[ClinicView]):
     """A page of clinics."""

@@ -12,8 +12,8 @@ from careapp.db import db, table_of
 from careapp.identity import directory
 from careapp.identity.models import User, UserClinic
 
-# Tenants belong to operations, a sibling: identity knows of the table only these two columns.
-TENANTS = table("tenants", column("id", Integer), column("key", Text))
+# Tenants belong to operations, a sibling: identity knows of the table only these columns.
+TENANTS = table("tenants", column("id", Integer), column("key", Text), column("name", Text))
 LARGEST_ID = 2**63 - 1
 
 
@@ -102,3 +102,8 @@ def portal_actor(tenant_id: int, tenant_key: str) -> Actor:
     """The actor of the member portal: a service that reads what its members may see, in one tenant."""
     may = frozenset({Permission.PORTAL_READ, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ})
     return Actor(tenant_id, tenant_key, "portal", may)
+
+
+def public_actor(tenant_id: int, tenant_key: str) -> Actor:
+    """The actor of somebody nobody knows, who may ask one thing: whether a paper he holds is genuine."""
+    return Actor(tenant_id, tenant_key, "public", frozenset({Permission.PRESCRIPTION_VERIFY}))

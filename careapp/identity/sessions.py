@@ -20,7 +20,7 @@ from careapp.config import Settings
 from careapp.db import db, guarded_update, insert, table_of
 from careapp.identity.actors import TENANTS, actor_for_user, users_joined
 from careapp.identity.models import User, UserSession
-from careapp.identity.preferences import Preferences, preference_columns
+from careapp.identity.preferences import Preferences, preference_columns, tenant_columns
 
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -64,7 +64,7 @@ def _live_session() -> Select[Any]:
     """The session with its user, where it is live; built once, as each page asks it."""
     mine, users = table_of(UserSession), table_of(User)
     return (
-        users_joined(mine.c.last_seen_at, *preference_columns())
+        users_joined(mine.c.last_seen_at, *preference_columns(), *tenant_columns(mine.c.tenant_id))
         .select_from(mine)
         .join(users, (users.c.tenant_id == mine.c.tenant_id) & (users.c.id == mine.c.user_id))
         .join(TENANTS, TENANTS.c.id == mine.c.tenant_id)

@@ -1,9 +1,14 @@
-"""Users: adding a member of staff, giving a new password, and shutting somebody out."""
+"""Users: adding a member of staff, changing what he is and may do, and shutting somebody out.
+
+A tenant always keeps an enabled administrator, and nobody takes that role, or the way in, from himself.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, Integer, Row, Text, any_, column, delete, literal, select, table
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission, Role
@@ -11,12 +16,12 @@ from careapp.commands import command, refuse_on
 from careapp.db import db, guarded_update, insert, insert_many, table_of
 from careapp.errors import Conflict, Invalid, NotFound, Refusal
 from careapp.identity import directory, passwords, sessions
-from careapp.identity.models import User, UserClinic
+from careapp.identity.models import USERS, User, UserClinic
 from careapp.views import View
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 LONGEST_ADDRESS, LONGEST_NAME = 254, 200  # characters; RFC 5321 §4.5.3.1.3 for the address
-VIEWED = ("id", "email", "name", "roles", "provider_id", "version")
+SCOPE = table_of(UserClinic)
 
 
 class UserView(View):
@@ -27,6 +32,7 @@ class UserView(View):
     name: str
     roles: tuple[Role, ...]
     provider_id: int | None
+    disabled_at: datetime | None
     version: int
 
 
@@ -40,58 +46,181 @@ def create_user(
     Without `clinic_ids` he sees every clinic. Raises Invalid for an address in use, no role, a weak password, an
     unknown clinic or provider.
     """
-    email, roles = _checked_address(email), sorted(set(roles))
-    if not name.strip() or len(name) > LONGEST_NAME:
-        raise Invalid({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
-    if not roles:
-        raise Invalid({"roles": "Choose at least one role."})
+    email, kept_roles = _checked_address(email), _checked(name, roles)
     passwords.check_new(password, email=email)
     row = insert(
         User, *_viewed(), tenant_id=actor.tenant_id, email=email, name=name.strip(),
-        password_hash=passwords.hashed(password), roles=[role.value for role in roles], provider_id=provider_id,
+        password_hash=passwords.hashed(password), roles=kept_roles, provider_id=provider_id,
     )  # fmt: skip
     directory.enter(email, tenant_id=actor.tenant_id, user_id=row.id)
     scope = sorted(set(clinic_ids))
-    insert_many(UserClinic, [{"tenant_id": actor.tenant_id, "user_id": row.id, "clinic_id": one} for one in scope])
-    commands.record("user.create", f"user:{row.id}", roles=[role.value for role in roles], clinics=len(scope))
+    _write_scope(actor, row.id, scope)
+    commands.record("user.create", f"user:{row.id}", roles=kept_roles, clinics=len(scope))
     return UserView.of(row)
+
+
+@command(Permission.USER_MANAGE)
+def change_user(
+    actor: Actor, user_id: int, *, version: int, name: str, roles: Iterable[Role], clinic_ids: Iterable[int] = (),
+    provider_id: int | None = None,
+) -> UserView:  # fmt: skip
+    """Change name, roles, clinics and provider of a user. Where more than the name changes, his sessions end at once.
+
+    The audit keeps what was before and after. Raises NotFound, Invalid naming the field, Conflict STALE_VERSION,
+    OWN_ACCOUNT for one's own administrator role, LAST_ADMINISTRATOR.
+    """
+    kept_roles, scope = _checked(name, roles), sorted(set(clinic_ids))
+    row = _locked(actor, user_id)
+    if row.version != version:
+        raise Conflict("Somebody else has changed this user since you opened the page.", code="STALE_VERSION")
+    if Role.ADMIN in row.roles and Role.ADMIN not in kept_roles:
+        _refuse_without(actor, row)
+    before = _told(actor, row.name, row.roles, _scope_of(actor, user_id), row.provider_id)
+    after = _told(actor, name.strip(), kept_roles, scope, provider_id)
+    differing = [field for field in after if after[field] != before[field]]
+    _write_scope(actor, user_id, scope)
+    detail = {"before": {one: before[one] for one in differing}, "after": {one: after[one] for one in differing}}
+    return _changed(
+        actor, user_id, "user.change", "rights changed" if set(differing) - {"name"} else None, detail,
+        name=name.strip(), roles=kept_roles, provider_id=provider_id,
+    )  # fmt: skip
 
 
 @command(Permission.USER_MANAGE)
 def set_password(actor: Actor, user_id: int, *, password: str) -> UserView:
     """Give a user a new password and end all his sessions. Raises NotFound, or Invalid for a weak password."""
-    users = table_of(User).c
-    mine = select(users.email).where(users.tenant_id == actor.tenant_id, users.id == user_id)
+    mine = select(USERS.email).where(USERS.tenant_id == actor.tenant_id, USERS.id == user_id)
     email = db.session.execute(mine).scalar_one_or_none()
     if email is None:
         raise NotFound()
     passwords.check_new(password, email=email)
     kept = passwords.hashed(password)
-    return _changed(actor, user_id, "user.set_password", "password changed", {"password_hash": kept})
+    return _changed(actor, user_id, "user.set_password", "password changed", password_hash=kept)
 
 
 @command(Permission.USER_MANAGE)
 def disable(actor: Actor, user_id: int) -> UserView:
-    """Shut a user out and end all his sessions. Raises NotFound; Conflict for oneself, so that somebody remains."""
-    if user_id == actor.user_id:
-        raise Conflict("You cannot disable yourself. Ask another administrator.", code="OWN_ACCOUNT")
-    return _changed(actor, user_id, "user.disable", "user disabled", {"disabled_at": clock.now()})
+    """Shut a user out and end all his sessions.
+
+    Raises NotFound, Conflict OWN_ACCOUNT for oneself and LAST_ADMINISTRATOR, so that somebody remains.
+    """
+    row = _locked(actor, user_id)
+    _refuse_without(actor, row)
+    return _changed(
+        actor, user_id, "user.disable", "user disabled", disabled_at=row.disabled_at or clock.now()
+    )  # fmt: skip
 
 
-def _changed(actor: Actor, user_id: int, action: str, reason: str, values: dict[str, object]) -> UserView:
-    """Change a user's row, end his sessions and audit both."""
-    users = table_of(User).c
-    mine = (users.tenant_id == actor.tenant_id, users.id == user_id)
+@command(Permission.USER_MANAGE)
+def enable(actor: Actor, user_id: int) -> UserView:
+    """Let a user in again, with the roles and the password he had. Raises NotFound."""
+    return _changed(actor, user_id, "user.enable", None, disabled_at=None)
+
+
+@command(Permission.USER_MANAGE)
+def end_sessions(actor: Actor, user_id: int) -> int:
+    """Sign a user out everywhere and return how many sessions that ended. Raises NotFound."""
+    _locked(actor, user_id)
+    ended = sessions.end_all(actor.tenant_id, user_id, "ended by an administrator")
+    commands.record("user.end_sessions", f"user:{user_id}", sessions_ended=ended)
+    return ended
+
+
+def _locked(actor: Actor, user_id: int) -> Row[Any]:
+    """The user's row, locked together with every enabled administrator's, always in the order of their ids.
+
+    So of two administrators who remove each other at the same moment, the second one finds himself the last.
+    Raises NotFound.
+    """
+    administrator = USERS.disabled_at.is_(None) & (literal(Role.ADMIN.value) == any_(USERS.roles))
+    rows = db.session.execute(
+        select(*USERS)
+        .where(USERS.tenant_id == actor.tenant_id, administrator | (USERS.id == user_id))
+        .order_by(USERS.id)
+        .with_for_update(key_share=True)
+    ).all()
+    row = next((one for one in rows if one.id == user_id), None)
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _refuse_without(actor: Actor, row: Row[Any]) -> None:
+    """Refuse to do without this user as an administrator where that is the actor himself, or nobody else is one."""
+    if row.id == actor.user_id:
+        raise Conflict(
+            "You cannot disable yourself or take your own administrator role. Ask another administrator.",
+            code="OWN_ACCOUNT",
+        )
+    if row.disabled_at or Role.ADMIN not in row.roles:
+        return
+    others = select(USERS.id).where(
+        USERS.tenant_id == actor.tenant_id, USERS.id != row.id, USERS.disabled_at.is_(None),
+        (literal(Role.ADMIN.value) == any_(USERS.roles)),
+    )  # fmt: skip
+    if db.session.execute(others.limit(1)).one_or_none() is None:
+        raise Conflict(
+            "This is the last administrator who can sign in. Make somebody else an administrator first.",
+            code="LAST_ADMINISTRATOR",
+        )
+
+
+def _scope_of(actor: Actor, user_id: int) -> list[int]:
+    mine = (SCOPE.c.tenant_id == actor.tenant_id, SCOPE.c.user_id == user_id)
+    return list(db.session.execute(select(SCOPE.c.clinic_id).where(*mine)).scalars())
+
+
+def _told(
+    actor: Actor, name: str, roles: Collection[str], clinic_ids: Collection[int], provider_id: int | None
+) -> dict[str, Any]:
+    """What the audit keeps of a user: names of roles, and clinics and provider by locator, as people know them."""
+    provider = _locators(actor, "providers", [provider_id]) if provider_id else []
+    return {
+        "name": name, "roles": list(roles), "clinics": _locators(actor, "clinics", clinic_ids),
+        "provider": provider[0] if provider else None,
+    }  # fmt: skip
+
+
+def _locators(actor: Actor, of: str, ids: Collection[int]) -> list[str]:
+    """The locators behind ids of clinics or providers, which identity knows by these columns only."""
+    rows = table(of, column("tenant_id", Integer), column("id", BigInteger), column("locator", Text)).c
+    mine = (rows.tenant_id == actor.tenant_id, rows.id.in_(ids))
+    return list(db.session.execute(select(rows.locator).where(*mine).order_by(rows.id)).scalars()) if ids else []
+
+
+def _write_scope(actor: Actor, user_id: int, clinic_ids: Collection[int]) -> None:
+    """Replace the clinics a user works in; an unknown one is refused by its foreign key."""
+    mine = (SCOPE.c.tenant_id == actor.tenant_id, SCOPE.c.user_id == user_id)
+    db.session.execute(delete(SCOPE).where(*mine))
+    rows = [{"tenant_id": actor.tenant_id, "user_id": user_id, "clinic_id": one} for one in clinic_ids]
+    insert_many(UserClinic, rows)
+
+
+def _changed(
+    actor: Actor, user_id: int, action: str, end_reason: str | None, detail: dict[str, Any] | None = None, **values: Any
+) -> UserView:
+    """Change a user's row, end his sessions where a reason for that is given, and audit both."""
+    mine = (USERS.tenant_id == actor.tenant_id, USERS.id == user_id)
     row = guarded_update(User, *mine, returning=_viewed(), **values)
     if row is None:
         raise NotFound()
-    ended = sessions.end_all(actor.tenant_id, user_id, reason)
-    commands.record(action, f"user:{user_id}", sessions_ended=ended)
+    ended = sessions.end_all(actor.tenant_id, user_id, end_reason) if end_reason else 0
+    commands.record(action, f"user:{user_id}", sessions_ended=ended, **(detail or {}))
     return UserView.of(row)
 
 
-def _viewed() -> tuple[object, ...]:
-    return tuple(table_of(User).c[name] for name in VIEWED)
+def _viewed() -> tuple[Any, ...]:
+    return tuple(USERS[name] for name in UserView.model_fields)
+
+
+def _checked(name: str, roles: Iterable[Role]) -> list[str]:
+    """The roles to store. Raises Invalid for no role, and for a name nobody could be called."""
+    kept = sorted({role.value for role in roles})
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise Invalid({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
+    if not kept:
+        raise Invalid({"roles": "Choose at least one role."})
+    return kept
 
 
 def _checked_address(email: str) -> str:

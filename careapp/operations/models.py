@@ -5,7 +5,10 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Integer, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.db import Base, table_of
+from careapp.config import LANGUAGES
+from careapp.db import Base, one_of, table_of
+
+LONGEST_BUFFER = 240  # minutes
 
 
 class Tenant(Base):
@@ -21,14 +24,25 @@ class Tenant(Base):
 
 
 class TenantSettings(Base):
-    """What a tenant may set. `buffer_minutes`: free time a provider keeps after each appointment."""
+    """What a tenant may set.
+
+    `buffer_minutes`: free time a provider keeps after each appointment. `name`: what pages call the tenant, where that
+    is not the name it was made with. `language`: what pages speak to staff who have chosen none (None: what the browser
+    asks for).
+    """
 
     __tablename__ = "tenant_settings"
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     buffer_minutes: Mapped[int] = mapped_column(Integer, server_default="0")
+    name: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
 
-    __table_args__ = (CheckConstraint("buffer_minutes BETWEEN 0 AND 240", name="buffer_minutes"),)
+    __table_args__ = (
+        CheckConstraint(f"buffer_minutes BETWEEN 0 AND {LONGEST_BUFFER}", name="buffer_minutes"),
+        one_of("language", LANGUAGES),
+    )
 
 
 class ImportedRecord(Base):

@@ -6,18 +6,23 @@ consumers count on.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.sql import ColumnElement
 
+from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import command, query, record
 from careapp.db import db, guarded_update, table_of
 from careapp.errors import Conflict, Invalid, NotFound
+from careapp.operations.models import TENANTS
 from careapp.outbox.models import OutboxEvent
 from careapp.views import View
+
+COUNT_UP_TO = 1000
 
 _outbox = table_of(OutboxEvent).c
 
@@ -44,16 +49,81 @@ class UnsentEvent(View):
         return "RETRYING" if self.attempts else "WAITING"
 
 
+class UnsentEventWhole(UnsentEvent):
+    """The same with the envelope as consumers would get it; it holds locators, codes and times only."""
+
+    envelope: dict[str, Any]
+
+
+class OutboxFigures(View):
+    """How a tenant's outbox stands. Counts stop at COUNT_UP_TO, so that the page costs the same in a jam.
+
+    `oldest_at` is when the oldest event came that waits and is not parked; `withheld` events wait to be sent without
+    data. `sent_last_hour` looks at the newest events only. `zone` is the tenant's, for telling times.
+    """
+
+    waiting: int
+    oldest_at: datetime | None
+    parked: int
+    withheld: int
+    sent_last_hour: int
+    zone: str
+
+
 @query(Permission.OUTBOX_MANAGE)
-def list_unsent(actor: Actor, *, limit: int = 100) -> Sequence[UnsentEvent]:
-    """Events of this tenant that have not left: parked ones first, then those tried most often, then the oldest."""
+def list_unsent(actor: Actor, *, limit: int = 100, late_after: timedelta | None = None) -> Sequence[UnsentEvent]:
+    """Events of this tenant that have not left: parked ones first, then those tried most often, then the oldest.
+
+    With `late_after` only those that are parked, were tried in vain, or have waited for so long.
+    """
+    unsent = [_outbox.tenant_id == actor.tenant_id, _outbox.published_at.is_(None)]
+    if late_after is not None:
+        late = _outbox.created_at < clock.now() - late_after
+        unsent.append(or_(_outbox.parked_at.is_not(None), _outbox.attempts > 0, late))
     rows = db.session.execute(
         select(*(_outbox[name] for name in UnsentEvent.model_fields))
-        .where(_outbox.tenant_id == actor.tenant_id, _outbox.published_at.is_(None))
+        .where(*unsent)
         .order_by(_outbox.parked_at.is_(None), _outbox.attempts.desc(), _outbox.id)
         .limit(limit)
     )
     return [UnsentEvent.of(row) for row in rows]
+
+
+@query(Permission.OUTBOX_MANAGE)
+def get_event(actor: Actor, event_id: UUID) -> UnsentEventWhole:
+    """One event that has not left, with its envelope. Raises NotFound, also when it has left."""
+    row = db.session.execute(
+        select(*(_outbox[name] for name in UnsentEventWhole.model_fields)).where(*_unsent(actor, event_id))
+    ).one_or_none()
+    if row is None:
+        raise NotFound("That event has left, or there is none with that id here.")
+    return UnsentEventWhole.of(row)
+
+
+@query(Permission.OUTBOX_MANAGE)
+def get_figures(actor: Actor) -> OutboxFigures:
+    """How the actor's outbox stands now."""
+    mine = _outbox.tenant_id == actor.tenant_id
+    unsent = (
+        select(_outbox.created_at, _outbox.parked_at, _outbox.withheld_at)
+        .where(mine, _outbox.published_at.is_(None))
+        .limit(COUNT_UP_TO)
+        .subquery()
+        .c
+    )
+    newest = select(_outbox.published_at).where(mine).order_by(_outbox.id.desc()).limit(COUNT_UP_TO).subquery().c
+    sent = select(func.count()).where(newest.published_at > clock.now() - timedelta(hours=1)).scalar_subquery()
+    row = db.session.execute(
+        select(
+            func.count().label("waiting"),
+            func.min(unsent.created_at).filter(unsent.parked_at.is_(None)).label("oldest_at"),
+            func.count(unsent.parked_at).label("parked"),
+            func.count(unsent.withheld_at).label("withheld"),
+            sent.label("sent_last_hour"),
+            select(TENANTS.time_zone).where(TENANTS.id == actor.tenant_id).scalar_subquery().label("zone"),
+        )
+    ).one()
+    return OutboxFigures.of(row)
 
 
 @command(Permission.OUTBOX_MANAGE)

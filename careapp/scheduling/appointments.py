@@ -21,7 +21,7 @@ from careapp.patients.models import PATIENTS, Patient
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.events import AppointmentBooked, AppointmentStatusChanged
 from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment, Slot
-from careapp.scheduling.refusing import find_clash, refuse_slot
+from careapp.scheduling.refusing import alternatives, find_clash, refuse_slot
 from careapp.scheduling.slots import (
     clinic_locator_of,
     give_place_back,
@@ -31,7 +31,7 @@ from careapp.scheduling.slots import (
     slot_with_buffer,
     taking_a_place,
 )
-from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, PENDING, counts, holds_place
+from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CANCELLED, PENDING, counts, holds_place
 from careapp.scheduling.views import AppointmentView
 
 
@@ -94,7 +94,9 @@ def book(
         raise refuse_slot(actor, slot_locator, row.patient_id)
     if row.id is None:
         slot = slot_with_buffer(actor, SLOTS.locator == slot_locator)
-        raise find_clash(actor, slot, row.patient_id) or Conflict("Just taken.", code="SLOT_UNAVAILABLE")
+        raise find_clash(actor, slot, row.patient_id) or Conflict(
+            "This slot was just taken.", code="SLOT_UNAVAILABLE", alternatives=alternatives(actor, slot, row.patient_id)
+        )
     remember(actor, APPOINTMENT, row, "book", None, row.status)
     commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
     return AppointmentView.of(row)
@@ -173,10 +175,22 @@ def make_move(
     return changed
 
 
+_LATEST = (
+    select(APPOINTMENTS.provider_id, APPOINTMENTS.clinic_id)
+    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == bindparam("episode"))
+    .order_by(APPOINTMENTS.status == CANCELLED, APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
+    .limit(1)
+)
+
+
 def count_change(actor: Actor, row: Row[Any], before: str | None, after: str) -> None:
-    """Bring the episode's counters in line with an appointment's new status."""
+    """Bring the episode's counters in line with an appointment's new status, and, where one more has ended, with whom
+    and where it was last: at its latest appointment, one that was not cancelled before one that was."""
     seen, active = (new - old for new, old in zip(counts(after), counts(before), strict=True))
     episodes.count(actor, row.episode_id, seen=seen, open_appointments=active)
+    if active < 0:
+        last = db.session.execute(_LATEST, {"tenant": actor.tenant_id, "episode": row.episode_id}).one()
+        episodes.was_last(actor, row.episode_id, provider_id=last.provider_id, clinic_id=last.clinic_id)
 
 
 def tell_status(row: Row[Any], status: str, *, category: str | None = None, correction: bool = False) -> None:

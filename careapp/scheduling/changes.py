@@ -1,7 +1,7 @@
 """Taking an appointment to another slot, and taking the last move back: the changes that update into a time."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from sqlalchemy import Row, select, text
 
@@ -47,7 +47,7 @@ def reschedule(
         raise Invalid({"slotLocator": "Choose another slot." if goal else "There is no slot with this locator."})
     take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id), ("provider", goal.provider_id))
     lock_slots(actor, [row.slot_id, goal.id])
-    slot = _place_in(actor, slot_locator, row.patient_id)
+    slot = _place_in(actor, slot_locator, row)
     clash = find_clash(actor, slot, row.patient_id, moving=row.id)
     if clash:
         raise clash
@@ -92,7 +92,7 @@ def undo(actor: Actor, locator: str, *, version: int | None = None, reason: str 
     if holds_place(row.status):
         slot = slot_with_buffer(actor, SLOTS.id == row.slot_id)
     else:
-        slot = _place_in(actor, row.slot_locator, row.patient_id)
+        slot = _place_in(actor, row.slot_locator, row)
     clash = find_clash(actor, slot, row.patient_id, moving=row.id) if back_into_time else None
     if clash:
         raise clash
@@ -102,7 +102,23 @@ def undo(actor: Actor, locator: str, *, version: int | None = None, reason: str 
     return AppointmentView.of(row, **changed._mapping)
 
 
-def undoable(actor: Actor, last: Row[Any] | None) -> bool:
+class Change(Protocol):
+    """What is needed of a status change to say whether it can be taken back."""
+
+    @property
+    def action(self) -> str:
+        """The move that was made."""
+
+    @property
+    def cause(self) -> str | None:
+        """The event it was made for, where it was no move of its own."""
+
+    @property
+    def at(self) -> datetime:
+        """When."""
+
+
+def undoable(actor: Actor, last: Change | Row[Any] | None) -> bool:
     """Whether this status change, the last of an appointment, can be taken back by this actor now."""
     names = {transition.name for transition in APPOINTMENT.transitions}
     if last is None or last.action not in names or last.cause is not None or last.at < clock.now() - UNDO_WINDOW:
@@ -129,11 +145,11 @@ def _last_move(actor: Actor, row: Row[Any]) -> Row[Any]:
     return last
 
 
-def _place_in(actor: Actor, slot_locator: str, patient_id: int) -> Row[Any]:
-    """The slot, with a place of it taken for this patient; raises what refuses a booking."""
+def _place_in(actor: Actor, slot_locator: str, row: Row[Any]) -> Row[Any]:
+    """The slot, with a place of it taken for this appointment; raises what refuses a booking."""
     slot = take_place(actor, slot_locator)
     if slot is None:
-        raise refuse_slot(actor, slot_locator, patient_id)
+        raise refuse_slot(actor, slot_locator, row.patient_id, moving=row.id)
     return slot
 
 

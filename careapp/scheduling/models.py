@@ -14,7 +14,10 @@ _ACTIVE = text("status IN (" + ", ".join(f"'{status}'" for status in ACTIVE) + "
 
 
 class Slot(Aggregate, Base):
-    """A time a provider offers, with room for `capacity` patients; `booked` counts the places taken."""
+    """A time a provider offers, with room for `capacity` patients; `booked` counts the places taken.
+
+    `blocked_reason` is why a BLOCKED one takes no booking: staff see it, events and the API do not.
+    """
 
     __tablename__ = "provider_slots"
 
@@ -26,6 +29,7 @@ class Slot(Aggregate, Base):
     capacity: Mapped[int] = mapped_column(Integer, server_default="1")
     booked: Mapped[int] = mapped_column(Integer, server_default="0")
     status: Mapped[str] = mapped_column(Text, server_default="AVAILABLE")
+    blocked_reason: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "locator"),
@@ -34,6 +38,7 @@ class Slot(Aggregate, Base):
         one_of("status", SLOT.states),
         CheckConstraint("booked BETWEEN 0 AND capacity", name="booked"),
         CheckConstraint("ends_at > starts_at", name="times"),
+        CheckConstraint("blocked_reason IS NULL OR status = 'BLOCKED'", name="blocked_reason"),
         ExcludeConstraint(
             ("tenant_id", "="), ("provider_id", "="), (literal_column("tstzrange(starts_at, ends_at)"), "&&"),
             name="slot_overlap", using="gist",
@@ -90,6 +95,10 @@ class Appointment(Aggregate, Base):
         Index("appointments_of_patient", "tenant_id", "patient_id", "starts_at", "id"),
         Index("appointments_of_slot", "tenant_id", "slot_id", "id"),
         Index("appointments_of_clinic", "tenant_id", "clinic_id", "starts_at", "id"),
+        Index(
+            "appointments_open_of_provider", "tenant_id", "provider_id", "episode_id", postgresql_where=_ACTIVE
+        ),
+        Index("appointments_open_of_clinic", "tenant_id", "clinic_id", "episode_id", postgresql_where=_ACTIVE),
     )  # fmt: skip
 
 

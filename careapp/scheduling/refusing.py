@@ -1,19 +1,20 @@
 """Why not: which rule refuses a booking, what blocks it, and the next slots that would do."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 
 from careapp import clock
 from careapp.access import Actor
 from careapp.commands import refuse_on
-from careapp.db import db
+from careapp.db import db, table_of
 from careapp.errors import Conflict, Invalid
 from careapp.operations.models import SETTINGS
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
-from careapp.scheduling.models import APPOINTMENTS, SLOTS
+from careapp.scheduling.models import APPOINTMENTS, SLOTS, Slot
 from careapp.scheduling.slots import bookable, in_scope, slot_rows
 from careapp.scheduling.states import ACTIVE, BLOCKED
 from careapp.scheduling.views import SlotView
@@ -22,18 +23,54 @@ HOW_MANY_ALTERNATIVES = 3
 OTHER_PROVIDERS_WITHIN = timedelta(days=14)
 
 
+OVER, FULL = "OVER", "FULL"  # beside BLOCKED, why a slot in itself takes no booking
+
+
+class Visit(Protocol):
+    """What is needed of an active appointment to know whom it keeps its provider from."""
+
+    slot_id: int
+    starts_at: datetime
+    busy_until: datetime
+
+
+def closed_by(status: str, booked: int, capacity: int, ends_at: datetime, moment: datetime) -> str | None:
+    """What keeps a slot from being booked at `moment`: OVER, BLOCKED or FULL; None where nothing does: a pure rule."""
+    if ends_at <= moment:
+        return OVER
+    if status == BLOCKED:
+        return BLOCKED
+    return FULL if booked >= capacity else None
+
+
 def why_not_bookable(status: str, booked: int, capacity: int, ends_at: datetime, moment: datetime) -> str | None:
     """The sentence that says why a slot takes no booking at `moment`, or None where it does: a pure rule."""
-    if ends_at <= moment:
-        return "This slot is already over."
-    if status == BLOCKED:
-        return "This slot is blocked."
-    if booked >= capacity:
-        return f"This slot is full: {booked} of {capacity} places are taken."
-    return None
+    sentences = {
+        OVER: "This slot is already over.",
+        BLOCKED: "This slot is blocked.",
+        FULL: f"This slot is full: {booked} of {capacity} places are taken.",
+    }
+    why = closed_by(status, booked, capacity, ends_at, moment)
+    return sentences[why] if why else None
 
 
-def refuse_slot(actor: Actor, slot_locator: str, patient_id: int) -> Conflict | Invalid:
+V = TypeVar("V", bound=Visit)
+
+
+def visit_in_the_way(
+    slot_id: int, starts_at: datetime, ends_at: datetime, buffer_minutes: int, visits: Iterable[V]
+) -> V | None:
+    """The first of a provider's visits that keeps him from another slot, buffers included: a pure rule.
+
+    It is what the exclusion constraint and can_be_offered() say in SQL; a test compares them.
+    """
+    until = ends_at + timedelta(minutes=buffer_minutes)
+    return next(
+        (one for one in visits if one.slot_id != slot_id and one.starts_at < until and one.busy_until > starts_at), None
+    )
+
+
+def refuse_slot(actor: Actor, slot_locator: str, patient_id: int, *, moving: int | None = None) -> Conflict | Invalid:
     """Which rule kept take_place() from taking a place in this slot."""
     columns = (*SLOTS, PROVIDERS.status.label("network_status"))
     row = db.session.execute(
@@ -41,7 +78,7 @@ def refuse_slot(actor: Actor, slot_locator: str, patient_id: int) -> Conflict | 
     ).one_or_none()
     if row is None:
         return Invalid({"slotLocator": "There is no slot with this locator."})
-    others = alternatives(actor, row, patient_id)
+    others = alternatives(actor, row, patient_id, moving=moving)
     if row.network_status != PARTICIPATES:
         return Conflict(
             "The provider does not take part in the network at present.",
@@ -61,7 +98,7 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
     row = _in_the_way(actor, slot, patient_id, moving)
     if row is None:
         return None
-    about: dict[str, Any] = {"alternatives": alternatives(actor, slot, patient_id)}
+    about: dict[str, Any] = {"alternatives": alternatives(actor, slot, patient_id, moving=moving)}
     if row.shown:  # what stands at a clinic out of scope blocks as well, but is not named
         about["blocking"] = row.locator
     blocking = about.get("blocking", "another appointment")
@@ -99,54 +136,63 @@ def _in_the_way(actor: Actor, slot: Row[Any], patient_id: int, moving: int | Non
     return db.session.execute(first).one_or_none()
 
 
-def alternatives(actor: Actor, slot: Row[Any], patient_id: int) -> list[dict[str, Any]]:
+def alternatives(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | None = None) -> list[dict[str, Any]]:
     """The next three slots, from this slot's time on, that this patient could be booked into instead.
 
-    The same provider's first; where he has too few within two weeks, those of others of his specialty.
+    The same provider's first; where he has too few within two weeks, those of others of his specialty. `moving` is the
+    id of the appointment that is being moved and stands in nobody's way.
     """
     specialty = select(PROVIDERS.specialty).where(
         PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.id == slot.provider_id
     )
-    soon = max(slot.starts_at, clock.now()) + OTHER_PROVIDERS_WITHIN
-    found = _next_slots(actor, slot, patient_id, SLOTS.provider_id == slot.provider_id, HOW_MANY_ALTERNATIVES)
+    moment = clock.now()
+    since = max(slot.starts_at, moment)
+    rows = slot_rows(actor).where(
+        SLOTS.id != slot.id, SLOTS.starts_at >= since,
+        *can_be_offered(actor, moment, patient_id=patient_id, moving=moving),
+    ).order_by(SLOTS.starts_at, SLOTS.id)  # fmt: skip
+    same = rows.where(SLOTS.provider_id == slot.provider_id).limit(HOW_MANY_ALTERNATIVES)
+    found = list(db.session.execute(same).all())
     if len(found) < HOW_MANY_ALTERNATIVES:
-        of_others = (SLOTS.provider_id != slot.provider_id) & (SLOTS.starts_at < soon)
+        of_others = (SLOTS.provider_id != slot.provider_id) & (SLOTS.starts_at < since + OTHER_PROVIDERS_WITHIN)
         same_work = PROVIDERS.specialty == specialty.scalar_subquery()
-        found += _next_slots(actor, slot, patient_id, of_others & same_work, HOW_MANY_ALTERNATIVES - len(found))
+        found += db.session.execute(rows.where(of_others & same_work).limit(HOW_MANY_ALTERNATIVES - len(found))).all()
     return [SlotView.of(row).model_dump(mode="json", by_alias=True) for row in found]
 
 
-def _next_slots(
-    actor: Actor, slot: Row[Any], patient_id: int, among: ColumnElement[bool], how_many: int
-) -> list[Row[Any]]:
-    """The next slots among some, other than this one, that pass every rule of booking for this patient."""
-    moment = clock.now()
+def can_be_offered(
+    actor: Actor, moment: datetime, *, patient_id: int | None = None, moving: int | None = None
+) -> list[ColumnElement[bool]]:
+    """All that booking asks of a slot, as conditions on slot_rows(): what they let through, booking takes.
+
+    With a patient known, that he is nowhere else at that time; `moving` is as in alternatives().
+    """
     buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
-    patient_elsewhere = exists().where(
+    active = select(APPOINTMENTS.id).where(
         APPOINTMENTS.tenant_id == SLOTS.tenant_id,
-        APPOINTMENTS.patient_id == patient_id,
         APPOINTMENTS.status.in_(ACTIVE),
-        APPOINTMENTS.starts_at < SLOTS.ends_at,
-        APPOINTMENTS.ends_at > SLOTS.starts_at,
+        APPOINTMENTS.id != (moving or 0),
     )
-    provider_elsewhere = exists().where(
-        APPOINTMENTS.tenant_id == SLOTS.tenant_id,
+    provider_elsewhere = active.where(
         APPOINTMENTS.provider_id == SLOTS.provider_id,
         APPOINTMENTS.slot_id != SLOTS.id,
-        APPOINTMENTS.status.in_(ACTIVE),
         APPOINTMENTS.starts_at < SLOTS.ends_at + buffer * timedelta(minutes=1),
         APPOINTMENTS.busy_until > SLOTS.starts_at,
     )
-    statement = slot_rows(actor).where(
-        among,
-        SLOTS.id != slot.id,
-        SLOTS.starts_at >= max(slot.starts_at, moment),
-        bookable(moment),
-        PROVIDERS.status == PARTICIPATES,
-        ~patient_elsewhere,
-        ~provider_elsewhere,
-    )
-    return list(db.session.execute(statement.order_by(SLOTS.starts_at, SLOTS.id).limit(how_many)).all())
+    asked = [bookable(moment), PROVIDERS.status == PARTICIPATES, ~_for_each(provider_elsewhere)]
+    if patient_id is not None:
+        patient_elsewhere = active.where(
+            APPOINTMENTS.patient_id == patient_id,
+            APPOINTMENTS.starts_at < SLOTS.ends_at,
+            APPOINTMENTS.ends_at > SLOTS.starts_at,
+        )
+        asked.append(~_for_each(patient_elsewhere))
+    return asked
+
+
+def _for_each(rows: Select[Any]) -> ColumnElement[bool]:
+    """EXISTS, asked for each slot by an index: OFFSET keeps the planner from reading all appointments for a join."""
+    return rows.correlate(table_of(Slot)).offset(0).exists()
 
 
 refuse_on("appointment_patient_busy", lambda: Conflict("The patient has an appointment then.", code="PATIENT_BUSY"))

@@ -112,9 +112,14 @@ def act(actor: Actor, locator: str, *, action: str, version: int | None = None, 
     row = found(db.session.execute(statement).one_or_none())
     require_own_or_any(actor, row.provider_id)
     check_version(row, version)
+    return SlotView.of(row, **move_slot(actor, row, action, reason=reason)._mapping)
+
+
+def move_slot(actor: Actor, row: Row[Any], action: str, *, reason: str | None = None) -> Row[Any]:
+    """One move of a locked slot; a block keeps its reason on the slot, and a full slot is BOOKED when unblocked."""
     target = BOOKED if action == "unblock" and row.booked >= row.capacity else SLOT.transition(action).target
-    changed = move(actor, SLOT, Slot, row, action, reason=reason, status=target)
-    return SlotView.of(row, **changed._mapping)
+    why = reason if target == BLOCKED else None
+    return move(actor, SLOT, Slot, row, action, reason=reason, status=target, blocked_reason=why)
 
 
 def _check_new(start: datetime, end: datetime, capacity: int) -> None:

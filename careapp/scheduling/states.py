@@ -12,7 +12,9 @@ SLOT = Lifecycle(
     prefix="SLT",
     states=(AVAILABLE, BOOKED, BLOCKED),
     transitions=(
-        Transition("block", "Block", (AVAILABLE, BOOKED), BLOCKED, _OWN, SlotBlocked, dangerous=True),
+        Transition(
+            "block", "Block", (AVAILABLE, BOOKED), BLOCKED, _OWN, SlotBlocked, needs_reason=True, dangerous=True
+        ),
         Transition("unblock", "Unblock", (BLOCKED,), AVAILABLE, _OWN, SlotUnblocked),
     ),
     tones={AVAILABLE: "success", BOOKED: "primary", BLOCKED: "secondary"},

@@ -11,7 +11,7 @@ from careapp.access import Actor, Permission, Role
 from careapp.audit.models import AuditEvent
 from careapp.db import db
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from careapp.identity import users
+from careapp.identity import passwords, users
 from careapp.identity.actors import actor_of_email
 from careapp.identity.sign_in import sign_in
 from tests import factories
@@ -140,3 +140,112 @@ def test_only_administrators_manage_users(
     with pytest.raises(Forbidden):
         a_user(actor_of(role))
     assert (f"test:{role}", "create_user", "refused", None) in audited(tenant)
+
+
+def changed(admin: Actor, user: users.UserView, **changes: object) -> users.UserView:
+    """The user after a change by what the form sends."""
+    fields: dict[str, object] = {"version": user.version, "name": user.name, "roles": user.roles, **changes}
+    return users.change_user(admin, user.id, **fields)  # type: ignore[arg-type]
+
+
+def open_sessions(tenant: TestTenant, user_id: int) -> int:
+    """How many sessions of a user have not been ended."""
+    sessions = db.metadata.tables["user_session"]
+    with tenancy.bound(tenant.id):
+        mine = select(sessions.c.id).where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+        found = len(db.session.execute(mine).all())
+        db.session.rollback()
+    return found
+
+
+def test_what_ends_sessions_and_what_does_not(app: APIFlask, admin: Actor, tenant: TestTenant) -> None:
+    god = everything(tenant)
+    clinic = clinic_id(tenant, factories.a_clinic(god).locator)
+    provider = factories.a_provider(god)
+    with tenancy.bound(tenant.id):
+        provider_id = db.session.execute(select(db.metadata.tables["providers"].c.id)).scalar_one()
+        db.session.rollback()
+    user = a_user(admin, Role.FRONT_DESK)
+    for number, (change, left) in enumerate(
+        (
+            ({"name": "Another Name"}, 1),
+            ({"roles": [Role.FRONT_DESK, Role.CLINICIAN]}, 0),
+            ({"clinic_ids": [clinic]}, 0),
+            ({"clinic_ids": [clinic], "provider_id": provider_id}, 0),
+            ({"clinic_ids": [clinic], "provider_id": provider_id}, 1),
+        )
+    ):
+        sign_in(user.email, PASSWORD, address=f"192.0.2.{number}")
+        user = changed(admin, user, **change)
+        assert min(open_sessions(tenant, user.id), 1) == left, change
+        users.end_sessions(admin, user.id)
+    with tenancy.bound(tenant.id):
+        details = [
+            row.detail
+            for row in db.session.execute(select(AuditEvent).order_by(AuditEvent.id)).scalars()
+            if row.action == "user.change"
+        ]
+        db.session.rollback()
+    assert details[0]["after"] == {"name": "Another Name"}
+    assert details[2]["before"] == {"clinics": []}
+    assert details[2]["after"]["clinics"][0].startswith("CLN-")
+    assert details[3]["after"] == {"provider": provider.locator}
+
+
+def test_the_last_administrator_stays(app: APIFlask, admin: Actor) -> None:
+    last = a_user(admin, Role.ADMIN)
+    for act in (
+        lambda: users.disable(admin, last.id),
+        lambda: changed(admin, last, roles=[Role.CLINICIAN]),
+    ):
+        with pytest.raises(Conflict) as refusal:
+            act()
+        assert refusal.value.code == "LAST_ADMINISTRATOR"
+    other = a_user(admin, Role.ADMIN)
+    users.disable(admin, other.id)
+    with pytest.raises(Conflict):
+        users.disable(admin, last.id)  # a disabled one does not count
+    users.enable(admin, other.id)
+    users.disable(admin, last.id)
+    with pytest.raises(Conflict):
+        users.disable(admin, other.id)
+
+
+def test_nobody_takes_his_own_role(app: APIFlask, admin: Actor) -> None:
+    a_user(admin, Role.ADMIN)
+    user = a_user(admin, Role.ADMIN)
+    me = actor_of_email(user.email)
+    assert me
+    with pytest.raises(Conflict) as refusal:
+        changed(me, user, roles=[Role.AUDITOR])
+    assert refusal.value.code == "OWN_ACCOUNT"
+    assert changed(me, user, name="My New Name").name == "My New Name"
+
+
+def test_what_a_user_cannot_become(app: APIFlask, admin: Actor) -> None:
+    user = a_user(admin, Role.FRONT_DESK)
+    for change, field in (
+        ({"roles": []}, "roles"), ({"name": " "}, "name"), ({"clinic_ids": [9_999_999]}, "clinicIds"),
+        ({"provider_id": 9_999_999}, "providerId"),
+    ):  # fmt: skip
+        with pytest.raises(Invalid) as refusal:
+            changed(admin, user, **change)
+        assert set(refusal.value.errors) == {field}
+    with pytest.raises(Conflict) as stale:
+        changed(admin, user, version=user.version + 1)
+    assert stale.value.code == "STALE_VERSION"
+
+
+def test_a_disabled_user_comes_back_with_what_he_had(app: APIFlask, admin: Actor) -> None:
+    made = a_user(admin, Role.FRONT_DESK)
+    users.disable(admin, made.id)
+    again = users.enable(admin, made.id)
+    assert (again.disabled_at, again.roles) == (None, (Role.FRONT_DESK,))
+    assert sign_in(made.email, PASSWORD, address="192.0.2.8")
+
+
+def test_a_made_password_passes_its_own_rules() -> None:
+    made = {passwords.made() for _ in range(200)}
+    assert len(made) == 200
+    for one in made:
+        passwords.check_new(one, email="name@clinic.example")

@@ -1,6 +1,7 @@
 """Pages as the rules see them: their addresses, a browser with somebody signed in, and what differs by chance."""
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,10 @@ from werkzeug.test import TestResponse
 from careapp import commands
 from careapp.access import Actor, Role
 from careapp.db import db
-from careapp.identity import sessions
+from careapp.identity import drafts, sessions
 from tests import factories as make
 from tests.identity.people import a_user
+from tests.looking import one
 
 NO_PAGES = ("api", "internal", "docs", "health", "static")
 
@@ -22,6 +24,7 @@ NO_PAGES = ("api", "internal", "docs", "health", "static")
 PAGE_OF: dict[str, Callable[[Actor], Any]] = {
     "episodes": make.an_episode,
     "appointments": make.an_appointment,
+    "today": make.an_appointment,
     "slots": make.a_slot,
     "patients": make.a_patient,
     "prescriptions": make.a_prescription,
@@ -29,6 +32,23 @@ PAGE_OF: dict[str, Callable[[Actor], Any]] = {
     "providers": make.a_provider,
     "clinics": make.a_clinic,
 }
+
+# And what a number in an address stands for, by its name.
+NUMBERED: dict[str, Callable[[Actor], str]] = {
+    "user_id": lambda actor: str(a_user(actor, Role.FRONT_DESK).id),
+    "event_id": lambda actor: str(_event_of(make.an_episode(actor), actor)),
+    "draft_id": lambda actor: str(_draft(actor)),
+}
+
+
+def _event_of(episode: Any, actor: Actor) -> Any:
+    """The number of the event that told of an episode."""
+    return one(actor, "SELECT event_id FROM outbox WHERE key = :key", key=episode.locator)
+
+
+def _draft(actor: Actor) -> int | None:
+    """The number of somebody's draft."""
+    return drafts.keep(actor.tenant_id, a_user(actor).id, "/episodes/new", [("reason", "Cough")])
 
 
 def rules(app: APIFlask, method: str) -> list[Rule]:
@@ -39,9 +59,21 @@ def rules(app: APIFlask, method: str) -> list[Rule]:
 
 def page_address(rule: Rule, actor: Actor) -> str:
     """An address of a page about something just made in the actor's tenant."""
-    assert rule.arguments <= {"locator"}, f"say in PAGE_OF what {rule.rule} stands for"
-    kind = rule.rule.split("/")[1]
-    return rule.rule.replace("<locator>", PAGE_OF[kind](actor).locator) if rule.arguments else rule.rule
+    assert rule.arguments <= {"locator", *NUMBERED}, f"say in PAGE_OF or NUMBERED what {rule.rule} stands for"
+    address = rule.rule
+    if "locator" in rule.arguments:
+        kind = address.partition("/<locator>")[0].rpartition("/")[2]
+        address = address.replace("<locator>", PAGE_OF[kind](actor).locator)
+    for name in rule.arguments & NUMBERED.keys():
+        address = re.sub(rf"<\w+:{name}>", NUMBERED[name](actor), address)
+    return address
+
+
+def absent_address(address: str) -> str:
+    """The same page about a thing there is not, in any tenant."""
+    address = re.sub(r"-\d{6,}", "-999999", address)
+    address = re.sub(r"/\d+(?=/|$)", "/999999999", address)
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.UUID(int=0)), address)
 
 
 def signed_in(app: APIFlask, role: Role, admin: Actor) -> FlaskClient:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,22 +12,44 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import event
 
-from careapp import localdb, tenancy
+from careapp import clock, localdb, tenancy
 from careapp.access import Actor
 from careapp.db import db
 from careapp.episodes import queries as episode_queries
 from careapp.errors import Conflict
+from careapp.operations import audit_search
+from careapp.operations.audit_search import AuditFilter
 from careapp.operations.tenants import create_tenant
+from careapp.overviews import board, next_free, timeline, walk_in
+from careapp.overviews import patients as patient_overview
+from careapp.overviews import referrals as referral_overview
+from careapp.overviews import today as day_list
+from careapp.overviews.board_choices import Filter
+from careapp.overviews.calendar import Asked, calendar_version, get_calendar
+from careapp.overviews.referrals import Wanted
 from careapp.patients import queries as patient_queries
+from careapp.patients import registering
+from careapp.patients.views import ContactPoint, HumanName
 from careapp.scheduling import appointments, changes
 from careapp.scheduling import queries as scheduling_queries
 from tests import factories as make
 from tests.conftest import TestTenant, everything
 from tests.database import TestDatabase
-from tests.looking import rows
+from tests.looking import id_of, rows
 
 MANY = 20_000
-LARGE = {"patients", "patient_name_words", "episodes", "provider_slots", "appointments"}
+LARGE = {
+    "audit_event",
+    "audit_patients",
+    "patients",
+    "patient_name_words",
+    "patient_keys",
+    "diagnostics_referrals",
+    "episodes",
+    "provider_slots",
+    "appointments",
+    "status_changes",
+}
 
 SEED = (
     "INSERT INTO patients (tenant_id, family, given, gender, birth_date, created_at) SELECT %(tenant)s, 'Name' || n,"
@@ -48,6 +71,49 @@ SEED = (
     " JOIN (SELECT *, row_number() OVER (ORDER BY id) AS n FROM episodes) e USING (n)",
 )
 
+SEED_AUDIT = (
+    "WITH written AS (INSERT INTO audit_event (tenant_id, actor, action, outcome, subject, patients, detail)"
+    " SELECT tenant_id, 'user:' || id %% 200, CASE id %% 500 WHEN 0 THEN 'user.disable' ELSE 'episode.read' END,"
+    " CASE id %% 100 WHEN 0 THEN 'refused' ELSE 'seen' END, 'EPI-2026-' || lpad(id::text, 6, '0'), ARRAY[locator], '{}'"
+    " FROM patients RETURNING tenant_id, id, at, patients)"
+    " INSERT INTO audit_patients SELECT tenant_id, unnest(patients), at, id FROM written",
+)
+
+
+# Half of the open episodes have begun: with an appointment ahead or with one behind them. A few are of a rare kind.
+SEED_BOARD = (
+    "INSERT INTO clinics (tenant_id, name, time_zone) SELECT %(tenant)s, 'Clinic ' || n, 'Asia/Yangon'"
+    " FROM generate_series(1, 5) n",
+    "UPDATE appointments a SET clinic_id = c.id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM clinics) c"
+    " WHERE c.n = 1 + a.id %% 5",
+    "UPDATE episodes e SET care_type = CASE WHEN e.patient_id %% 500 = 0 THEN 'POST_ACUTE' ELSE 'GP' END,"
+    " seen = (a.status = 'ATTENDED')::int, open_appointments = (a.status = 'BOOKED')::int,"
+    " last_provider_id = CASE WHEN a.status = 'ATTENDED' THEN a.provider_id END,"
+    " last_clinic_id = CASE WHEN a.status = 'ATTENDED' THEN a.clinic_id END"
+    " FROM appointments a WHERE a.episode_id = e.id AND e.status = 'OPEN' AND e.patient_id %% 20 = 0",
+    "INSERT INTO status_changes (tenant_id, episode_id, entity, entity_id, locator, action, to_status, actor)"
+    " SELECT tenant_id, id, 'episode', id, locator, 'open', 'OPEN', 'user:1' FROM episodes UNION ALL"
+    " SELECT tenant_id, episode_id, 'appointment', id, locator, 'book', 'BOOKED', 'user:1' FROM appointments",
+)
+
+# One referral in ten is open, the others were completed over a year; one patient in two has a phone.
+SEED_REFERRALS = (
+    "INSERT INTO diagnostics_referrals (tenant_id, episode_id, patient_id, type, priority, reason, status, referred_at,"
+    " status_at, due_at) SELECT tenant_id, id, patient_id, 'LAB', CASE id %% 500 WHEN 0 THEN 'STAT' ELSE 'ROUTINE' END,"
+    " 'Count', state, opened_at, now() - id %% 400 * interval '1 day',"
+    " CASE WHEN state <> 'COMPLETED' THEN opened_at + interval '9 days' END"
+    " FROM episodes, LATERAL (SELECT CASE id %% 20 WHEN 0 THEN 'REFERRED' WHEN 10 THEN 'BOOKED' ELSE 'COMPLETED'"
+    " END) AS one (state)",
+    "INSERT INTO patient_keys SELECT tenant_id, 'PHONE', lpad(id::text, 8, '5'), id FROM patients WHERE id %% 2 = 0",
+)
+
+
+def search(auditor: Actor, **parts: Any) -> None:
+    """The newest of the audit log that meet a filter, and what comes after them."""
+    page = audit_search.search_audit(auditor, AuditFilter(**parts), limit=20)
+    if page.next_cursor:
+        audit_search.search_audit(auditor, AuditFilter(**parts), limit=20, cursor=page.next_cursor)
+
 
 @pytest.fixture(scope="module")
 def full(app: APIFlask, database: TestDatabase) -> Iterator[Actor]:
@@ -65,7 +131,7 @@ def full(app: APIFlask, database: TestDatabase) -> Iterator[Actor]:
             connection.execute("SET statement_timeout = 0")
             connection.execute("SET enable_nestloop = off")  # no statistics yet: the seed itself must not crawl
             connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(god.tenant_id)])
-            for statement in SEED:
+            for statement in (*SEED, *SEED_AUDIT, *SEED_BOARD, *SEED_REFERRALS):
                 connection.execute(statement, {"tenant": god.tenant_id, "many": MANY})
         for table in (*LARGE, "providers"):
             owner.execute(f"ANALYZE {table}")
@@ -134,11 +200,64 @@ def week_of_a_provider(actor: Actor) -> None:
     scheduling_queries.list_slots(actor, provider, start=start, end=start + timedelta(days=7), limit=200)
 
 
+def a_board(actor: Actor, *, clinician: bool = False, clinic: bool = False, care_type: str | None = None) -> None:
+    """The board narrowed by these filters, with what is new, and the second page of one of its stages."""
+    one = "FROM episodes WHERE last_clinic_id IS NOT NULL AND care_type = 'GP' ORDER BY id LIMIT 1"
+    whose = f"id = (SELECT last_{{}}_id {one})"
+    wanted = Filter(
+        care_type,
+        a_locator(actor, "providers", whose.format("provider")) if clinician else None,
+        a_locator(actor, "clinics", whose.format("clinic")) if clinic else None,
+    )
+    shown = board.get_board(actor, wanted, since=1)
+    assert sum(column.count for column in shown.columns) > 0
+    for column in shown.columns:
+        page = board.get_stage(actor, column.stage, wanted, limit=1)
+        board.get_stage(actor, column.stage, wanted, limit=1, cursor=page.columns[0].next_cursor)
+
+
+def an_episode_page(actor: Actor) -> None:
+    """An episode with its mark and two pages of its timeline."""
+    locator = a_locator(actor, "episodes", "open_appointments > 0")
+    timeline.get_episode_mark(actor, locator)
+    timeline.get_episode_page(
+        actor, locator, limit=1, cursor=timeline.get_episode_page(actor, locator, limit=1).next_cursor
+    )
+
+
+def a_day(actor: Actor, *, clinic_ids: frozenset[int] | None = None) -> None:
+    """A clinic's day, whether it has changed, and the places somebody who walks in could get there.
+
+    A day after the seeded ones: each of those has every twentieth patient, which is better read by a scan.
+    """
+    clinic, somebody = a_locator(actor, "clinics"), replace(actor, clinic_ids=clinic_ids)
+    day = clock.now().date() + timedelta(days=12)
+    day_list.get_day(somebody, day_list.Wanted(clinic=clinic, day=day))
+    day_list.get_day_version(somebody, clinic, day=day)
+    walk_in.get_walk_in(somebody, clinic, party=a_locator(actor, "patients"))
+
+
 def second_page(listed: Callable[..., Any]) -> None:
     """The page behind the first of a long list."""
     cursor = listed(limit=50).next_cursor
     assert cursor is not None
     listed(limit=50, cursor=cursor)
+
+
+def likely_patients(actor: Actor) -> None:
+    """A look at who may be the same as somebody new: by name, birth date and phone."""
+    registering.find_likely(
+        actor, name=HumanName(family="Name1234", given=["Given"]), birth_date=date(1953, 5, 18), gender="other",
+        telecom=[ContactPoint(system="phone", value="09 5500 0042")],
+    )  # fmt: skip
+
+
+def column_of_referrals(actor: Actor, wanted: Wanted) -> None:
+    """The first pages of each column at length."""
+    for status in referral_overview.STATUSES:
+        [column] = referral_overview.get_referral_board(actor, wanted, status=status)
+        if column.next_cursor:
+            referral_overview.get_referral_board(actor, wanted, status=status, cursor=column.next_cursor)
 
 
 READS: dict[str, Callable[[Actor], Any]] = {
@@ -148,6 +267,14 @@ READS: dict[str, Callable[[Actor], Any]] = {
     "episodes of a patient": lambda a: episode_queries.list_episodes(a, party=a_locator(a, "patients")),
     "an episode": lambda a: episode_queries.get_episode(a, a_locator(a, "episodes")),
     "a week of a provider": week_of_a_provider,
+    "a provider's calendar": lambda a: get_calendar(a, Asked(provider=a_locator(a, "providers"))),
+    "whether a provider's calendar has changed": lambda a: calendar_version(
+        a, provider=a_locator(a, "providers"), clinic=None, specialty=None, first=make.soon().date(), days=7
+    ),
+    "the next free times of all": lambda a: next_free.find_next_free(a, next_free.Wanted()),
+    "the next free times in the mornings for a patient": lambda a: next_free.find_next_free(
+        a, next_free.Wanted(specialty="GP", part="MORNING", minutes=30), party=a_locator(a, "patients")
+    ),
     "all slots of a provider": lambda a: second_page(
         lambda **page: scheduling_queries.list_slots(a, a_locator(a, "providers"), **page)
     ),
@@ -162,8 +289,44 @@ READS: dict[str, Callable[[Actor], Any]] = {
     ),
     "patients by birth date": lambda a: patient_queries.search_patients(a, birth_date=date(1960, 1, 1)),
     "patients by locator": lambda a: patient_queries.search_patients(a, locator=a_locator(a, "patients")),
+    "patients by phone number": lambda a: patient_queries.search_patients(a, phone="09 5500 0042"),
+    "who may be registered already": likely_patients,
+    "the page of a patient": lambda a: patient_overview.get_patient_chart(a, a_locator(a, "patients")),
+    "the referrals of a patient": lambda a: patient_overview.list_all_referrals(a, a_locator(a, "patients")),
+    "the referral board": lambda a: referral_overview.get_referral_board(a, Wanted()),
+    "whether the referral board has changed": referral_overview.get_version,
+    "a column of the referral board": lambda a: column_of_referrals(a, Wanted()),
+    "rare referrals": lambda a: referral_overview.get_referral_board(a, Wanted(priority="STAT", overdue=True)),
+    "referrals of a clinic": lambda a: referral_overview.get_referral_board(a, Wanted(clinic=a_locator(a, "clinics"))),
+    "my patients' referrals": lambda a: referral_overview.get_referral_board(
+        replace(a, provider_id=id_of(a, "providers", a_locator(a, "providers"))), Wanted(mine=True)
+    ),
     "why a booking is refused, and what else is free": book_a_full_slot,
     "whether a move clashes": reschedule_beside_another,
+    "the audit log": lambda a: search(a),
+    "the audit log of a patient": lambda a: search(a, patient=a_locator(a, "patients")),
+    "the audit log of a patient at a time": lambda a: search(
+        a, patient=a_locator(a, "patients"), since=clock.now() - timedelta(days=1), until=clock.now()
+    ),
+    "the audit log of somebody": lambda a: search(a, actor="user:7"),
+    "the audit log of something": lambda a: search(a, subject="EPI-2026-000042"),
+    "the audit log of a rare act": lambda a: search(a, action="user.disable"),
+    "the audit log of a frequent act of somebody": lambda a: search(a, action="episode.read", actor="user:7"),
+    "what was refused": lambda a: search(a, outcome="refused"),
+    "the audit log of a time": lambda a: search(a, since=clock.now() - timedelta(minutes=5), until=clock.now()),
+    "the mark of the board": board.get_board_mark,
+    "the board": a_board,
+    "the board of a care type": lambda a: a_board(a, care_type="GP"),
+    "the board of a rare care type": lambda a: a_board(a, care_type="POST_ACUTE"),
+    "the board of a clinician": lambda a: a_board(a, clinician=True),
+    "the board of a clinic": lambda a: a_board(a, clinic=True),
+    "the board of a clinician at a clinic": lambda a: a_board(a, clinician=True, clinic=True),
+    "the board of a care type at a clinic": lambda a: a_board(a, clinic=True, care_type="GP"),
+    "an episode page": an_episode_page,
+    "today's list of a clinic": a_day,
+    "today's list within a scope": lambda a: a_day(
+        a, clinic_ids=frozenset({id_of(a, "clinics", a_locator(a, "clinics"))})
+    ),
 }
 
 

@@ -32,10 +32,15 @@ def fill(actor: Actor) -> None:
     for statement in (
         "INSERT INTO patient_facts (tenant_id, patient_id, kind, text)"
         " VALUES (:tenant, :patient, 'ALLERGY', 'Penicillin')",
+        "INSERT INTO patient_keys VALUES (:tenant, 'PHONE', '95550101', :patient)",
         "INSERT INTO users (tenant_id, email, name, password_hash, roles, provider_id)"
         " VALUES (:tenant, 'a@b.example', 'A', '-', '{admin}', :provider)",
         "INSERT INTO user_clinics SELECT :tenant, id, :clinic FROM users",
         "INSERT INTO user_session (tenant_id, sid_hash, user_id) SELECT :tenant, '\\x01', id FROM users",
+        "INSERT INTO form_drafts (tenant_id, user_id, address, fields)"
+        " SELECT :tenant, id, '/patients/new', '[]' FROM users",
+        "INSERT INTO prescription_favourites (tenant_id, user_id, medication_text, dosage, fingerprint)"
+        " SELECT :tenant, id, 'Ointment', 'thinly', 'f' FROM users",
         "INSERT INTO imported_records (tenant_id, resource_type, source_id) VALUES (:tenant, 'Patient', '1')",
         "INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)"
         " VALUES (:tenant, 'p', 'r', 'k', 'h')",

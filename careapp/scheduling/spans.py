@@ -1,0 +1,127 @@
+"""Many slots at once: offering a list of times, and blocking or unblocking all that lie in some spans of time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, false, or_, select
+
+from careapp import clock
+from careapp.access import Actor, Permission
+from careapp.clinics.models import CLINICS
+from careapp.commands import command, record
+from careapp.db import db, table_of
+from careapp.errors import Conflict, Forbidden, Invalid, found
+from careapp.providers.models import PROVIDERS, Provider
+from careapp.scheduling.models import SLOTS, Slot
+from careapp.scheduling.slots import LONGEST_SLOT, add_slot, in_scope, move_slot, require_own_or_any, slot_rows
+from careapp.scheduling.states import SLOT
+from careapp.scheduling.views import SlotView
+
+Span = tuple[datetime, datetime]
+
+MOST_ADDED = 300  # slots of one command: what a form answers within a second or two
+MOST_MOVED = 1000
+
+
+@command(Permission.SLOT_MANAGE_OWN)
+def add_slots(
+    actor: Actor, provider_locator: str, *, spans: Sequence[Span], capacity: int = 1,
+    clinic_locator: str | None = None, skip_overlaps: bool = False,
+) -> list[SlotView]:  # fmt: skip
+    """Offer many times of a provider at once, all or none; with `skip_overlaps`, those that overlap no slot of his.
+
+    Raises what add_slot() raises; its Conflict SLOT_OVERLAP has `overlaps`, each (a span asked for, the span of the
+    slot in its way), and Invalid where there are more than MOST_ADDED.
+    """
+    if not 0 < len(spans) <= MOST_ADDED:
+        raise Invalid({"spans": f"Give at least one and at most {MOST_ADDED} times."})
+    overlaps = _overlaps(actor, provider_locator, spans)
+    in_the_way = {wanted for wanted, _ in overlaps}
+    if overlaps and (not skip_overlaps or len(in_the_way) == len(set(spans))):
+        raise Conflict("The provider has other slots at these times.", code="SLOT_OVERLAP", overlaps=overlaps)
+    return [
+        add_slot(actor, provider_locator, start=start, end=end, capacity=capacity, clinic_locator=clinic_locator)
+        for start, end in spans
+        if (start, end) not in in_the_way
+    ]
+
+
+@command(Permission.SLOT_MANAGE_OWN)
+def block_spans(
+    actor: Actor, *, spans: Sequence[Span], reason: str, provider_locator: str | None = None,
+    clinic_locator: str | None = None,
+) -> list[SlotView]:  # fmt: skip
+    """Block every slot of a provider, of a clinic, or of one at the other, that touches one of the spans.
+
+    Slots that are over stay as they are. Bookings stay, also those of full slots, which take no other when one is
+    cancelled. The reason stands on each slot and in its history. Raises NotFound for an unknown provider, Invalid,
+    and Forbidden for slots that are not the actor's.
+    """
+    if not reason.strip():
+        raise Invalid({"reason": "Say why these times are blocked."})
+    return _move_all(actor, "block", spans, provider_locator, clinic_locator, reason.strip())
+
+
+@command(Permission.SLOT_MANAGE_OWN)
+def unblock_spans(
+    actor: Actor, *, spans: Sequence[Span], provider_locator: str | None = None, clinic_locator: str | None = None
+) -> list[SlotView]:
+    """Unblock every blocked slot that block_spans() would reach with the same values; raises the same."""
+    return _move_all(actor, "unblock", spans, provider_locator, clinic_locator, None)
+
+
+def touching(spans: Sequence[Span]) -> ColumnElement[bool]:
+    """The condition that a slot shares time with one of the spans."""
+    if not spans:
+        return false()
+    first, last = min(start for start, _ in spans), max(end for _, end in spans)
+    one_of_them = or_(*(and_(SLOTS.starts_at < end, SLOTS.ends_at > start) for start, end in spans))
+    return and_(SLOTS.starts_at > first - LONGEST_SLOT, SLOTS.starts_at < last, one_of_them)
+
+
+def _move_all(
+    actor: Actor, action: str, spans: Sequence[Span], provider: str | None, clinic: str | None, reason: str | None
+) -> list[SlotView]:
+    """Move all slots that this reaches, locked in the order of their ids (design §3)."""
+    conditions = [touching(spans), SLOTS.ends_at > clock.now(), SLOTS.status.in_(SLOT.transition(action).sources)]
+    conditions += _whose(actor, provider, clinic)
+    statement = slot_rows(actor).where(*conditions).order_by(SLOTS.id).limit(MOST_MOVED + 1)
+    rows = db.session.execute(statement.with_for_update(of=table_of(Slot))).all()
+    if len(rows) > MOST_MOVED:
+        raise Invalid({"last_day": f"These are more than {MOST_MOVED} slots. Take fewer days at once."})
+    record(f"slot.{action}_span", provider or clinic, slots=len(rows))
+    return [SlotView.of(row, **move_slot(actor, row, action, reason=reason)._mapping) for row in rows]
+
+
+def _whose(actor: Actor, provider: str | None, clinic: str | None) -> list[ColumnElement[bool]]:
+    """The conditions for the slots of a provider, of a clinic, or of one at the other; who may not is refused."""
+    if provider is None and clinic is None:
+        raise Invalid({"providerLocator": "Choose a provider or a clinic."})
+    if provider is None and not actor.may(Permission.SLOT_MANAGE):
+        raise Forbidden("You may change only your own slots.")
+    conditions = []
+    if provider is not None:
+        known = select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider)
+        provider_id = found(db.session.execute(known).scalar_one_or_none())
+        require_own_or_any(actor, provider_id)
+        conditions.append(SLOTS.provider_id == provider_id)
+    if clinic is not None:
+        named = (CLINICS.tenant_id == actor.tenant_id, CLINICS.locator == clinic, in_scope(actor, CLINICS.id))
+        clinic_id = db.session.execute(select(CLINICS.id).where(*named)).scalar_one_or_none()
+        if clinic_id is None:
+            raise Invalid({"clinicLocator": "There is no clinic with this locator."})
+        conditions.append(SLOTS.clinic_id == clinic_id)
+    return conditions
+
+
+def _overlaps(actor: Actor, provider: str, spans: Sequence[Span]) -> list[tuple[Span, Span]]:
+    """Which of the spans overlap a slot the provider has, at whatever clinic, each with the first such slot's span."""
+    statement = (
+        select(SLOTS.starts_at, SLOTS.ends_at)
+        .join(table_of(Provider), and_(PROVIDERS.tenant_id == SLOTS.tenant_id, PROVIDERS.id == SLOTS.provider_id))
+        .where(SLOTS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider, touching(spans))
+        .order_by(SLOTS.starts_at)
+    )
+    there = [(row.starts_at, row.ends_at) for row in db.session.execute(statement)]
+    pairs = ((one, next((had for had in there if had[0] < one[1] and had[1] > one[0]), None)) for one in spans)
+    return [(one, had) for one, had in pairs if had is not None]
