@@ -28,10 +28,8 @@ def test_nothing_is_untranslated(texts: Catalog) -> None:
 
 def test_placeholders_are_the_same_in_both_languages(texts: Catalog) -> None:
     for one in texts:
-        ids, strings = ([part] if isinstance(part, str) else list(part) for part in (one.id, one.string))
-        wanted = {name for text in ids for name in PLACEHOLDER.findall(text)}
-        for translation in strings if one.id else []:
-            assert set(PLACEHOLDER.findall(translation)) == wanted, translation
+        for english, translated in zip(_all(one.id), _all(one.string), strict=True) if one.id else ():
+            assert set(PLACEHOLDER.findall(translated)) == set(PLACEHOLDER.findall(english)), english
 
 
 def test_what_the_application_reads_is_up_to_date(texts: Catalog) -> None:

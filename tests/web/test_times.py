@@ -9,7 +9,7 @@ import pytest
 from careapp import clock
 from careapp.errors import Invalid
 from careapp.web import times
-from careapp.web.week_grid import LAST_ROW, LONGEST, week_grid
+from careapp.web.grid_rows import LAST_ROW, Scale, clock_time
 from careapp.web.words import words
 
 NEW_YORK, YANGON = "America/New_York", "Asia/Yangon"
@@ -64,34 +64,42 @@ def test_words() -> None:
     )  # fmt: skip
 
 
-def a_calendar(*slots: tuple[str, int], zone: str = YANGON) -> Any:
-    """A week of slots given as (local start, minutes)."""
-    offered = []
-    for number, (text, minutes) in enumerate(slots):
-        start = datetime.fromisoformat(text).replace(tzinfo=clock.zone(zone)).astimezone(UTC)
-        end = start + timedelta(minutes=minutes)
-        offered.append(SimpleNamespace(locator=f"SLT-{number}", starts_at=start, ends_at=end, zone=zone))
-    return SimpleNamespace(monday=date(2026, 11, 16), today=date(2026, 11, 18), zone=zone, slots=offered)
+def a_slot_at(zone: str = YANGON) -> Any:
+    """A slot as far as a grid looks at it."""
+    return SimpleNamespace(starts_at=MOMENT, zone=zone)
 
 
-def test_rows_of_the_grid() -> None:
-    grid = week_grid(a_calendar(("2026-11-16T09:00", 30), ("2026-11-16T10:30", 60), ("2026-11-20T16:30", 30)))
-    monday, friday = grid.days[0].slots, grid.days[4].slots
-    assert [(one.row, one.rows) for one in monday] == [(1, 1), (4, 2)]
-    assert [(one.row, one.rows) for one in friday] == [(16, 1)]
-    assert [(hour.text, hour.row) for hour in grid.hours][:2] == [("09:00", 1), ("10:00", 3)]
-    assert [one.is_today for one in grid.days] == [False, False, True, False, False, False, False]
+def test_a_row_stands_from_one_time_that_matters_to_the_next() -> None:
+    spans = [(540, 30), (630, 60), (990, 30)]  # 09:00, 10:30 for an hour, 16:30
+    scale = Scale.of(spans)
+    assert scale.edges == [540, 570, 630, 660, 690, 990, 1020]
+    placed = [scale.place(a_slot_at(), span) for span in spans]
+    assert [(one.row, one.rows) for one in placed] == [(1, 1), (3, 2), (6, 1)]
+    assert [(hour.text, hour.row) for hour in scale.hours(str)] == [("540", 1), ("660", 4)]
 
 
 @pytest.mark.parametrize(
-    "slots",
-    [(("2026-11-16T00:00", 5), ("2026-11-16T23:55", 5)), (("2026-11-16T00:00", 1440),), (("2026-11-16T22:00", 240),)],
+    "spans",
+    [
+        [(0, 5), (1435, 5)],
+        [(0, 1440)],
+        [(1320, 240)],
+        [(minute, 5) for minute in range(0, 1500, 5)],  # a day of 25 hours, cut as finely as it goes
+    ],
 )
-def test_rows_stay_within_the_stylesheet(slots: tuple[tuple[str, int], ...]) -> None:
-    for one in (placed for day in week_grid(a_calendar(*slots)).days for placed in day.slots):
+def test_rows_stay_within_the_stylesheet(spans: list[tuple[int, int]]) -> None:
+    scale = Scale.of(spans)
+    for one in (scale.place(a_slot_at(), span) for span in spans):
         assert 1 <= one.row <= LAST_ROW
-        assert 1 <= one.rows <= LONGEST
+        assert 1 <= one.rows <= LAST_ROW + 1 - one.row
 
 
-def test_an_empty_week_has_a_grid() -> None:
-    assert [len(day.slots) for day in week_grid(a_calendar()).days] == [0] * 7
+def test_a_grid_without_slots_has_no_rows() -> None:
+    assert Scale.of([]).hours(str) == []
+
+
+def test_a_time_that_comes_twice_names_its_zone() -> None:
+    first = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    assert clock_time(first, NEW_YORK) == "01:30 EDT"
+    assert clock_time(first + timedelta(hours=1), NEW_YORK) == "01:30 EST"
+    assert clock_time(MOMENT, NEW_YORK) == "03:00"
