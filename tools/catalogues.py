@@ -28,8 +28,9 @@ def extracted() -> Catalog:
     """Every text of the code and the templates that is marked for translation."""
     texts = Catalog(project="careapp", charset="utf-8")
     for _, _, text, comments, context in extract_from_dir(
-        str(CODE), METHODS, OPTIONS, KEYWORDS, strip_comment_tags=True
-    ):
+        str(CODE), METHODS, OPTIONS, KEYWORDS, strip_comment_tags=True,
+        directory_filter=lambda folder: True,  # by itself it would leave out templates/_macros
+    ):  # fmt: skip
         texts.add(text, auto_comments=comments, context=context)
     return texts
 
