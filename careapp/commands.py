@@ -5,6 +5,7 @@ of it back. Audit rows and events are collected on the way and written just befo
 """
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +29,7 @@ R = TypeVar("R")
 DEADLOCK, SERIALIZATION, LOCK_TIMEOUT = "40P01", "40001", "55P03"
 RETRIES = 2
 LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
+PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
 
 Reaction = Callable[[Actor, Event], None]
 _reactions: dict[str, tuple[Reaction, ...]] = {}
@@ -258,10 +260,12 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
 def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:
     """Keep that something was refused, in a short transaction of its own, as the first one was rolled back.
 
-    The subject is the locator that was asked for, whether or not there is such a thing in this tenant.
+    The subject is the locator that was asked for, whether or not there is such a thing in this tenant; where it is a
+    patient's, the row stands in the log of that patient as well.
     """
     subject = next((text[:LONGEST_SUBJECT] for text in asked_for if isinstance(text, str)), None)
-    row = AuditRow(name, "refused", subject, detail={"code": refusal.code, "status": refusal.status})
+    patients = (subject,) if subject and PATIENT.fullmatch(subject) else ()
+    row = AuditRow(name, "refused", subject, patients, {"code": refusal.code, "status": refusal.status})
     with tenancy.bound(actor.tenant_id):
         audit.write(actor.tenant_id, actor.name, [row], on_behalf_of=actor.on_behalf_of)
         db.session.commit()

@@ -62,7 +62,10 @@ def _embedded(directory: Path) -> str:
 
 
 def _migrations_digest() -> str:
-    files = [*sorted((ROOT / "migrations").rglob("*.py")), *sorted((ROOT / "careapp" / "localdb").glob("bootstrap.py"))]
+    files = [
+        *sorted((ROOT / "migrations").rglob("*.py")), ROOT / "careapp" / "localdb" / "bootstrap.py",
+        *sorted((ROOT / "careapp" / "terminology").glob("*.tsv")),  # which a migration puts in
+    ]  # fmt: skip
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 

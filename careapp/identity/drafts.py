@@ -22,6 +22,7 @@ from careapp.identity.models import DRAFTS, FormDraft, UserSession
 KEPT_DAYS = 7
 LONGEST_SUBJECT = 64  # characters of an address that an audit row keeps
 LONGEST_ADDRESS, LARGEST_DRAFT, MOST_FIELDS = 500, 100_000, 100  # characters, characters, fields
+MOST_OF_A_USER = 40  # drafts; more than anybody has begun in KEPT_DAYS, and few enough that they fill no disk
 
 Fields = list[tuple[str, str]]
 
@@ -39,7 +40,7 @@ class Draft:
 def keep(tenant_id: int, user_id: int, address: str, fields: Fields) -> int | None:
     """Keep what was typed into the form of `address` in place of an earlier draft, and return the draft's id.
 
-    None, and nothing is kept, where it is larger than any form of ours.
+    None, and nothing is kept, where it is larger than any form of ours. Of one user the newest MOST_OF_A_USER stay.
     """
     size = sum(len(name) + len(text) for name, text in fields)
     if len(address) > LONGEST_ADDRESS or size > LARGEST_DRAFT or len(fields) > MOST_FIELDS:
@@ -51,8 +52,12 @@ def keep(tenant_id: int, user_id: int, address: str, fields: Fields) -> int | No
         .on_conflict_do_update(index_elements=["tenant_id", "user_id", "address"], set_=values)
         .returning(DRAFTS.id)
     )
+    mine = (DRAFTS.tenant_id == tenant_id, DRAFTS.user_id == user_id)
+    newest_first = select(DRAFTS.id).where(*mine).order_by(DRAFTS.saved_at.desc(), DRAFTS.id.desc())
     with commands.system_transaction(tenant_id):
-        return int(db.session.execute(statement).scalar_one())
+        kept = int(db.session.execute(statement).scalar_one())
+        db.session.execute(delete(table_of(FormDraft)).where(*mine, DRAFTS.id.in_(newest_first.offset(MOST_OF_A_USER))))
+        return kept
 
 
 @query(Permission.OWN_DRAFTS)

@@ -41,7 +41,7 @@ from careapp.episodes.models import EPISODES, Episode
 from careapp.lifecycle import HISTORY
 from careapp.overviews.marks import mark_of_tenant
 from careapp.overviews.zones import tenant_zone, with_place
-from careapp.patients.models import PATIENTS, Patient
+from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.models import APPOINTMENTS
 from careapp.scheduling.slots import within
@@ -147,7 +147,7 @@ def _column(shape: Shape, stage: str) -> Select[Any]:
     picked = _picked(shape, stage)
     one = picked.c
     upcoming = _earliest_visit(shape, one)
-    visit, given = upcoming.c, func.array_to_string(PATIENTS.given, " ")
+    visit = upcoming.c
     quiet_since = _quiet_since(one) if stage == "READY_TO_CLOSE" else cast(null(), DateTime(timezone=True))
     last = (_LAST.c.tenant_id == one.tenant_id) & (_LAST.c.id == one.last_provider_id)
     return (
@@ -155,7 +155,7 @@ def _column(shape: Shape, stage: str) -> Select[Any]:
             one.id, one.locator, one.care_type, one.stage, one.reason, one.opened_at, one.open_appointments,
             (one.open_referrals if shape.shows_referrals else null()).label("open_referrals"),
             PATIENTS.locator.label("party_locator"), PATIENTS.birth_date, PATIENTS.gender,
-            func.trim(func.concat(given, " ", PATIENTS.family)).label("patient_name"),
+            FULL_NAME,
             visit.starts_at.label("next_at"), visit.ends_at.label("next_ends_at"), visit.status.label("next_status"),
             visit.name.label("next_provider"), _LAST.c.name.label("last_provider"), quiet_since.label("quiet_since"),
             func.coalesce(visit.zone, tenant_zone(tenant)).label("zone"),

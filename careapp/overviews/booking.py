@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
@@ -17,7 +17,7 @@ from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
 from careapp.errors import found
 from careapp.overviews.zones import with_place
-from careapp.patients.models import PATIENTS
+from careapp.patients.models import FULL_NAME, PATIENTS
 from careapp.patients.queries import get_patient, search_patients
 from careapp.patients.views import PatientView
 from careapp.providers.models import PROVIDERS
@@ -29,7 +29,6 @@ from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
 MOST_CANDIDATES = 10
-_NAME = func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)).label("patient_name")
 
 
 class OpenEpisode(View):
@@ -108,8 +107,8 @@ def get_sought(
         row = found(db.session.execute(_movings(actor).where(APPOINTMENTS.locator == moving)).one_or_none())
         sought = Sought(patient_name=row.patient_name, party_locator=row.party_locator, moving=Moving.of(row))
     else:
-        of_episode = episode_rows(actor).where(EPISODES.locator == episode).add_columns(_NAME)
-        of_patient = select(_NAME, PATIENTS.locator.label("party_locator")).where(
+        of_episode = episode_rows(actor).where(EPISODES.locator == episode).add_columns(FULL_NAME)
+        of_patient = select(FULL_NAME, PATIENTS.locator.label("party_locator")).where(
             PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party
         )
         row = found(db.session.execute(of_episode if episode else of_patient).one_or_none())
@@ -119,7 +118,7 @@ def get_sought(
 
 
 def _movings(actor: Actor) -> Select[Any]:
-    rows = appointment_rows(actor).add_columns(_NAME, PROVIDERS.name.label("provider_name"))
+    rows = appointment_rows(actor).add_columns(FULL_NAME, PROVIDERS.name.label("provider_name"))
     return with_place(rows, APPOINTMENTS, actor.tenant_id)
 
 
@@ -127,7 +126,7 @@ def _movings(actor: Actor) -> Select[Any]:
 def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
     """Who has a place in a slot, in the order they were booked; nobody for an unknown slot or one out of scope."""
     statement = appointment_rows(actor).add_columns(
-        _NAME,
+        FULL_NAME,
         PATIENTS.birth_date,
     )
     rows = db.session.execute(

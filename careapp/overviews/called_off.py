@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import func
 from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
@@ -11,7 +10,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.overviews.zones import PLACE, with_place
-from careapp.patients.models import PATIENTS
+from careapp.patients.models import FULL_NAME, PATIENTS
 from careapp.patients.views import ContactPoint
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
@@ -40,9 +39,8 @@ def list_to_call(
     actor: Actor, *, spans: Sequence[Span], provider: str | None = None, clinic: str | None = None
 ) -> list[ToCall]:
     """The appointments not yet begun in blocked slots that touch the spans, by time, at most MOST_SHOWN."""
-    name = func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family))
     rows = appointment_rows(actor).add_columns(
-        name.label("patient_name"), PATIENTS.birth_date, PATIENTS.telecom, PROVIDERS.name.label("provider_name"),
+        FULL_NAME, PATIENTS.birth_date, PATIENTS.telecom, PROVIDERS.name.label("provider_name"),
         SLOTS.blocked_reason,
     )  # fmt: skip
     conditions: list[ColumnElement[bool]] = [

@@ -32,7 +32,7 @@ from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import OPEN
 from careapp.identity.models import USERS, User
 from careapp.lifecycle import HISTORY
-from careapp.patients.models import PATIENTS, Patient
+from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
@@ -93,7 +93,6 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
     by_user = (USERS.tenant_id == APPOINTMENTS.tenant_id) & (
         USERS.id == cast(func.substring(last.c.actor, "^user:([0-9]{1,18})$"), BigInteger)
     )
-    name = func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family))
     columns = (
         "id", "locator", "starts_at", "ends_at", "type", "status", "category", "version",
     )  # fmt: skip
@@ -102,7 +101,7 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
             *(APPOINTMENTS[one] for one in columns),
             EPISODES.locator.label("episode_locator"), EPISODES.care_type,
             (EPISODES.status == OPEN).label("episode_open"),
-            PATIENTS.locator.label("party_locator"), name.label("patient_name"), PATIENTS.birth_date,
+            PATIENTS.locator.label("party_locator"), FULL_NAME, PATIENTS.birth_date,
             PROVIDERS.locator.label("provider_locator"), PROVIDERS.name.label("provider_name"),
             last.c.action, last.c.actor, last.c.cause, last.c.at, USERS.name.label("staff_name"),
             _arrived_at(), _missed_before(scoped),

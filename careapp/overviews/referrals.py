@@ -15,10 +15,8 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
-    cast,
     func,
     lateral,
-    literal,
     literal_column,
     select,
     true,
@@ -35,9 +33,10 @@ from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import found
 from careapp.identity.models import USERS, User
 from careapp.lifecycle import HISTORY, StatusChange
+from careapp.overviews.episode_items import is_staff
 from careapp.overviews.zones import PLACE, at_place, tenant_zone
 from careapp.paging import decode_cursor, page_of
-from careapp.patients.models import PATIENTS, Patient
+from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import BOOKED, COMPLETED, OPEN, REFERRAL, REFERRED
 from careapp.referrals.views import ReferralView
@@ -137,7 +136,6 @@ def get_referral_board(
 @query(Permission.REFERRAL_VIEW)
 def get_booking(actor: Actor, locator: str) -> Booking:
     """The booking of a referral, for whoever came too late to book it; raises NotFound where there is none."""
-    by_user = (USERS.tenant_id == HISTORY.tenant_id) & (literal("user:") + cast(USERS.id, Text) == HISTORY.actor)
     last = _last_place(scoped=actor.clinic_ids is not None)
     statement: Select[Any] = (
         select(
@@ -153,7 +151,7 @@ def get_booking(actor: Actor, locator: str) -> Booking:
             (HISTORY.tenant_id == REFERRALS.tenant_id) & (HISTORY.entity == REFERRAL.entity)
             & (HISTORY.entity_id == REFERRALS.id),
         )
-        .outerjoin(table_of(User), by_user)
+        .outerjoin(table_of(User), is_staff(HISTORY.actor))
         .where(REFERRALS.tenant_id == actor.tenant_id, REFERRALS.locator == locator, HISTORY.action == "book")
         .order_by(HISTORY.id.desc())
         .limit(1)
@@ -243,9 +241,7 @@ def _cards(shape: _Shape, status: str, later: bool) -> Select[Any]:
         select(
             *REFERRALS, EPISODES.locator.label("episode_locator"), PATIENTS.locator.label("party_locator"),
             PATIENTS.birth_date, last.c.clinic_name,
-            func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)).label(
-                "patient_name"
-            ),
+            FULL_NAME,
             func.coalesce(last.c.zone, tenant_zone(bindparam("tenant"))).label("zone"), at.label("sorted_at"),
         )
         .select_from(table_of(Referral))

@@ -17,7 +17,7 @@ from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import NotFound, found
 from careapp.operations.models import SETTINGS
 from careapp.overviews.zones import with_place
-from careapp.patients.models import PATIENTS, Patient
+from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
@@ -199,7 +199,6 @@ def _visits(actor: Actor, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
 @cache
 def _visits_statement() -> Select[Any]:
     """Found through the slots they are in, as those have an index by provider and time."""
-    name = func.trim(func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family))
     moment = DateTime(timezone=True)
     around = select(SLOTS.id).where(
         SLOTS.tenant_id == bindparam("tenant"),
@@ -214,7 +213,7 @@ def _visits_statement() -> Select[Any]:
         select(
             *(APPOINTMENTS[column] for column in columns), APPOINTMENTS.busy_until,
             EPISODES.locator.label("episode_locator"), EPISODES.status.label("episode_status"),
-            PATIENTS.locator.label("party_locator"), name.label("patient_name"),
+            PATIENTS.locator.label("party_locator"), FULL_NAME,
         )
         .select_from(table_of(Appointment).join(table_of(Episode), episode).join(table_of(Patient), patient))
         .where(

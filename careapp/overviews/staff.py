@@ -14,7 +14,7 @@ from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.errors import found
 from careapp.identity.models import USERS, User, UserClinic, UserSession
-from careapp.operations.models import TENANTS
+from careapp.overviews.zones import read_tenant_zone
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.models import APPOINTMENTS
@@ -70,7 +70,7 @@ def list_staff(
     page = read_page(
         _staff(bool(text)), (USERS.name, USERS.id), StaffMember.of, limit=limit, cursor=cursor, values=values
     )
-    return page, _zone(actor)
+    return page, read_tenant_zone(actor)
 
 
 @query(Permission.USER_MANAGE)
@@ -78,7 +78,7 @@ def get_staff_member(actor: Actor, user_id: int) -> tuple[StaffMember, str]:
     """One member of staff, with the zone his times are told in; raises NotFound."""
     one = _staff(False).where(USERS.id == bindparam("user"))
     row = found(db.session.execute(one, {"tenant": actor.tenant_id, "user": user_id}).one_or_none())
-    return StaffMember.of(row), _zone(actor)
+    return StaffMember.of(row), read_tenant_zone(actor)
 
 
 @query(Permission.USER_MANAGE)
@@ -154,7 +154,3 @@ def _last_seen() -> ColumnElement[Any]:
         .subquery()
     )
     return select(func.max(newest.c.last_seen_at)).scalar_subquery()
-
-
-def _zone(actor: Actor) -> str:
-    return str(db.session.execute(select(TENANTS.time_zone).where(TENANTS.id == actor.tenant_id)).scalar_one())

@@ -21,11 +21,13 @@ from careapp.scheduling.slots import scope_of
 from careapp.scheduling.states import ARRIVED, ATTENDED, CANCELLED, IN_PROGRESS, NO_SHOW
 from careapp.views import View
 
-# The tabs of the list: what is still to come, who waits, who is being seen, who was, and who did not come.
+# The tabs of the list: what is still to come, who waits, who is being seen, who was, and who did not come. A visit that
+# was called off is in none of them, only in the whole list.
 GROUPS: dict[str, tuple[str, ...]] = {
     "due": MOVABLE, "arrived": (ARRIVED,), "in-room": (IN_PROGRESS,), "done": (ATTENDED,),
-    "missed": (NO_SHOW, CANCELLED),
+    "missed": (NO_SHOW,),
 }  # fmt: skip
+FINISHED = (ATTENDED, NO_SHOW, CANCELLED)
 EVERYBODY = "all"  # asked for as a provider: not only those of the provider the actor is
 OTHERS_AT_ONCE = 8
 
@@ -106,7 +108,6 @@ class Day(View):
     as_of: datetime
     visits: Sequence[Visit] = ()
     counts: dict[str, int] = Field(default_factory=dict)
-    not_come: int = 0
     providers: dict[str, str] = Field(default_factory=dict)
     about: Visit | None = None
     version: str = ""
@@ -148,7 +149,6 @@ def get_day(actor: Actor, wanted: Wanted, *, about: str | None = None) -> Day:
     _tell(desk.clinic, [*shown, *([asked] if asked else [])])
     return Day(
         desk=desk, day=day, today=today, as_of=now, visits=shown, counts=_counts(whose), about=asked,
-        not_come=sum(one.status == NO_SHOW for one in whose),
         providers=dict(sorted({(one.provider_locator, one.provider_name) for one in visits}, key=lambda one: one[1])),
         version=_version_of_visits(day, visits, ends, now),
     )  # fmt: skip

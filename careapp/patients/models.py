@@ -98,3 +98,7 @@ PATIENTS = table_of(Patient).c
 NAME_WORDS = table_of(PatientNameWord).c
 KEYS = table_of(PatientKey).c
 FACTS = table_of(PatientFact).c
+
+# A patient's whole name as one column, given names first.
+_NAMES = func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)
+FULL_NAME = func.trim(_NAMES).label("patient_name")

@@ -97,6 +97,7 @@ def _candidates(actor: Actor, person: Person) -> Select[Any]:
         days = [day for day in (person.birth_date, swapped(person.birth_date)) if day]
         any_word = or_(*(_has_word(actor, word[:BEGINNING_OF_ANY]) for word in begun))
         ways.append(_some(actor, PATIENTS.birth_date.in_(days), any_word))
+        ways.append(_some(actor, PATIENTS.birth_date == person.birth_date))  # also a slip in the first letters
     if person.keys:
         known = select(KEYS.patient_id).where(
             KEYS.tenant_id == actor.tenant_id, tuple_(KEYS.kind, KEYS.value).in_(sorted(person.keys))

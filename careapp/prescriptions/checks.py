@@ -8,7 +8,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from careapp.prescriptions.groups import GROUPS, NOT_MEDICINES, SNOMED_GROUPS, SNOMED_INGREDIENTS, groups_of
+from careapp.prescriptions.groups import (
+    AROUND,
+    GROUPS,
+    NOT_MEDICINES,
+    SNOMED_GROUPS,
+    SNOMED_INGREDIENTS,
+    groups_of,
+    is_form_of,
+)
 from careapp.terminology.names import us_words
 from careapp.terminology.views import RXNORM, Substance
 from careapp.views import View
@@ -97,7 +105,7 @@ def check(
     new = contents(medicine.text, medicine.ingredients, known)
     findings: list[Finding] = []
     for allergy in allergies:
-        found, clear = _against_allergy(new, allergy, known)
+        found, clear = _against_allergy(medicine.text, new, allergy, known)
         findings += found
         if not found and not clear:
             gaps.append(Gap(why=UNCLEAR_ALLERGY, about=allergy.text))
@@ -116,9 +124,16 @@ def contents(text: str, ingredients: Sequence[Substance] | None, known: Sequence
 
 
 def named_in(text: str, known: Iterable[Substance]) -> list[Substance]:
-    """The known ingredients that a text names, all words of each."""
-    said = set(us_words(text))
-    return [one for one in known if (needed := set(us_words(one.name))) and needed <= said]
+    """The known ingredients that a text names, all words of each, and the words that belong to a group by themselves,
+    such as flucloxacillin where the list does not have it."""
+    said = us_words(text)
+    named = [one for one in known if (needed := set(us_words(one.name))) and needed <= set(said)]
+    told = _words_of(named)
+    return [*named, *(Substance(name=word) for word in said if word not in told and groups_of(word))]
+
+
+def _words_of(substances: Iterable[Substance]) -> set[str]:
+    return {word for one in substances for word in us_words(one.name)}
 
 
 def _gaps_of(medicine: Ordered, list_loaded: bool) -> list[Gap]:
@@ -133,10 +148,10 @@ def _gaps_of(medicine: Ordered, list_loaded: bool) -> list[Gap]:
 
 
 def _against_allergy(
-    new: Sequence[Substance], allergy: Allergy, known: Sequence[Substance]
+    text: str, new: Sequence[Substance], allergy: Allergy, known: Sequence[Substance]
 ) -> tuple[list[Finding], bool]:
-    """What an allergy has against the medicine, and whether it was clear what the allergy is to."""
-    substances, groups = _allergy_means(allergy, known)
+    """What an allergy has against the medicine, and whether it was clear what the whole of the allergy is to."""
+    substances, groups = _allergy_means(allergy, [*known, *new])
     findings = []
     for one in new:
         same = next((other for other in substances if _same(one, other)), None)
@@ -145,8 +160,25 @@ def _against_allergy(
             findings.append(Finding(kind=ALLERGY, how=SAME, substance=one.name, against=allergy.text))
         elif group:
             findings.append(Finding(kind=ALLERGY, how=how, substance=one.name, against=allergy.text, group=group))
+    unplaced = [] if _is_placed_by_code(allergy) else _unplaced(allergy.text, substances)
+    if unplaced and not findings and set(unplaced) <= set(us_words(text)):  # a brand, or what the list does not have
+        findings.append(Finding(kind=ALLERGY, how=SAME, substance=" ".join(unplaced), against=allergy.text))
     harmless = bool(NOT_MEDICINES & set(us_words(allergy.text)))
-    return findings, bool(substances or groups or harmless)
+    return findings, bool(substances or groups or harmless) and not unplaced
+
+
+def _is_placed_by_code(allergy: Allergy) -> bool:
+    """Whether the allergy's code alone says what it is to, whatever else was written."""
+    by_snomed = allergy.code in SNOMED_INGREDIENTS or allergy.code in SNOMED_GROUPS
+    return bool(allergy.ingredients) or (allergy.system == SNOMED and by_snomed)
+
+
+def _unplaced(text: str, substances: Iterable[Substance]) -> list[str]:
+    """The words of an allergy that may be something nobody here knows: one known word beside them does not place
+    them ("penicillin and Bactrim")."""
+    groups = frozenset().union(*(group.called for group in GROUPS.values()))
+    placed = NOT_MEDICINES | AROUND | groups | _words_of(substances)
+    return [word for word in us_words(text) if word not in placed and not word[0].isdigit()]
 
 
 def _allergy_means(allergy: Allergy, known: Sequence[Substance]) -> tuple[list[Substance], set[str]]:
@@ -198,11 +230,9 @@ def _same_order(one: Ordered, other: Ordered) -> bool:
 
 
 def _same(one: Substance, other: Substance) -> bool:
-    """Whether two ingredients are one: by code, or by name, where a salt counts as its base."""
-    if one.code and one.code == other.code:
-        return True
-    mine, theirs = one.name.lower(), other.name.lower()
-    return mine == theirs or mine.startswith(f"{theirs} ") or theirs.startswith(f"{mine} ")
+    """Whether two ingredients are one: by code, or by name, where a salt or form counts as its base."""
+    by_code = one.code is not None and one.code == other.code
+    return by_code or is_form_of(one.name, other.name) or is_form_of(other.name, one.name)
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:

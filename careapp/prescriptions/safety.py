@@ -5,23 +5,24 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db
+from careapp.db import db, table_of
 from careapp.episodes.models import EPISODES
 from careapp.episodes.service import episode_rows
 from careapp.errors import Invalid, found
+from careapp.lifecycle import HISTORY
 from careapp.patients.models import FACTS
 from careapp.patients.states import NONE_KNOWN
 from careapp.prescriptions import checks
 from careapp.prescriptions.checks import Allergy, Checks, Earlier, Ordered
 from careapp.prescriptions.dosage import supply_days
 from careapp.prescriptions.dosage_fhir import from_fhir
-from careapp.prescriptions.models import PRESCRIPTIONS
-from careapp.prescriptions.states import FILLED, ISSUED
+from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
+from careapp.prescriptions.states import FILLED, ISSUED, PRESCRIPTION
 from careapp.prescriptions.views import Medication
 from careapp.terminology import queries as terminology
 from careapp.terminology.names import us_words
@@ -107,7 +108,7 @@ def _still_taken(row: Row[Any]) -> bool:
     if row.status == ISSUED:
         return True
     days = supply_days(from_fhir(row.dosage_parts), row.quantity, row.refills)
-    return bool(row.issued_at + timedelta(days=days) >= clock.now())
+    return bool((row.filled_at or row.issued_at) + timedelta(days=days) >= clock.now())
 
 
 @cache
@@ -127,10 +128,18 @@ def _earlier() -> Select[Any]:
         select(
             PRESCRIPTIONS.locator, PRESCRIPTIONS.medication_text, PRESCRIPTIONS.medication_code,
             PRESCRIPTIONS.medication_system, PRESCRIPTIONS.quantity, PRESCRIPTIONS.refills, PRESCRIPTIONS.status,
-            PRESCRIPTIONS.issued_at, PRESCRIPTIONS.dosage_parts,
+            PRESCRIPTIONS.issued_at, PRESCRIPTIONS.dosage_parts, _filled_at(),
         )
         .where(PRESCRIPTIONS.tenant_id == bindparam("the_tenant"), PRESCRIPTIONS.patient_id == bindparam("the_patient"))
         .where(PRESCRIPTIONS.issued_at >= bindparam("since"), PRESCRIPTIONS.status.in_((ISSUED, FILLED)))
         .order_by(PRESCRIPTIONS.issued_at.desc(), PRESCRIPTIONS.id.desc())
         .limit(MOST_EARLIER)
     )  # fmt: skip
+
+
+def _filled_at() -> ColumnElement[Any]:
+    """When a pharmacy handed it out, which may be months after the issue: from then on the supply lasts."""
+    of_it = (HISTORY.tenant_id == PRESCRIPTIONS.tenant_id, HISTORY.entity_id == PRESCRIPTIONS.id)
+    filled = select(HISTORY.at).where(*of_it, HISTORY.entity == PRESCRIPTION.entity, HISTORY.to_status == FILLED)
+    newest = filled.order_by(HISTORY.id.desc()).limit(1).correlate(table_of(Prescription))
+    return newest.scalar_subquery().label("filled_at")

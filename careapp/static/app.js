@@ -44,6 +44,7 @@
   // 3. hx-swap="keep": morph the region, leave alone what is being typed, forms with unsaved input, and which
   //    <details> are open.
   const dirty = new Set();
+  on("htmx:afterSettle", () => dirty.forEach((form) => { if (!form.isConnected) dirty.delete(form); }));
   htmx.defineExtension("keep", {
     isInlineSwap: (style) => style === "keep",
     handleSwap: (style, target, fragment) => style === "keep" && Idiomorph.morph(target, fragment.children, {
@@ -87,7 +88,8 @@
     before = null;
   });
   on("click", (event) => {
-    if (Date.now() - (fresh.get(event.target.closest("button")) || 0) >= 600) return;
+    const pressed = event.detail > 0; // by a pointer; a key presses what has the focus, never what has come under it
+    if (!pressed || Date.now() - (fresh.get(event.target.closest("button")) || 0) >= 600) return;
     event.preventDefault();
     event.stopPropagation();
   }, true);
@@ -109,8 +111,12 @@
   on("htmx:afterRequest", (event) => {
     if (!live(event.detail.elt)) return;
     poll.failures = ok(event) ? 0 : poll.failures + 1;
+    if (ok(event) && $("#alerts").textContent === said("saidStopped")) $("#alerts").replaceChildren();
     if (event.detail.xhr.status === 401) poll.stopped = true; // the answer carried the notice
     else if (poll.failures === 2) alertUser("saidStopped");
+  });
+  on("htmx:afterRequest", (event) => { // somebody is signed in again: in another tab, and pressed a button here
+    if (poll.stopped && ok(event) && !live(event.detail.elt)) Object.assign(poll, { stopped: false, failures: 0 });
   });
   on("visibilitychange", tick);
   loop();
@@ -131,16 +137,28 @@
   });
 
   // 8. Drafts: <form data-draft> is kept on the server two seconds after the last key, so a lost session, browser or
-  //    machine loses nothing. The answer says whether it is kept. Never in this browser's own storage.
+  //    machine loses nothing. The answer says whether it is kept. Never in this browser's own storage. Asked for as htmx
+  //    asks: where the session is over, the answer is the notice that says so, and where the token is old, a new one.
   const waiting = new WeakMap();
-  const keep = async (form) => {
+  const underway = new WeakMap(); // a draft still on its way must not arrive after its form
+  const keep = async (form, again = false) => {
     const body = new URLSearchParams(new FormData(form));
     body.delete("csrf_token");
-    const headers = { "X-CSRFToken": token() };
-    const answer = await fetch("/drafts", { method: "POST", body, headers, redirect: "manual" }).catch(() => null);
+    const headers = { "X-CSRFToken": token(), "HX-Request": "true", "HX-Current-URL": location.href };
+    const stop = new AbortController();
+    underway.set(form, stop);
+    const answer = await fetch("/drafts", { method: "POST", body, headers, signal: stop.signal }).catch(() => null);
+    const text = (await answer?.text().catch(() => "")) || "";
+    if (stop.signal.aborted) return;
     const state = $("[data-draft-state]", form);
-    if (state) state.textContent = answer?.ok ? await answer.text() : said("saidNoDraft");
+    if (state) state.textContent = answer?.ok ? text : said("saidNoDraft");
     if (answer?.ok) rearm();
+    if (answer?.status === 401) $("#alerts").innerHTML = text;
+    const renewed = answer?.headers.get("HX-Trigger");
+    if (renewed && !again) {
+      document.dispatchEvent(new CustomEvent("token", { detail: JSON.parse(renewed).token }));
+      await keep(form, true);
+    }
   };
   const later = (form) => {
     if (!form?.hasAttribute("data-draft")) return;
@@ -148,7 +166,10 @@
     waiting.set(form, setTimeout(() => { if (form.isConnected) keep(form); }, 2000));
   };
   on("input", ({ target }) => later(target.form));
-  on("submit", (event) => clearTimeout(waiting.get(event.target)));
+  on("submit", ({ target }) => {
+    clearTimeout(waiting.get(target));
+    underway.get(target)?.abort();
+  });
 
   unsaved(document);
 
@@ -176,6 +197,18 @@
   on("htmx:afterSettle", compareClocks);
   compareClocks();
 
-  // 13. <button data-print> prints the page.
+  // 13. An open menu closes with Escape, and when something else is pressed.
+  const shut = (menu) => { menu.open = false; };
+  const menus = () => document.querySelectorAll("details[name][open]");
+  on("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of menus()) {
+      if (menu.contains(document.activeElement)) $("summary", menu).focus();
+      shut(menu);
+    }
+  });
+  on("click", ({ target }) => menus().forEach((menu) => { if (!menu.contains(target)) shut(menu); }));
+
+  // 14. <button data-print> prints the page.
   on("click", (event) => { if (event.target.closest("[data-print]")) print(); });
 })();

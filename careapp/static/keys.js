@@ -12,9 +12,10 @@
   // The palette and the list of keys are fetched when they are first wanted.
   const open = async (address) => {
     if (!dialog || dialog.open) return;
+    if ($("#palette-q")) { $("#palette-q").focus(); return; } // the palette as a page of its own
     dialog.showModal();
-    await htmx.ajax("GET", address, { target: "#palette-body", swap: "innerHTML" });
-    ($("input", dialog) || dialog).focus();
+    await htmx.ajax("GET", address, { target: "#palette-body", swap: "innerHTML" }).catch(() => dialog.close());
+    ($("input[type=search]", dialog) || dialog).focus();
   };
   on("click", (event) => {
     const opener = event.target.closest("[data-palette]");
@@ -23,7 +24,8 @@
   });
   dialog?.addEventListener("close", () => { $("#palette-body").replaceChildren(); });
 
-  // In the palette: what is typed narrows the places; patients come from the server. Arrows walk through the links.
+  // In the palette: what is typed narrows the places; patients come from the server. Arrows walk through the links. Enter
+  // opens the first one, but no patient who was found for what was typed before: then it searches.
   on("input", ({ target }) => {
     if (!target.matches("#palette input")) return;
     const wanted = target.value.trim().toLowerCase();
@@ -38,8 +40,12 @@
     if (step && links.length) {
       links[(at + step + links.length) % links.length].focus();
       event.preventDefault();
-    } else if (event.key === "Enter" && typing(event.target) && links.length) {
-      links[0].click();
+    } else if (event.key === "Enter" && typing(event.target) && !event.isComposing) {
+      const found = $("[data-found-for]", dialog);
+      const old = found && found.dataset.foundFor !== event.target.value.trim();
+      const first = links.find((link) => !(old && found.contains(link)));
+      if (!first) return;
+      first.click();
       event.preventDefault();
     }
   };

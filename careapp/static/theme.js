@@ -1,8 +1,13 @@
-// Light or dark: what the user has set, else as the system is set. Runs before the first paint (loaded without "defer"),
-// because Bootstrap reads the theme from an attribute and the policy forbids inline script. Without JavaScript pages are
-// light, unless the user has set them dark.
+// What must be so before the first paint and before htmx (loaded without "defer", as the policy forbids inline script).
+// Light or dark: what the user has set, else as the system is set; Bootstrap reads it from an attribute. Without
+// JavaScript pages are light, unless the user has set them dark.
 (() => {
   "use strict";
+  // htmx notes the address of the page in sessionStorage, and an address may hold a patient's number: it is not to.
+  const store = Storage.prototype.setItem;
+  Storage.prototype.setItem = function setItem(key, value) {
+    if (key !== "htmx-current-path-for-history") store.call(this, key, value);
+  };
   const root = document.documentElement;
   root.classList.add("js"); // for what is of use only with JavaScript
   if (root.dataset.bsTheme) return;

@@ -34,17 +34,21 @@ def init_csrf(app: Flask) -> None:
 
 
 def safe_next(target: str | None) -> str:
-    """`target` if it is the address of a page of ours, else the home page: nobody is sent to another site.
+    """`target` if it is the address of a page of ours, else the home page: nobody is sent to another site."""
+    return target if target and is_ours(target, "GET") else HOME
 
-    It starts with one slash, holds no backslash and nothing below `!` (browsers drop or turn those), and the URL map
-    knows it for GET.
+
+def is_ours(target: str, method: str) -> bool:
+    """Whether the URL map knows the address for this method, and no browser takes it for another site's.
+
+    It starts with one slash and holds no backslash and nothing below `!` (browsers drop or turn those).
     """
-    if not target or target[0] != "/" or target[1:2] in ("/", "\\"):
-        return HOME
+    if target[:1] != "/" or target[1:2] in ("/", "\\"):
+        return False
     if "\\" in target or any(sign < FIRST_PRINTABLE for sign in target):
-        return HOME
+        return False
     try:
-        current_app.create_url_adapter(request).match(unquote(urlsplit(target).path), method="GET")  # type: ignore[union-attr]
+        current_app.create_url_adapter(request).match(unquote(urlsplit(target).path), method=method)  # type: ignore[union-attr]
     except (HTTPException, ValueError):
-        return HOME
-    return target
+        return False
+    return True

@@ -30,9 +30,11 @@ from careapp.web import (
 )
 from careapp.web.admin import audit, clinics, outbox, sections, settings, users
 from careapp.web.assets import init_assets
+from careapp.web.compression import init_compression
 from careapp.web.context import init_context
 from careapp.web.errors import init_errors
 from careapp.web.language import init_language
+from careapp.web.row_numbers import init_row_numbers
 
 PAGES = (
     sign_in, home, today, walk_in, calendar, spans, next_free, slots, board, episodes, appointments, prescriptions,
@@ -43,8 +45,10 @@ PAGES = (
 
 def register(app: Flask) -> None:
     """Put the pages into the application, with what their templates use and what answers their errors."""
+    init_compression(app)
     Htmx(app)
     init_language(app)
+    init_row_numbers(app)
     init_assets(app)
     init_context(app)
     init_errors(app)

@@ -9,12 +9,12 @@ from flask_babel import ngettext
 
 from careapp.access import Permission
 from careapp.episodes.states import CARE_TYPES, STAGES
-from careapp.errors import NotFound
+from careapp.errors import Invalid, NotFound
 from careapp.overviews.board import COUNT_UP_TO, Board, Filter, News, get_board, get_board_mark, get_stage
 from careapp.overviews.board_choices import MINE
 from careapp.overviews.marks import newest_in
 from careapp.surface.actors import current_actor, requires
-from careapp.web.forms.typed import LOCATOR
+from careapp.web.forms.typed import code_in, locator_in
 from careapp.web.htmx import is_htmx, is_poll, page_or_fragment, poll_seen, unchanged
 
 bp = Blueprint("board", __name__)
@@ -25,7 +25,7 @@ bp = Blueprint("board", __name__)
 def board() -> Response:
     """The board; with `stage`, one column from `cursor` on. A poll that has seen all of it is answered 204."""
     actor, seen = current_actor(), poll_seen()
-    wanted, stage = _wanted(), _one_of(STAGES, "stage")
+    wanted, stage = _wanted(), code_in(request.args.get("stage"), STAGES)
     if seen is not None and seen == get_board_mark(actor):
         return unchanged()
     since, cursor = newest_in(seen), request.args.get("cursor") or None
@@ -77,17 +77,12 @@ def news_text(news: News | None) -> str:
 
 def _wanted() -> Filter:
     """The filters of the address; raises NotFound for one that cannot exist."""
-    clinician, clinic = request.args.get("clinician") or None, request.args.get("clinic") or None
-    for locator, prefix in ((clinician, "PRV"), (clinic, "CLN")):
-        known = locator in (None, MINE) if prefix == "PRV" else locator is None
-        if not known and not (LOCATOR.fullmatch(locator or "") and (locator or "").startswith(prefix)):
-            raise NotFound()
-    return Filter(_one_of(CARE_TYPES, "care_type"), clinician, clinic)
-
-
-def _one_of(values: tuple[str, ...], name: str) -> str | None:
-    """A filter of the address, if it is one that exists; raises NotFound for another."""
-    value = request.args.get(name) or None
-    if value is not None and value not in values:
-        raise NotFound()
-    return value
+    clinician = request.args.get("clinician")
+    try:
+        return Filter(
+            code_in(request.args.get("care_type"), CARE_TYPES),
+            clinician if clinician == MINE else locator_in(clinician, "PRV"),
+            locator_in(request.args.get("clinic"), "CLN"),
+        )
+    except Invalid:
+        raise NotFound() from None

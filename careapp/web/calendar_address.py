@@ -1,21 +1,17 @@
 """The address of a calendar: what it shows, and what it is used for, so that every link on it keeps both."""
 
-import re
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
-from flask_babel import gettext as _
 
-from careapp.errors import Invalid
 from careapp.overviews.calendar import DAYS_OF_A_WEEK, Asked, Calendar
 from careapp.scheduling.states import TYPES
 from careapp.web import times
 from careapp.web.forms.typed import locator_in
 
-ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LONGEST_SPECIALTY = 100
 
 
@@ -40,7 +36,7 @@ class Address:
     def asked(cls) -> "Address":
         """What this request asks for. Raises Invalid for what no calendar's address holds."""
         given = request.args
-        week, day = times.parse_week(given.get("week")), parse_day(given.get("day"))
+        week, day = times.parse_week(given.get("week")), times.parse_day(given.get("day"))
         view = {"week": True, "day": False}.get(given.get("view", ""))
         return cls(
             provider=locator_in(given.get("provider"), "PRV"),
@@ -101,15 +97,3 @@ class Address:
         given = {"episode": self.episode, "party": self.party, "type": self.type}
         parameters = {name: value for name, value in given.items() if value}
         return f"?{urlencode(parameters)}" if parameters else ""
-
-
-def parse_day(text: str | None) -> date | None:
-    """A day such as 2026-11-20; None for no text. Raises Invalid for anything else."""
-    if not text:
-        return None
-    if ISO_DAY.fullmatch(text) and int(text[:4]) in times.YEARS:
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            pass  # the 31st of a month without one: the same answer as for no day at all
-    raise Invalid({"day": _("Give a day such as 2026-11-20.")})

@@ -2,6 +2,7 @@
 under it, on a page that has the entries and one button.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -13,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from careapp.access import Permission
 from careapp.identity import drafts
 from careapp.surface.actors import current_actor, requires
-from careapp.surface.csrf import safe_next
+from careapp.surface.csrf import is_ours, safe_next
 from careapp.surface.sessions import held_before, signed_in_actor
 from careapp.web.forms.fields import storable
 from careapp.web.htmx import is_htmx, page_or_fragment, see_other
@@ -23,6 +24,7 @@ bp = Blueprint("drafts", __name__)
 FIELD = "draft"  # the field that names the form's address: `draft_field` of _macros/drafts.html prints it
 OF_ONE_FORM = frozenset({"version", "submission"})  # of the form as it was then; a form shown again has its own
 NEVER_KEPT = frozenset({"csrf_token", FIELD})
+ABOUT = re.compile(r"/(episodes|patients)/((?:EPI|PTY)-[0-9]{4}-[0-9]{6,})(?=[/?]|$)")
 GONE = (200, 303)  # answers to a form that was taken: its draft has done its work
 
 
@@ -63,18 +65,26 @@ def keep() -> Response:
 @requires(Permission.OWN_DRAFTS)
 def discard() -> Response:
     """Forget a draft and show its page again, empty."""
-    drafts.discard(current_actor(), request.form.get(FIELD, ""))
+    if address := safe_address(request.form.get(FIELD)):
+        drafts.discard(current_actor(), address)
     return see_other(safe_next(request.form.get("next")))
 
 
-@bp.get("/drafts/<int:draft_id>")
+@bp.get("/drafts/<row:draft_id>")
 @requires(Permission.OWN_DRAFTS)
 def held_back(draft_id: int) -> Response:
     """A form that was sent when nobody was signed in any more: the entries, and one button that sends them now."""
     draft = drafts.get_draft(current_actor(), draft_id)
     page = "errors/not_saved.html"
     posted = [*draft.fields, (FIELD, draft.address)]
-    return page_or_fragment(page, page, posted=posted, action=draft.address, sign_in=None)
+    about = about_what(draft.address)
+    return page_or_fragment(page, page, posted=posted, action=draft.address, sign_in=None, about=about, held=True)
+
+
+def about_what(address: str) -> tuple[str, str] | None:
+    """The locator in a form's address and the page of what it names: an episode or a patient; None for other forms."""
+    found = ABOUT.match(address)
+    return (found[2], f"/{found[1]}/{found[2]}") if found else None
 
 
 @bp.after_app_request
@@ -91,9 +101,11 @@ def keep_posted() -> str | None:
     """Keep the plain form of this request, whose session has run out by itself, for the user it was of.
 
     Returns the address of the page that will show it to him, or None where there is nothing to keep: a form of htmx
-    stays on its page, and a password is never kept.
+    stays on its page, a password is never kept, and what is sent to the drafts themselves is no form.
     """
-    if request.method != "POST" or is_htmx() or request.files or any("password" in name for name in request.form):
+    if request.method != "POST" or is_htmx() or request.files or request.blueprint == bp.name:
+        return None
+    if any("password" in name for name in request.form):
         return None
     holder = held_before()
     address = safe_address(request.full_path.rstrip("?"))
@@ -102,8 +114,8 @@ def keep_posted() -> str | None:
 
 
 def safe_address(address: str | None) -> str | None:
-    """The address if a form may be sent to it later: a path of ours, never another site."""
-    return address if address and address.startswith("/") and not address.startswith(("//", "/\\")) else None
+    """The address if a form of ours is sent to it: never another site, and nothing that is no form at all."""
+    return address if address and is_ours(address, "POST") else None
 
 
 def _typed() -> drafts.Fields:

@@ -11,7 +11,7 @@ from flask import Response, request
 
 from careapp import clock
 from careapp.access import Permission
-from careapp.errors import Conflict, Invalid, NotFound
+from careapp.errors import Conflict, Invalid
 from careapp.overviews.entries import Entry
 from careapp.overviews.episode_items import KINDS
 from careapp.overviews.timeline import EpisodePage, get_episode_page
@@ -20,6 +20,7 @@ from careapp.surface.actors import current_actor
 from careapp.web.drafts import Draft, kept
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm
+from careapp.web.forms.typed import code_in
 from careapp.web.htmx import Notice, Undo, changed, page_or_fragment
 from careapp.web.refusals import said
 from careapp.web.words import now
@@ -96,9 +97,7 @@ def days_of(entries: Sequence[Entry], zone: str) -> list[Day]:
 
 def _context(locator: str, *, close_form: CareForm | None = None, focus: str | None = None) -> dict[str, Any]:
     """What the page shows; which kinds and from where on comes from the address, or from the form that was sent."""
-    kind, cursor = request.values.get("kind") or None, request.args.get("cursor") or None
-    if kind is not None and kind not in KINDS:
-        raise NotFound()
+    kind, cursor = code_in(request.values.get("kind"), KINDS), request.args.get("cursor") or None
     chart = get_episode_page(current_actor(), locator, kind=kind, cursor=cursor)
     draft = None if close_form else _close_draft(chart)
     shown = urlencode({name: value for name, value in (("kind", kind), ("cursor", cursor)) if value})

@@ -157,5 +157,7 @@ def stale_token(token: str, sign_in: str | None = None) -> Response:
     if not own or any("password" in name for name, _ in posted):
         return refused(400, _("This page was open for too long. Go back, reload it and try again."))
     query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
-    page = render_template("errors/not_saved.html", posted=posted, action=request.path + query, sign_in=sign_in)
+    page = render_template(
+        "errors/not_saved.html", posted=posted, action=request.path + query, sign_in=sign_in, about=None, held=False
+    )
     return _private(make_response(page, 400))

@@ -6,13 +6,12 @@ from flask_babel import lazy_gettext as _l
 from careapp.access import Permission
 from careapp.patients.queries import search_patients
 from careapp.surface.actors import current_actor, requires, signed_in
-from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.finding import QuickFindForm, meant_by_now
 from careapp.web.htmx import page_or_fragment
 
 bp = Blueprint("palette", __name__)
 
 FOUND_AT_ONCE = 8
-SHORTEST = 2  # letters; fewer find everybody
 
 # Places besides the menu: address, name, and who may go there.
 PLACES = (
@@ -36,7 +35,7 @@ def palette() -> Response:
 def find() -> Response:
     """The patients somebody means; a POST, so that what was typed stands in no address."""
     wanted = (QuickFindForm().q.data or "").strip()
-    searched = meant(wanted) if len(wanted) >= SHORTEST else {}
+    searched = meant_by_now(wanted)
     found = search_patients(current_actor(), limit=FOUND_AT_ONCE, **searched).items if searched else []
     return page_or_fragment("palette/found.html", "palette/_found.html", found=found, wanted=wanted)
 

@@ -17,14 +17,13 @@ from careapp.overviews.patients import (
 )
 from careapp.patients.queries import search_patients
 from careapp.surface.actors import current_actor, requires
-from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.finding import QuickFindForm, meant, meant_by_now
 from careapp.web.forms.patients import FactForm, language_name
 from careapp.web.htmx import is_htmx, page_or_fragment
 
 bp = Blueprint("patients", __name__)
 
 FOUND_AT_ONCE = 25
-SHORTEST = 2  # letters; fewer find everybody
 
 
 @bp.get("/patients")
@@ -39,11 +38,11 @@ def find_form() -> Response:
 def find() -> Response:
     """The patients that match, newest first; a POST, so that what was searched for stands in no address.
 
-    Less than SHORTEST letters find nobody while somebody types, and are a slip in a form that was sent.
+    Too few letters find nobody while somebody types, and are a slip in a form that was sent.
     """
     form = QuickFindForm()
     wanted = (form.q.data or "").strip()
-    if is_htmx() and len(wanted) < SHORTEST and not wanted.isdecimal():
+    if is_htmx() and not meant_by_now(wanted):
         return _find_page(form, None)
     try:
         found = search_patients(
@@ -95,7 +94,7 @@ def patient_page(
 ) -> Response:
     """The page of a patient as it is now; htmx gets the part with the facts. A refusal says why, and keeps the form."""
     return page_or_fragment(
-        "patients/patient.html", "patients/_facts.html", status, alert=alert, **context(locator, form)
+        "patients/patient.html", "patients/_facts.html", status, title=locator, alert=alert, **context(locator, form)
     )
 
 

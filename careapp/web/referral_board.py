@@ -6,16 +6,17 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask import Blueprint, Response, request
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from careapp.access import Permission
 from careapp.clinics.queries import list_clinics
-from careapp.errors import Conflict, Invalid, NotFound
+from careapp.errors import Conflict, Invalid
 from careapp.overviews.referrals import COUNT_UP_TO, STATUSES, Wanted, get_referral_board, get_version
 from careapp.referrals.states import PRIORITIES, TYPES
 from careapp.referrals.views import ReferralView
 from careapp.surface.actors import current_actor, requires
-from careapp.web.forms.typed import locator_in
+from careapp.web.forms.typed import code_in, locator_in
 from careapp.web.htmx import Notice, changed, is_htmx, is_poll, page_or_fragment, poll_seen, unchanged
 from careapp.web.referral_words import standing_of
 from careapp.web.refusals import said
@@ -39,13 +40,13 @@ class Place:
     def of(cls, given: MultiDict[str, str]) -> "Place":
         """The place these parameters name; raises NotFound for a code that does not exist, Invalid for no locator."""
         wanted = Wanted(
-            type=_one_of(TYPES, given.get("type")),
-            priority=_one_of(PRIORITIES, given.get("priority")),
+            type=code_in(given.get("type"), TYPES),
+            priority=code_in(given.get("priority"), PRIORITIES),
             clinic=locator_in(given.get("clinic"), "CLN"),
             overdue=given.get("overdue") == "1",
             mine=given.get("mine") == "1",
         )
-        status = _one_of(STATUSES, given.get("status"))
+        status = code_in(given.get("status"), STATUSES)
         return cls(wanted, status, given.get("cursor") if status else None)
 
     def parameters(self, **other: str | None) -> str:
@@ -84,9 +85,7 @@ def board_moved(act: Callable[[], ReferralView], parameters: str) -> Response:
         made = act()
     except (Conflict, Invalid) as refusal:
         context = _context(place, get_version(current_actor()))
-        return page_or_fragment(
-            PAGE, FRAGMENT, refusal.status, title="Referrals", **(context | {"alert": said(refusal)})
-        )
+        return page_or_fragment(PAGE, FRAGMENT, refusal.status, title=_("Referrals"), alert=said(refusal), **context)
     context = _context(place, get_version(current_actor()), focus=made.locator)
     cards = (card for column in context["columns"] for card in column.cards)
     whom = next((card.patient_name for card in cards if card.locator == made.locator), None)
@@ -104,10 +103,3 @@ def _context(place: Place, version: str, *, focus: str | None = None) -> dict[st
         "count_up_to": COUNT_UP_TO, "types": TYPES, "priorities": PRIORITIES, "treats": actor.provider_id is not None,
         "clinics": () if is_htmx() else list_clinics(actor, limit=MOST_CLINICS).items,
     }  # fmt: skip
-
-
-def _one_of(values: tuple[str, ...], given: str | None) -> str | None:
-    """A code of the address, if it is one that exists; raises NotFound for another."""
-    if given and given not in values:
-        raise NotFound()
-    return given or None

@@ -15,7 +15,7 @@ from careapp.patients.queries import get_patient_details
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.csrf import HOME, safe_next
 from careapp.web.forms.fields import CareForm
-from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.finding import QuickFindForm, known_of, meant
 from careapp.web.forms.patients import (
     EditPatientForm,
     RegisterPatientForm,
@@ -55,8 +55,7 @@ def register_form() -> Response:
 def register_searched() -> Response:
     """The form with what somebody was searched for and not found by: nobody types it twice."""
     searched = meant(QuickFindForm().q.data)
-    known = {"given": searched.get("name"), "birth_date": searched.get("birth_date"), "phone": searched.get("phone")}
-    return _register_page(RegisterPatientForm(formdata=None, **known))
+    return _register_page(RegisterPatientForm(formdata=None, **known_of(searched)))
 
 
 @bp.post("/patients/new")

@@ -19,7 +19,7 @@ from careapp.surface.actors import current_actor, requires
 from careapp.web.calendar_address import Address
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import CareForm
-from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.finding import QuickFindForm, meant, meant_by_now
 from careapp.web.forms.moves import move_form
 from careapp.web.forms.scheduling import BookForm
 from careapp.web.htmx import Notice, is_htmx, page_or_fragment, see_other
@@ -52,7 +52,7 @@ def find_patient(locator: str) -> Response:
     """The patients that match what is typed, each with his open episodes as choices; htmx gets them alone."""
     form, find = BookForm(formdata=None), QuickFindForm()
     try:
-        terms = meant(find.checked().q)
+        terms = meant_by_now(find.checked().q) if is_htmx() else meant(find.checked().q)
         if not terms and not is_htmx():
             raise Invalid({"q": _("Give a name, a birth date or a patient number to search by.")})
         candidates = find_candidates(current_actor(), **terms) if terms else None

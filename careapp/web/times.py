@@ -10,6 +10,7 @@ from careapp import clock
 from careapp.errors import Invalid
 from careapp.web.language import SOURCE, current_language, current_locale
 
+ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ISO_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 YEARS = range(1900, 2201)  # in which times may lie; the JSON API takes the same
 DAY_YEARS = range(1800, 2201)  # in which days such as birth dates may lie; likewise
@@ -92,6 +93,18 @@ def age(born: date) -> str:
     if months >= CHILD * 12:
         return ngettext("%(num)s year", "%(num)s years", months // 12)
     return ngettext("%(num)s month", "%(num)s months", max(months, 0))
+
+
+def parse_day(text: str | None) -> date | None:
+    """A day in an address such as 2026-11-20; None for no text. Raises Invalid for anything else."""
+    if not text:
+        return None
+    if ISO_DAY.fullmatch(text) and int(text[:4]) in YEARS:
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass  # the 31st of a month without one: the same answer as for no day at all
+    raise Invalid({"day": gettext("Give a day such as 2026-11-20.")})
 
 
 def parse_week(text: str | None) -> date | None:

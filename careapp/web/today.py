@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,26 +12,25 @@ from flask_babel import gettext as _
 from careapp.access import Permission
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.lifecycle import Transition
-from careapp.overviews.today import EVERYBODY, GROUPS, Day, Wanted, find_at_desk, get_day, get_day_version
+from careapp.overviews.today import EVERYBODY, FINISHED, GROUPS, Day, Wanted, find_at_desk, get_day, get_day_version
 from careapp.scheduling import appointments, changes
 from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES
 from careapp.scheduling.views import AppointmentView
 from careapp.surface.actors import current_actor, requires
 from careapp.web.desk_clinic import desk_clinic, remember_clinic
-from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.finding import QuickFindForm, meant_by_now
 from careapp.web.forms.moves import CancelAppointmentForm, MoveForm, move_form
-from careapp.web.forms.typed import locator_in
+from careapp.web.forms.typed import code_in, locator_in
 from careapp.web.htmx import Notice, Undo, changed, is_htmx, page_or_fragment, poll_seen, unchanged
 from careapp.web.moves import each_move
 from careapp.web.refusals import said
-from careapp.web.times import YEARS
+from careapp.web.times import parse_day
 from careapp.web.today_rows import OFTEN_MISSED, done_by, mark_of, moves_in_row
 from careapp.web.words import words
 
 bp = Blueprint("today", __name__)
 
 PAGE, DESK, LIST, RESULTS = "today/page.html", "today/_desk.html", "today/_list.html", "today/_results.html"
-SHORTEST = 2  # letters of a name; fewer mean everybody
 ABOUT_ITS_STATE = frozenset({"STALE_VERSION", "ILLEGAL_TRANSITION"})  # refusals the present state explains
 
 
@@ -64,9 +62,8 @@ def search() -> Response:
     """Who is meant: the day's visits first, then other patients; a POST, so that nobody's name stands in an address."""
     actor, wanted = current_actor(), _wanted()
     typed = (QuickFindForm().q.data or "").strip()
-    searched = meant(typed)
-    enough = searched if len(typed) >= SHORTEST or searched.get("locator") else {}
-    context: dict[str, Any] = {"found": find_at_desk(actor, wanted, **enough) if enough else None, "typed": typed}
+    searched = meant_by_now(typed)
+    context: dict[str, Any] = {"found": find_at_desk(actor, wanted, **searched) if searched else None, "typed": typed}
     if is_htmx():
         return page_or_fragment(RESULTS, RESULTS, **context, **_helpers(wanted))
     return page_or_fragment(PAGE, DESK, **(_context(get_day(actor, wanted), wanted) | context))
@@ -130,10 +127,11 @@ def _moved(act: Callable[[], AppointmentView], locator: str, action: str) -> Res
         )
     day = get_day(actor, wanted, about=locator)
     undo = Undo(address(wanted, f"/today/{locator}/undo"), made.version, "desk", "keep")
-    notice = Notice(
-        _("%(done)s: %(locator)s.", done=words(action), locator=locator),
-        day.about.patient_name if day.about else None, undo if day.about and day.about.can_undo else None,
-    )  # fmt: skip
+    whom = day.about.patient_name if day.about else None
+    text = _("%(done)s: %(locator)s.", done=words(action), locator=locator)
+    if is_htmx() and whom:  # the name follows the text, and is enough
+        text = _("%(done)s:", done=words(action))
+    notice = Notice(text, whom, undo if day.about and day.about.can_undo else None)
     return changed(DESK, to=f"{address(wanted)}#{locator}", notice=notice, **_context(day, wanted, locator))
 
 
@@ -164,30 +162,16 @@ def _helpers(wanted: Wanted) -> dict[str, Any]:
     return {
         "wanted": wanted, "address": address, "mark_of": mark_of, "done_by": done_by, "moves_in_row": moves_in_row,
         "often_missed": OFTEN_MISSED, "cancel_categories": CANCEL_CATEGORIES, "groups": GROUPS,
+        "finished": FINISHED,
     }  # fmt: skip
 
 
 def _wanted() -> Wanted:
-    """The filters of the address; raises NotFound or Invalid for one that cannot be."""
-    provider, group = request.args.get("provider") or None, request.args.get("tab") or None
-    if group is not None and group not in GROUPS:
-        raise NotFound()
+    """The filters of the address; raises NotFound for a code that does not exist, Invalid for no locator or day."""
+    provider = request.args.get("provider") or None
     return Wanted(
         clinic=locator_in(request.args.get("clinic"), "CLN"),
-        day=_day(request.args.get("day")),
+        day=parse_day(request.args.get("day")),
         provider=provider if provider in (None, EVERYBODY) else locator_in(provider, "PRV"),
-        group=group,
+        group=code_in(request.args.get("tab"), GROUPS),
     )
-
-
-def _day(text: str | None) -> date | None:
-    """The day in the address, or None for none. Raises Invalid for anything but a day such as 2026-11-20."""
-    if not text:
-        return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.year not in YEARS:
-        raise Invalid({"day": _("Give a day such as 2026-11-20.")})
-    return day

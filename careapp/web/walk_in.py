@@ -19,7 +19,7 @@ from careapp.patients.views import PatientView
 from careapp.scheduling import appointments
 from careapp.surface.actors import current_actor, requires
 from careapp.web.episode_answers import form_refused
-from careapp.web.forms.finding import QuickFindForm, meant
+from careapp.web.forms.finding import QuickFindForm, known_of, meant
 from careapp.web.forms.patients import patient_values
 from careapp.web.forms.today import NEW_PATIENT, NewWalkInForm, WalkInForm
 from careapp.web.forms.typed import locator_in
@@ -47,9 +47,8 @@ def find_somebody() -> Response:
     """The patients somebody means, and the form of a new one, filled in with what was searched for."""
     typed = (QuickFindForm().q.data or "").strip()
     searched = meant(typed)
-    known = {"given": searched.get("name"), "birth_date": searched.get("birth_date"), "phone": searched.get("phone")}
     found = search_patients(current_actor(), limit=FOUND_AT_ONCE, **searched).items if searched else None
-    return _page(NewWalkInForm(formdata=None, **known), found=found, typed=typed)
+    return _page(NewWalkInForm(formdata=None, **known_of(searched)), found=found, typed=typed)
 
 
 @bp.post("/walk-in")

@@ -56,10 +56,15 @@ def _referrals() -> None:
 
 
 def _facts() -> None:
-    """When a fact was recorded."""
+    """When a fact was recorded. Until now all of them came with their patients, by import."""
     op.add_column(
         FACTS, sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False)
     )
+    with _every_row(FACTS, "patients"):
+        op.execute(
+            f"UPDATE {FACTS} f SET recorded_at = p.created_at FROM patients p"
+            " WHERE p.tenant_id = f.tenant_id AND p.id = f.patient_id"
+        )
 
 
 def _keys() -> None:
@@ -79,7 +84,9 @@ def _keys() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "kind", "value", "patient_id", name=op.f("patient_keys_pk")),
     )
     op.create_index("patient_keys_patient", "patient_keys", ["tenant_id", "patient_id"])
-    digits = "ltrim(regexp_replace(point ->> 'value', '[^0-9]', '', 'g'), '0')"
+    typed = "translate(point ->> 'value', '၀၁၂၃၄၅၆၇၈၉', '0123456789')"
+    digits = f"ltrim(regexp_replace({typed}, '[^0-9]', '', 'g'), '0')"
+    identifier = "upper(regexp_replace(left(known ->> 'value', 200), '[\\s./-]', '', 'g'))"
     with _every_row("patients"):
         op.execute(
             "INSERT INTO patient_keys (tenant_id, kind, value, patient_id)"
@@ -87,9 +94,9 @@ def _keys() -> None:
             f" WHERE point ->> 'system' IN ('phone', 'sms') AND {digits} <> ''"
             " UNION SELECT tenant_id, 'EMAIL', lower(left(point ->> 'value', 200)), id"
             " FROM patients, jsonb_array_elements(telecom) point WHERE point ->> 'system' = 'email'"
-            " UNION SELECT tenant_id, 'IDENTIFIER',"
-            " upper(regexp_replace(left(known ->> 'value', 200), '[\\s./-]', '', 'g')), id"
-            " FROM patients, jsonb_array_elements(identifiers) known"
+            " AND point ->> 'value' <> ''"
+            f" UNION SELECT tenant_id, 'IDENTIFIER', {identifier}, id"
+            f" FROM patients, jsonb_array_elements(identifiers) known WHERE {identifier} <> ''"
         )
     for statement in protect("patient_keys"):
         op.execute(statement)

@@ -23,6 +23,7 @@ from careapp.surface.csrf import init_csrf
 from careapp.web import assets, htmx
 from careapp.web.language import init_language
 from careapp.web.sign_in import bp as sign_in_pages
+from careapp.web.words import label
 from tests.database import TestDatabase
 
 CAREAPP = Path(careapp.__file__).parent
@@ -39,6 +40,7 @@ def surface_app(database: TestDatabase, var: Path, **settings: Any) -> Iterator[
     Htmx(app)
     assets.init_assets(app)
     init_language(app)
+    app.jinja_env.filters["label"] = label
     look = {"language": "en", "preferences": Preferences()}
     app.context_processor(lambda: {"actor": None, "nav": [], "session_seconds": 900, **look})
     api, portal = _blueprint("api", "/api"), _blueprint("portal", "/internal")

@@ -54,6 +54,14 @@ def test_each_part_of_a_filter_narrows(auditor: Actor, god: Actor, clinician: Ac
     ]
 
 
+def test_what_was_refused_of_a_patient_stands_in_his_log(auditor: Actor, god: Actor) -> None:
+    party = make.a_patient(god).locator
+    with pytest.raises(Forbidden):
+        patients.get_patient(auditor, party)
+    [refused, _registered] = search_audit(auditor, AuditFilter(patient=party)).items
+    assert (refused.action, refused.outcome, refused.actor) == ("get_patient", "refused", auditor.name)
+
+
 @pytest.mark.parametrize("by_patient", [True, False])
 def test_pages_follow_each_other_newest_first(auditor: Actor, god: Actor, clinician: Actor, by_patient: bool) -> None:
     episode = make.an_episode(god)

@@ -144,6 +144,12 @@ def test_who_may_be_the_same_is_found(god: Actor, fields: dict[str, Any]) -> Non
     assert [one.patient.locator for one in found] == [known.locator]
 
 
+def test_a_slip_at_the_beginning_hides_nobody_of_the_same_birth_date(god: Actor) -> None:
+    known = make.a_patient(god, name=HumanName(given=["Soemoe"]), birth_date=BORN, gender="unknown")
+    found = registering.find_likely(god, name=HumanName(given=["Zoemoe"]), birth_date=BORN, gender="unknown")
+    assert [one.patient.locator for one in found] == [known.locator]
+
+
 def test_a_name_is_not_enough_for_somebody_without_words(god: Actor) -> None:
     make.a_patient(god, name=HumanName(given=["Hla"]))
     assert registering.find_likely(god, name=HumanName(), birth_date=None, gender="unknown") == []

@@ -56,6 +56,18 @@ def found(said: Checks) -> list[tuple[str, str, str | None]]:
         # groups that may cross-react
         (coded(CEPHALEXIN), Allergy(text="penicillin"), ("RELATED_GROUP", "CEPHALOSPORINS")),
         (coded(AMOXICILLIN), Allergy(text="cephalexin"), ("RELATED_GROUP", "PENICILLINS")),
+        # what the list has only in the medicine itself, or not at all
+        (coded(Substance(name="nystatin")), Allergy(text="Nystatin"), ("SAME_INGREDIENT", None)),
+        (coded(Substance(name="nitrofurantoin, macrocrystals")), Allergy(text="macrocrystals, nitrofurantoin"),
+         ("SAME_INGREDIENT", None)),
+        (coded(AMOXICILLIN, text="amoxicillin 500 MG Oral Tablet [Amoxil]"), Allergy(text="Amoxil, rash"),
+         ("SAME_INGREDIENT", None)),
+        (Ordered(text="Amoxil 500"), Allergy(text="amoxil"), ("SAME_INGREDIENT", None)),
+        # by the stem of a name, whether or not the list has it
+        (coded(Substance(name="cloxacillin sodium")), Allergy(text="penicillin"), ("SAME_GROUP", "PENICILLINS")),
+        (coded(Substance(name="cefoperazone")), Allergy(text="penicillin"), ("RELATED_GROUP", "CEPHALOSPORINS")),
+        (coded(AMOXICILLIN), Allergy(text="Cloxacillin"), ("SAME_GROUP", "PENICILLINS")),
+        (Ordered(text="Cloxacillin 500 mg"), Allergy(text="penicillin"), ("SAME_GROUP", "PENICILLINS")),
         # free text is compared by its words
         (Ordered(text="Amoxicillin 500 mg capsule"), Allergy(text="penicillin"), ("SAME_GROUP", "PENICILLINS")),
     ],
@@ -75,6 +87,8 @@ def test_an_allergy_is_found(medicine: Ordered, allergy: Allergy, expected: tupl
         (coded(AMOXICILLIN), Allergy(text="Allergy to peanut", code="91935009", system=SNOMED)),
         (coded(AMOXICILLIN), Allergy(text="Latex")),
         (coded(AMOXICILLIN), Allergy(text="House dust mite")),
+        (coded(METFORMIN), Allergy(text="Penicillin: severe rash as a child, 10 years ago")),
+        (coded(METFORMIN), Allergy(text="Penicillin, so he says", code="91936005", system=SNOMED)),
     ],
 )
 def test_an_allergy_to_something_else_is_clear(medicine: Ordered, allergy: Allergy) -> None:
@@ -82,7 +96,14 @@ def test_an_allergy_to_something_else_is_clear(medicine: Ordered, allergy: Aller
     assert (said.state, said.findings, said.gaps, said.key) == ("CLEAR", [], [], "")
 
 
-@pytest.mark.parametrize("text", ["Reaction to the blue pills", "Unknown antibiotic", "Contrast agent"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Reaction to the blue pills", "Unknown antibiotic", "Contrast agent", "ပင်နီစီလင်",
+        # one word that is known does not place the others
+        "Ibuprofen and Augmentin", "Eggs, Augmentin", "NSAIDs, Augmentin",
+    ],
+)  # fmt: skip
 def test_an_allergy_nobody_can_place_is_said(text: str) -> None:
     said = check(coded(AMOXICILLIN), [Allergy(text=text)], [], KNOWN)
     assert said.state == "NOT_CHECKED"
@@ -163,7 +184,8 @@ def test_all_words_of_an_ingredient_are_needed() -> None:
 
 def test_groups_are_told_apart() -> None:
     assert groups_of("Penicillin V potassium") == {"PENICILLINS"}
-    assert groups_of("metformin") == set()
+    assert groups_of("metformin") == groups_of("ferrous sulfate") == groups_of("penicillamine") == set()
+    assert groups_of("benzathine benzylpenicillin") == {"PENICILLINS"}
     for group in GROUPS.values():
         assert set(group.crosses) <= set(GROUPS)
         assert all(member == member.lower() for member in group.members)

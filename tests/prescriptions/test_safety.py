@@ -51,7 +51,13 @@ def said(god: Actor, patient: PatientView, medication: Medication = NAPROXEN) ->
 def test_what_is_issued_counts_for_a_year_and_what_is_filled_while_it_lasts(god: Actor, patient: PatientView) -> None:
     issued = order(god, patient, days_ago=300)
     assert said(god, patient).findings[0].locator == issued
-    service.act(god, issued, action="fill")
+    with clock.at(clock.now() - timedelta(days=6)):
+        service.act(god, issued, action="fill")
+    assert said(god, patient).findings[0].locator == issued, "a week's supply lasts from the day it was handed out"
+    execute(god, "UPDATE prescriptions SET status = 'VOID'")
+    issued = order(god, patient, days_ago=300)
+    with clock.at(clock.now() - timedelta(days=8)):
+        service.act(god, issued, action="fill")
     assert said(god, patient).state == "CLEAR", "a week's supply is used up"
     filled = order(god, patient, days_ago=3)
     service.act(god, filled, action="fill")

@@ -10,7 +10,9 @@ from careapp import clock, commands
 from careapp.access import Actor, Role
 from careapp.identity import drafts
 from careapp.identity.sessions import start
+from tests import factories as make
 from tests.looking import execute, one, rows
+from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
 
 REGISTER = "/patients/new"
@@ -93,8 +95,14 @@ def test_too_much_is_refused_in_words(front: Desk, god: Actor) -> None:
     assert rows(god, "SELECT 1 FROM form_drafts") == []
 
 
-@pytest.mark.parametrize("address", ["//evil.example/x", "/\\evil.example", "https://evil.example", ""])
-def test_no_draft_for_another_site(front: Desk, god: Actor, address: str) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "//evil.example/x", "/\\evil.example", "https://evil.example", "", "/\t/evil.example/x", "/patients/new\0",
+        "/today", "/no/such/form",
+    ],
+)  # fmt: skip
+def test_no_draft_for_another_site_or_for_what_is_no_form(front: Desk, god: Actor, address: str) -> None:
     save(front, address, family="Phyu")
     assert rows(god, "SELECT 1 FROM form_drafts") == []
 
@@ -108,9 +116,59 @@ def test_discarding_forgets_it(front: Desk, god: Actor) -> None:
     assert rows(god, "SELECT 1 FROM form_drafts") == []
 
 
+def test_discarding_an_address_of_nothing_is_no_fault(front: Desk) -> None:
+    token = front.forms("/preferences")["/preferences"].values["csrf_token"]
+    data = {"draft": "/patients/new\0", "next": "/patients/new", "csrf_token": token}
+    assert front.open("POST", "/drafts/discard", data=data).status_code == 303
+
+
+def test_of_one_user_the_newest_stay(front: Desk, god: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "MOST_OF_A_USER", 2)
+    for number in range(4):
+        save(front, f"/patients/new?next=/{number}", family="Phyu")
+    kept = [row.address for row in rows(god, "SELECT address FROM form_drafts ORDER BY saved_at")]
+    assert kept == ["/patients/new?next=/2", "/patients/new?next=/3"]
+
+
 def test_old_drafts_are_forgotten(front: Desk, god: Actor) -> None:
     save(front, "/patients/new", family="Phyu")
     with front.app.app_context():
         assert drafts.forget_old(god.tenant_id) == 0
         with clock.at(clock.now() + timedelta(days=drafts.KEPT_DAYS, minutes=1)):
             assert drafts.forget_old(god.tenant_id) == 1
+
+
+@pytest.mark.parametrize("address", ["/drafts", "/drafts/discard"])
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_draft_that_comes_after_the_session_is_no_form_to_come_back_to(
+    front: Desk, god: Actor, address: str, htmx: bool
+) -> None:
+    token = front.forms("/preferences")["/preferences"].values["csrf_token"]
+    run_out(god, front)
+    data = {"draft": REGISTER, "csrf_token": token, "family": "Phyu"}
+    answer = front.open("POST", address, htmx=htmx, data=data)
+    assert answer.status_code == (401 if htmx else 303)
+    assert not htmx or "You are signed out" in answer.text, "the script shows it"
+    assert rows(god, "SELECT 1 FROM form_drafts") == []
+
+
+def test_discarding_leads_back_to_the_page_also_after_a_move_on_it(god: Actor, doctor: Desk) -> None:
+    booked = make.an_appointment(god, status="CONFIRMED")
+    page = f"/episodes/{booked.episode_locator}"
+    save(doctor, f"{page}/close", summary="So far")
+    moved = doctor.fill(page, f"/appointments/{booked.locator}/arrive", htmx=True)
+    [discard] = [form for form in forms_of(parsed(moved.text, fragment=True)) if form.action == "/drafts/discard"]
+    assert discard.values["next"] == page
+
+
+def test_what_was_held_back_says_what_it_is_about_and_can_be_discarded(doctor: Desk, god: Actor) -> None:
+    episode = make.an_episode(god)
+    page, close = f"/episodes/{episode.locator}", f"/episodes/{episode.locator}/close"
+    values = doctor.forms(page)[close].values | {"summary": "Recovered"}
+    run_out(god, doctor)
+    back = doctor.open("POST", close, data=values).location.partition("next=")[2]
+    sign_in_again(doctor, god)
+    assert f'href="{page}"' in doctor.get(back).text
+    answer = doctor.send(doctor.forms(back)["/drafts/discard"])
+    assert (answer.status_code, answer.location) == (303, page)
+    assert doctor.open("GET", back).status_code == 404

@@ -28,6 +28,7 @@ from careapp.surface.fields import Day, Moment
 from careapp.web import assets, htmx
 from careapp.web.forms import fields
 from careapp.web.forms.typed import LocalMomentField
+from careapp.web.words import label
 
 CAREAPP = Path(assets.__file__).parents[1]
 VENDOR = [CAREAPP / "static" / "vendor", Path(__file__).parents[1] / "journeys" / "vendor"]
@@ -61,6 +62,7 @@ def frame() -> Flask:
     Htmx(app)
     assets.init_assets(app)
     Babel(app)
+    app.jinja_env.filters["label"] = label
     look = {"language": "en", "preferences": Preferences()}
     app.context_processor(lambda: {"actor": None, "nav": [], "session_seconds": 900, **look})
     notice = htmx.Notice("Checked in", PATIENT, htmx.Undo("/rows/1/undo", 2, "APT-1"))

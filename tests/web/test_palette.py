@@ -37,3 +37,15 @@ def test_a_letter_finds_nobody(front: Desk, god: Actor, typed: str) -> None:
 def test_the_keys_are_listed(front: Desk) -> None:
     assert "Keyboard shortcuts" in front.get("/keys").text
     assert "<kbd>g t</kbd>" in front.get("/keys", htmx=True).text
+
+
+def test_what_is_found_says_for_what(front: Desk) -> None:
+    """The page script then opens nobody by Enter who was found for something else."""
+    assert 'data-found-for="ei &amp; phy"' in front.fill("/palette", q="ei & phy", htmx=True).text
+
+
+def test_a_single_digit_is_a_patient_number_here_as_everywhere(front: Desk, god: Actor) -> None:
+    patient = make.a_patient(god)
+    number = str(int(patient.locator[-6:]))
+    found = [front.fill(page, q=number, htmx=True).text for page in ("/palette", "/patients")]
+    assert all(patient.locator in text for text in found)

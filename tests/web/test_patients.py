@@ -228,6 +228,19 @@ def test_allergies_are_recorded_and_ended(god: Actor, doctor: Desk, htmx: bool) 
     assert "ended already" in late.text
 
 
+def test_what_is_known_of_a_patient_is_in_no_cookie(god: Actor, doctor: Desk) -> None:
+    page = f"/patients/{make.a_patient(god).locator}"
+    assert doctor.fill(page, f"{page}/facts", kind="CONDITION", text="Epilepsy").status_code == 303
+    with doctor.client.session_transaction() as cookie:
+        assert "Epilepsy" not in str(dict(cookie))
+    assert "Epilepsy" in doctor.fill(page, f"{page}/facts", htmx=True, kind="CONDITION", text="Epilepsy, treated").text
+
+
+def test_facts_refused_say_so_in_the_title(god: Actor, doctor: Desk) -> None:
+    page = f"/patients/{make.a_patient(god).locator}"
+    assert "<title>Error: " in doctor.fill(page, f"{page}/facts", htmx=True, text="").text
+
+
 def fact_id(god: Actor) -> str:
     """The id of the newest fact that holds."""
     return str(one(god, "SELECT max(id) FROM patient_facts WHERE abated_at IS NULL"))

@@ -79,14 +79,14 @@ def add() -> Response:
     return page_or_fragment("admin/added.html", "admin/added.html", user=made[0], password=password)
 
 
-@bp.get("/admin/users/<int:user_id>")
+@bp.get("/admin/users/<row:user_id>")
 @requires(Permission.USER_MANAGE)
 def user(user_id: int) -> Response:
     """One member of staff, as a form, with what can be done about his way in."""
     return _page(user_id)
 
 
-@bp.post("/admin/users/<int:user_id>")
+@bp.post("/admin/users/<row:user_id>")
 @requires(Permission.USER_MANAGE)
 def change(user_id: int) -> Response:
     """Change what he is and may do; a stale version shows the present state beside what was typed."""
@@ -103,7 +103,7 @@ def change(user_id: int) -> Response:
     return _done(user_id, _("Saved."))
 
 
-@bp.post("/admin/users/<int:user_id>/password")
+@bp.post("/admin/users/<row:user_id>/password")
 @requires(Permission.USER_MANAGE)
 def password(user_id: int) -> Response:
     """Give a new password, which ends all sessions; one that is made is shown this once."""
@@ -120,21 +120,21 @@ def password(user_id: int) -> Response:
     return _page(user_id, password=given)
 
 
-@bp.post("/admin/users/<int:user_id>/disable")
+@bp.post("/admin/users/<row:user_id>/disable")
 @requires(Permission.USER_MANAGE)
 def disable(user_id: int) -> Response:
     """Shut him out."""
     return _act(user_id, users.disable, _("Disabled: signing in is refused, and all sessions are ended."))
 
 
-@bp.post("/admin/users/<int:user_id>/enable")
+@bp.post("/admin/users/<row:user_id>/enable")
 @requires(Permission.USER_MANAGE)
 def enable(user_id: int) -> Response:
     """Let him in again."""
     return _act(user_id, users.enable, _("Enabled, with the same password and roles as before."))
 
 
-@bp.post("/admin/users/<int:user_id>/end-sessions")
+@bp.post("/admin/users/<row:user_id>/end-sessions")
 @requires(Permission.USER_MANAGE)
 def end_sessions(user_id: int) -> Response:
     """Sign him out everywhere."""

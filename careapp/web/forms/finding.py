@@ -13,7 +13,13 @@ from careapp.web.times import DAY_YEARS
 # Enough digits in a row for no patient number, or such as no number begins with; signs between as people write them.
 PHONE = re.compile(r"(?:\+[0-9]|0[1-9])[0-9 ()./-]{5,}|[0-9]{8,}")
 NUMBER = re.compile(r"(?:PTY-)?(?:[0-9]{4}-)?[0-9]+", re.IGNORECASE)
-DAY = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2} [A-Za-z]{3,9} [0-9]{4}")
+SHORTEST = 2  # letters of a name; fewer mean everybody
+DAY = re.compile(
+    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2} [A-Za-z]{3,9} [0-9]{4}"
+    r"|(?<![0-9./-])[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{4}(?![./-]?[0-9])"
+)
+# How a day is written in a search as well, the day first. A record's own day is never read so: 3/2 reads two ways there.
+SPOKEN_FORMATS = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y")
 
 
 class QuickFindForm(CareForm):
@@ -25,7 +31,7 @@ class QuickFindForm(CareForm):
 def meant(text: str | None) -> dict[str, Any]:
     """What somebody who types this searches for, as search_patients() takes it; empty for no text.
 
-    `1980-02-03` and `3 Feb 1980` are birth dates, `42` and `PTY-2026-000042` patient numbers, `09 555 0101` a
+    `1980-02-03`, `3 Feb 1980` and `3/2/1980` (day first) are birth dates, `42` and `PTY-2026-000042` patient numbers, `09 555 0101` a
     phone number, all else is a name.
     """
     rest = " ".join((text or "").split())
@@ -42,9 +48,20 @@ def meant(text: str | None) -> dict[str, Any]:
     return found
 
 
+def meant_by_now(text: str | None) -> dict[str, Any]:
+    """The same while somebody still types: empty as well for fewer than SHORTEST letters that are no number."""
+    searched = meant(text)
+    return searched if len((text or "").strip()) >= SHORTEST or "locator" in searched else {}
+
+
+def known_of(searched: dict[str, Any]) -> dict[str, Any]:
+    """What is known of somebody who was searched for and not found, as fields of the form that registers him."""
+    return {"given": searched.get("name"), "birth_date": searched.get("birth_date"), "phone": searched.get("phone")}
+
+
 def _day(text: str) -> date | None:
     """The day a text means, if there is such a day."""
-    for form in DAY_FORMATS:
+    for form in (*DAY_FORMATS, *SPOKEN_FORMATS):
         try:
             on = datetime.strptime(text, form).date()
         except ValueError:

@@ -33,14 +33,6 @@ TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 OFF = {"autocomplete": "off"}
 
 
-class FindPatientForm(CareForm):
-    """What a patient is found by. Sent by POST, so that no name stands in an address."""
-
-    name = LineField(_l("Name"), render_kw=OFF)
-    birth_date = DayField(_l("Birth date"))
-    locator = LineField(_l("Patient number"), render_kw={**OFF, "placeholder": "PTY-2026-000042"})
-
-
 class PhoneField(LineField):
     """A phone number, kept with the digits 0 to 9 in whatever script it is typed."""
 

@@ -4,7 +4,7 @@
 # mypy: allow-subclassing-any
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import DateTimeLocalField, Field, SelectField, TimeField
 from wtforms.validators import Optional, ValidationError
 
-from careapp.errors import Invalid
+from careapp.errors import Invalid, NotFound
 from careapp.web.forms.fields import CareForm, LongTextField, Present, TextField, WholeNumberField, options, refuse_year
 from careapp.web.times import YEARS
 from careapp.web.words import words
@@ -108,5 +108,12 @@ def locator_in(text: str | None, prefix: str) -> str | None:
     if not text:
         return None
     if not LOCATOR.fullmatch(text) or not text.upper().startswith(f"{prefix}-"):
-        raise Invalid({"address": f"Expected a number such as {prefix}-2026-000042."})
+        raise Invalid({"address": _("Give a number such as %(example)s.", example=f"{prefix}-2026-000042")})
     return text.upper()
+
+
+def code_in(text: str | None, codes: Container[str]) -> str | None:
+    """One of our codes in a parameter of an address, or None for no text. Raises NotFound for one that is none."""
+    if text and text not in codes:
+        raise NotFound()
+    return text or None
