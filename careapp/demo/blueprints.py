@@ -33,11 +33,15 @@ class Group:
 
 @dataclass(frozen=True)
 class ClinicPlan:
-    """A clinic to be, the visits it had in each week before the calendar begins, and a week in which it was closed."""
+    """A clinic to be, where and how it is reached (invented, as the head of its prescriptions), the visits it had in
+    each week before the calendar begins, and a week in which it was closed.
+    """
 
     name: str
     time_zone: str
     visits_a_week: int
+    address: str
+    phone: str
     holiday: int | None = None
 
 
@@ -90,9 +94,15 @@ DEMO = Blueprint(
     time_zone="Asia/Yangon",
     mail_domain="demo.clinic",
     clinics=(
-        ClinicPlan("Golden Lake Family Clinic", "Asia/Yangon", 190),
-        ClinicPlan("Riverside Urgent Care", "Asia/Yangon", 100),
-        ClinicPlan("Lotus Specialist Centre", "Asia/Bangkok", 36, holiday=-6),
+        ClinicPlan(
+            "Golden Lake Family Clinic", "Asia/Yangon", 190, "14 Padauk Lane\nGolden Lake, Yangon", "+95 1 555 0110"
+        ),
+        ClinicPlan(
+            "Riverside Urgent Care", "Asia/Yangon", 100, "3 Old Ferry Road\nRiverside, Yangon", "+95 1 555 0120"
+        ),
+        ClinicPlan(
+            "Lotus Specialist Centre", "Asia/Bangkok", 36, "88 Lotus Pond Road\nBangkok", "+66 2 555 0130", holiday=-6
+        ),
     ),
     providers=(
         ProviderPlan("Dr Thandar Hlaing", "GENERAL_PRACTICE", 0, Rota(_LONG_DAY, days=EVERY_DAY), blocked=3),
@@ -126,7 +136,11 @@ OTHER = Blueprint(
     name="Harbor Point Health",
     time_zone="America/New_York",
     mail_domain="other.clinic",
-    clinics=(ClinicPlan("Harbor Point Practice", "America/New_York", 8),),
+    clinics=(
+        ClinicPlan(
+            "Harbor Point Practice", "America/New_York", 8, "200 Harbor Point Road\nNew York, NY", "+1 212 555 0140"
+        ),
+    ),
     providers=(
         ProviderPlan("Dr Imani Castellanos", "GENERAL_PRACTICE", 0, Rota(_DAY)),
         ProviderPlan("Dr Piotr Nakagawa", "GENERAL_PRACTICE", 0, Rota(((8, 13),), days=EVERY_DAY), group=Group(3, 15)),

@@ -50,7 +50,10 @@ def addresses(blueprint: Blueprint) -> dict[Role, str]:
 
 def make_places_and_staff(actor: Actor, blueprint: Blueprint) -> None:
     """Enter clinics, providers with their network status, and one user for each role."""
-    places = [clinics.create_clinic(actor, name=plan.name, time_zone=plan.time_zone) for plan in blueprint.clinics]
+    places = [
+        clinics.create_clinic(actor, name=plan.name, time_zone=plan.time_zone, address=plan.address, phone=plan.phone)
+        for plan in blueprint.clinics
+    ]
     for plan, npi in zip(blueprint.providers, blueprint.npis(), strict=True):
         _provider(actor, plan, npi, places[plan.clinic])
     first_provider = db.session.execute(

@@ -3,11 +3,12 @@ booked in it; and for whom a time is looked for.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Select, select
 
+from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
@@ -16,6 +17,7 @@ from careapp.episodes.queries import get_episode
 from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
 from careapp.errors import found
+from careapp.overviews.slot_cells import SlotCell
 from careapp.overviews.zones import with_place
 from careapp.patients.models import FULL_NAME, PATIENTS
 from careapp.patients.queries import get_patient, search_patients
@@ -24,7 +26,7 @@ from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.changes import MOVABLE
 from careapp.scheduling.models import APPOINTMENTS, SLOTS
-from careapp.scheduling.states import CANCELLED
+from careapp.scheduling.states import ACTIVE, CANCELLED
 from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
@@ -134,6 +136,30 @@ def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
     ).all()
     record_read("slot.bookings", slot_locator, patients=tuple(sorted({row.party_locator for row in rows})))
     return [Booking.of(row) for row in rows]
+
+
+class SameDay(View):
+    """An appointment a patient has with a provider on some day already."""
+
+    locator: str
+    party_locator: str
+    provider_name: str
+    starts_at: datetime
+    zone: str
+
+
+@query(Permission.APPOINTMENT_VIEW)
+def list_same_day(actor: Actor, slot: SlotCell, parties: Sequence[str]) -> list[SameDay]:
+    """What these patients have with the slot's provider on the slot's day, on its clock, by time: one statement."""
+    day = clock.local(slot.starts_at, slot.zone).date()
+    begin, end = (datetime.combine(one, time(), clock.zone(slot.zone)) for one in (day, day + timedelta(days=1)))
+    statement = _movings(actor).where(
+        PATIENTS.locator.in_(parties), PROVIDERS.locator == slot.provider_locator,
+        APPOINTMENTS.status.in_(ACTIVE), APPOINTMENTS.starts_at >= begin, APPOINTMENTS.starts_at < end,
+    )  # fmt: skip
+    rows = db.session.execute(statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)).all()
+    record_read("appointment.same_day", slot.locator, patients=tuple(sorted({row.party_locator for row in rows})))
+    return [SameDay.of(row) for row in rows]
 
 
 @query(Permission.PATIENT_VIEW)

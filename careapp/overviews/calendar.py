@@ -137,8 +137,8 @@ def calendar_version(
 ) -> str:
     """A short text that changes with what a calendar of these days shows: one statement by an index.
 
-    Slots and appointments count by their versions, slots also as they come to be over. The days are taken so wide that
-    they hold those of any zone, so now and then the text changes for nothing.
+    Slots and appointments count by their versions, slots also as they begin and come to be over. The days are taken
+    so wide that they hold those of any zone, so now and then the text changes for nothing.
     """
     begin = datetime.combine(first, time(), clock.zone("UTC")) - FURTHEST_ZONE
     end = begin + timedelta(days=days) + 2 * FURTHEST_ZONE
@@ -151,7 +151,7 @@ def calendar_version(
     )
     numbers = (
         func.count(), func.sum(SLOTS.version), func.sum(booked), func.sum(PROVIDERS.version),
-        func.sum(cast(SLOTS.ends_at <= clock.now(), Integer)),
+        func.sum(cast(SLOTS.starts_at <= clock.now(), Integer)), func.sum(cast(SLOTS.ends_at <= clock.now(), Integer)),
     )  # fmt: skip
     version = func.concat_ws(literal("."), *(cast(number, Text) for number in numbers))
     rows = with_place(slot_rows(actor), SLOTS, actor.tenant_id).with_only_columns(version, maintain_column_froms=True)

@@ -79,6 +79,11 @@ class SlotCell(SlotView):
             return "held" if any(one.status == PENDING for one in self.occupants) else "booked"
         return {OVER: "over", BLOCKED: "blocked"}.get(self.why.code, "closed")  # type: ignore[return-value]
 
+    @property
+    def waits(self) -> bool:
+        """Whether its time has passed, but somebody in it still waits, is seen, or is not marked."""
+        return self.over and any(one.status in ACTIVE for one in self.occupants)
+
 
 @dataclass(frozen=True)
 class BookedFor:

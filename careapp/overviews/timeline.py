@@ -45,8 +45,8 @@ QUARTER = 900  # seconds; what is overdue changes with the clock
 class Banner(View):
     """Who the patient is and what must not be overlooked; on every page of an episode.
 
-    `none_known` is what somebody asked for and did not find, such as "No known drug allergy"; with neither, nothing was
-    ever recorded.
+    `none_known` are the codes (SNOMED CT) of what somebody asked for and did not find, such as a drug allergy; with
+    neither, nothing was ever recorded.
     """
 
     party_locator: str
@@ -180,9 +180,8 @@ def _banner(actor: Actor, row: Row[Any]) -> Banner:
         .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None))
         .order_by(FACTS.text)
     ).all()
-    known, none_known = (
-        list(dict.fromkeys(fact.text for fact in facts if (fact.code in NONE_KNOWN) is none)) for none in (False, True)
-    )
+    known = list(dict.fromkeys(fact.text for fact in facts if fact.code not in NONE_KNOWN))
+    none_known = list(dict.fromkeys(fact.code for fact in facts if fact.code in NONE_KNOWN))
     phones = (one.get("value") for one in row.telecom if one.get("system") == "phone")
     return Banner(
         party_locator=row.party_locator, name=" ".join((*row.given, row.family)).strip(), birth_date=row.birth_date,

@@ -45,7 +45,7 @@ def calendar() -> Response:
     return page_or_fragment(
         "scheduling/calendar.html", "scheduling/_grid.html" if is_poll() else "scheduling/_calendar.html",
         calendar=shown, here=here.of(shown), sought=sought, name=_name(shown), seconds=SECONDS,
-        manages=_manages(shown), **_grid(shown),
+        manages=_manages(shown), **_grid(shown, earlier=here.earlier),
     )  # fmt: skip
 
 
@@ -66,10 +66,10 @@ def _sought(here: Address) -> Sought | None:
     return get_sought(current_actor(), episode=here.episode, party=here.party, moving=here.move)
 
 
-def _grid(shown: Calendar) -> dict[str, Any]:
+def _grid(shown: Calendar, *, earlier: bool) -> dict[str, Any]:
     """What the grid's template needs: a day, a provider's week, or a clinic's."""
     if shown.days == 1:
-        return {"view": "_day.html", "grid": day_grid(shown)}
+        return {"view": "_day.html", "grid": day_grid(shown, now=clock.now(), earlier=earlier)}
     if shown.provider:
         return {"view": "_provider_week.html", "grid": week_grid(shown)}
     return {"view": "_clinic_week.html", "rows": provider_rows(shown)}

@@ -18,7 +18,7 @@ LONGEST_SPECIALTY = 100
 @dataclass(frozen=True)
 class Address:
     """What a calendar's address says. `episode`, `party` or `move`: for whom a time is looked for, or what is moved;
-    `type`: the kind of appointment it is to be.
+    `type`: the kind of appointment it is to be. `earlier`: of today, also what is over.
     """
 
     provider: str | None = None
@@ -31,6 +31,7 @@ class Address:
     party: str | None = None
     move: str | None = None
     type: str | None = None
+    earlier: bool = False
 
     @classmethod
     def asked(cls) -> "Address":
@@ -49,6 +50,7 @@ class Address:
             party=locator_in(given.get("party"), "PTY"),
             move=locator_in(given.get("move"), "APT"),
             type=given["type"] if given.get("type") in TYPES else None,
+            earlier=given.get("earlier") == "1",
         )  # fmt: skip
 
     def wanted(self) -> Asked:
@@ -73,17 +75,19 @@ class Address:
         return {name: value for name, value in given.items() if value}
 
     def when(self) -> dict[str, str]:
-        """The parameter of the day or the week; none where that is left open."""
+        """The parameters of the day or the week; none where that is left open."""
         if self.on is None:
             return {} if self.whole_week is None else {"view": "week" if self.whole_week else "day"}
-        return {"week": times.week_name(self.on)} if self.whole_week else {"day": self.on.isoformat()}
+        if self.whole_week:
+            return {"week": times.week_name(self.on)}
+        return {"day": self.on.isoformat()} | ({"earlier": "1"} if self.earlier else {})
 
     def to(self, **changes: Any) -> str:
         """The address with some of it changed; `days` moves it by so many days or weeks."""
         days = changes.pop("days", 0) * (DAYS_OF_A_WEEK if self.whole_week else 1)
         other = replace(self, **changes)
         if days and other.on:
-            other = replace(other, on=other.on + timedelta(days=days))
+            other = replace(other, on=other.on + timedelta(days=days), earlier=False)
         parameters = other.place() | other.purpose()
         return f"/calendar?{urlencode(parameters)}" if parameters else "/calendar"
 

@@ -1,10 +1,14 @@
 """What every template can use: who is signed in, the main menu, words, times, and what the lifecycle tables say."""
 
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app, request
 from flask_babel import lazy_gettext
+from markupsafe import Markup
 
+from careapp import clock
 from careapp.access import Permission
 from careapp.episodes.states import EPISODE
 from careapp.lifecycle import Lifecycle, Transition
@@ -18,6 +22,9 @@ from careapp.web.language import current_language, current_preferences
 from careapp.web.words import label, words
 
 LIFECYCLES: dict[str, Lifecycle] = {one.entity: one for one in (EPISODE, SLOT, APPOINTMENT, PRESCRIPTION, REFERRAL)}
+FAR_AHEAD = timedelta(hours=12)
+OF_THE_DAY = ("arrive", "start", "attend", "no-show")
+
 # Address, name, the key that leads there after g, and who sees it.
 MENU = (
     ("/today", lazy_gettext("Today"), "t", Permission.APPOINTMENT_VIEW),
@@ -31,6 +38,7 @@ MENU = (
 )
 
 ALSO = {"/admin/users": ("/admin/clinics", "/admin/settings", "/admin/outbox")}  # where an entry leads as well
+MYANMAR = re.compile("[\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f]")
 MINE = {"/episodes": "/episodes?clinician=mine"}  # where the menu leads who treats patients himself
 
 
@@ -42,14 +50,23 @@ def init_context(app: Flask) -> None:
         local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
         day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age, local_week=times.local_week,
         near_date=times.near_date, near_datetime=times.near_datetime,
-        utc_minutes=times.utc_minutes,
+        utc_minutes=times.utc_minutes, written_in=written_in,
     )  # fmt: skip
-    app.jinja_env.globals.update(moves_of=moves_of, tone_of=tone_of, may=may)
+    app.jinja_env.globals.update(moves_of=moves_of, moves_of_visit=moves_of_visit, tone_of=tone_of, may=may)
 
 
 def moves_of(entity: str, status: str) -> list[Transition]:
     """The moves the signed-in user may make with a thing of this kind in this state: the buttons to draw."""
     return LIFECYCLES[entity].available(status, current_actor())
+
+
+def moves_of_visit(status: str, starts_at: datetime) -> list[Transition]:
+    """The same for a visit. While it lies far ahead, what needs the patient here (or missing) is not offered: a slip of
+    the finger would close a visit nobody has had. The lifecycle itself asks no clock (design §5).
+    """
+    moves = moves_of("appointment", status)
+    ahead = starts_at - clock.now() > FAR_AHEAD
+    return [move for move in moves if move.name not in OF_THE_DAY] if ahead else moves
 
 
 def tone_of(entity: str, status: str) -> str:
@@ -60,6 +77,14 @@ def tone_of(entity: str, status: str) -> str:
 def may(permission: str) -> bool:
     """Whether the signed-in user holds a permission, such as `episode.close`: for links to forms, not for safety."""
     return current_actor().may(Permission(permission))
+
+
+def written_in(text: str) -> Markup:
+    """The attribute that says that a name is written in Myanmar letters, for its element's start tag; else nothing.
+
+    Such letters need higher lines, also on a page in another language.
+    """
+    return Markup(' lang="my"') if MYANMAR.search(text) else Markup("")
 
 
 def _within(here: str, url: str) -> bool:

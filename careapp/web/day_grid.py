@@ -1,6 +1,6 @@
 """The day: all providers of a clinic side by side. Values in, values out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -24,15 +24,23 @@ class Column:
 
 @dataclass(frozen=True)
 class DayGrid:
-    """A column a provider, by name, and the labels beside them; `tall`: there are few rows."""
+    """A column a provider, by name, and the labels beside them; `tall`: there are few rows.
+
+    `idle` are those without a slot that day, `done` those whose slots are all folded away, `folded` how many slots are;
+    `now` is the row of now, None where there is none.
+    """
 
     columns: Sequence[Column]
+    idle: Sequence[Column]
+    done: Sequence[Column]
     hours: Sequence[Hour]
     tall: bool
+    folded: int
+    now: int | None
 
 
-def day_grid(calendar: Calendar) -> DayGrid:
-    """The day's slots by provider and row.
+def day_grid(calendar: Calendar, *, now: datetime, earlier: bool = False) -> DayGrid:
+    """The day's slots by provider and row; of today without what was over at the last full hour, unless `earlier`.
 
     Rows are passing time from midnight on, not what clocks show: a day of 23 hours has no row for the hour that is left
     out, one of 25 has both of those that are called the same.
@@ -41,19 +49,36 @@ def day_grid(calendar: Calendar) -> DayGrid:
         datetime.combine(calendar.first + timedelta(days=number), time(), clock.zone(calendar.zone)).astimezone(UTC)
         for number in (0, 1)
     )
-    spans = {slot.locator: _minutes(slot, midnight, end) for slot in calendar.slots}
+    shown = calendar.slots if earlier or calendar.first != calendar.today else _from_now_on(calendar, now)
+    spans = {slot.locator: _minutes(slot, midnight, end) for slot in shown}
     scale = Scale.of(list(spans.values()))
-    mine: dict[str, list[SlotCell]] = {}
-    for slot in calendar.slots:
-        mine.setdefault(slot.provider_locator, []).append(slot)
-    columns = []
-    for (name, locator), specialty in sorted(_providers(calendar).items()):
-        his = mine.get(locator, [])
-        free = sum(slot.capacity - slot.booked for slot in his if slot.state == "free")
-        placed = [scale.place(slot, spans[slot.locator]) for slot in his]
-        columns.append(Column(locator, name, specialty, free, placed))
+    columns = [_column(scale, spans, shown, *one) for one in sorted(_providers(calendar).items())]
     hours = scale.hours(lambda minute: f"{clock.local(midnight + timedelta(minutes=minute), calendar.zone):%H:%M}")
-    return DayGrid(columns, hours, scale.tall)
+    at_work = {slot.provider_locator for slot in calendar.slots}
+    return DayGrid(
+        columns=[one for one in columns if one.slots],
+        idle=[one for one in columns if one.locator not in at_work],
+        done=[one for one in columns if one.locator in at_work and not one.slots],
+        hours=hours, tall=scale.tall, folded=len(calendar.slots) - len(shown),
+        now=scale.row_of(int((now - midnight).total_seconds() // 60)),
+    )  # fmt: skip
+
+
+def _column(
+    scale: Scale, spans: Mapping[str, Minutes], shown: Sequence[SlotCell], who: tuple[str, str],
+    specialty: str,
+) -> Column:  # fmt: skip
+    name, locator = who
+    his = [slot for slot in shown if slot.provider_locator == locator]
+    free = sum(slot.capacity - slot.booked for slot in his if slot.state == "free")
+    return Column(locator, name, specialty, free, [scale.place(slot, spans[slot.locator]) for slot in his])
+
+
+def _from_now_on(calendar: Calendar, now: datetime) -> list[SlotCell]:
+    """The slots that last beyond the last full hour, and the earlier ones in which somebody waits or is not marked."""
+    shown = clock.local(now, calendar.zone)
+    hour = now - timedelta(minutes=shown.minute, seconds=shown.second, microseconds=shown.microsecond)
+    return [slot for slot in calendar.slots if slot.ends_at > hour or slot.waits]
 
 
 def _providers(calendar: Calendar) -> dict[tuple[str, str], str]:

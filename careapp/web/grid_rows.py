@@ -72,6 +72,11 @@ class Scale:
         rows = max(1, min(LAST_ROW + 1 - row, bisect_left(self.edges, begin + length) + 1 - row))
         return Placed(slot, row, rows, clock_time(slot.starts_at, slot.zone))
 
+    def row_of(self, minute: int) -> int | None:
+        """The row a minute lies in; None before the first and after the last."""
+        row = bisect_right(self.edges, minute)
+        return row if 0 < row < len(self.edges) and row <= LAST_ROW else None
+
     def hours(self, label: Callable[[int], str]) -> list[Hour]:
         """A label at each row that begins with a full hour, `label` giving the text for a minute of the day."""
         rows = list(enumerate(self.edges[:-1], 1))[:LAST_ROW]

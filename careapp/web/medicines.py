@@ -34,8 +34,9 @@ def find(locator: str) -> Response:
     typed = (request.form.get("medication") or "").strip()
     matches = find_medicines(current_actor(), locator, typed)
     return page_or_fragment(
-        FOUND, FOUND, found=matches, typed=typed, action=address_of(locator), coded=False, alone=True
-    )
+        FOUND, FOUND, found=matches, typed=typed, action=address_of(locator), coded=False, alone=True,
+        focus_found=False,
+    )  # fmt: skip
 
 
 @bp.post("/episodes/<locator>/prescriptions/new/fill")
@@ -60,8 +61,9 @@ def dosage_sentence() -> Response:
 
 
 def _show(desk: Desk, value: str) -> None:
-    """Show what the form says so far: medicines to choose from, the sentence, the checks."""
+    """Show what the form says so far: medicines to choose from, the sentence, the checks; what the Enter key does."""
     desk.search()
+    desk.focus_found = True
 
 
 def _medicine(desk: Desk, value: str) -> None:

@@ -30,7 +30,7 @@ def address_of(locator: str) -> str:
 
 @dataclass
 class Desk:
-    """A prescription form of one episode with what it offers."""
+    """A prescription form of one episode with what it offers; `focus_found`: the first medicine found has the focus."""
 
     locator: str
     form: PrescriptionForm
@@ -38,6 +38,7 @@ class Desk:
     draft: Draft | None = None
     done: str | None = None
     found: Found | None = None
+    focus_found: bool = False
 
     @classmethod
     def opened(cls, locator: str) -> "Desk":
@@ -68,7 +69,7 @@ class Desk:
         return page_or_fragment(
             PAGE, FRAGMENT, refusal.status if refusal else 200, title=_("Prescribe"), form=form, episode=episode,
             banner=banner, zone=zone, offered=self.offered, said=said, draft=self.draft, done=self.done,
-            found=self.found, action=address_of(self.locator), **dosage_of(form),
+            found=self.found, focus_found=self.focus_found, action=address_of(self.locator), **dosage_of(form),
         )  # fmt: skip
 
     def search(self) -> None:
@@ -77,8 +78,8 @@ class Desk:
             self.found = find_medicines(current_actor(), self.locator, self.form.medication.data)
 
     def _checks(self) -> Checks | None:
-        """What the checks say of the medicine in the form; nothing while there is none."""
-        if not self.form.medication.data:
+        """What the checks say of the medicine in the form; nothing while there is none, or one is to be chosen next."""
+        if not self.form.medication.data or (self.focus_found and self.found and self.found.medicines):
             return None
         return check_medicine(current_actor(), self.locator, self.form.ordered())
 

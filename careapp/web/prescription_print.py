@@ -91,7 +91,7 @@ def _confirmed(clinic: str, locator: str, code: str) -> Confirmed:
 
 def _not_confirmed() -> str:
     return _(
-        "This paper is not confirmed. Compare clinic, number and code with the paper, sign by sign. "
+        "This paper is not confirmed. Compare clinic code, number and code with the paper, sign by sign. "
         "If they are right, do not fill it: call the clinic."
     )
 

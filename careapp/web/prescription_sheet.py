@@ -84,7 +84,7 @@ def sheet_of(paper: Paper, *, key: bytes, verify_at: str, printed_by: str) -> Sh
 
 def _where(paper: Paper, verify_at: str) -> str:
     return _(
-        "Is this paper genuine, and does it still hold? Ask at %(address)s with clinic %(clinic)s, "
+        "Is this paper genuine, and does it still hold? Ask at %(address)s with clinic code %(clinic)s, "
         "number %(number)s and this code.",
         address=verify_at,
         clinic=paper.tenant_key,
@@ -137,7 +137,11 @@ def _patient(paper: Paper) -> list[Fact]:
         Fact(_("Patient"), patient.name, strong=True),
         Fact(_("Born"), known),
         Fact(_("Patient number"), patient.party_locator),
-        Fact(_("Allergies"), allergies or ", ".join(patient.none_known) or _("None recorded"), strong=bool(allergies)),
+        Fact(
+            _("Allergies"),
+            allergies or ", ".join(map(words, patient.none_known)) or _("None recorded"),
+            strong=bool(allergies),
+        ),
     ]
 
 

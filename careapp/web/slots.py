@@ -10,7 +10,7 @@ from careapp.access import Permission
 from careapp.episodes import service as episodes
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.lifecycle import Transition
-from careapp.overviews.booking import Candidate, find_candidates, get_candidate, list_bookings
+from careapp.overviews.booking import Candidate, SameDay, find_candidates, get_candidate, list_bookings, list_same_day
 from careapp.overviews.next_free import Wanted, find_next_free
 from careapp.overviews.slot_cells import SlotCell, get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
@@ -69,6 +69,7 @@ def find_patient(locator: str) -> Response:
         "candidates": candidates,
         "typed": find.q.data,
         "alternatives": (),
+        "already": _already(slot, candidates),
     }
     return page_or_fragment(FOUND, FOUND, **context)
 
@@ -133,11 +134,19 @@ def _slot_page(
     context = {"find": QuickFindForm(formdata=None), "alternatives": (), "alert": None} | more
     if not is_htmx():
         context["bookings"] = list_bookings(current_actor(), locator) if slot.booked else ()
+    context["already"] = _already(slot, candidates)
     context["others"] = _others(slot) if slot.why and not context["alternatives"] else ()
     return page_or_fragment(
         "scheduling/slot.html", "scheduling/_book.html", status, title=_("Book a slot"), slot=slot, form=form,
         candidates=candidates, here=Address.asked(), typed=context["find"].q.data or "", **context,
     )  # fmt: skip
+
+
+def _already(slot: SlotCell, candidates: Sequence[Candidate] | None) -> Sequence[SameDay]:
+    """What the patients to choose from have with the slot's provider that day, for who may know of it."""
+    if not candidates or slot.why or not current_actor().may(Permission.APPOINTMENT_VIEW):
+        return ()
+    return list_same_day(current_actor(), slot, [one.patient.locator for one in candidates])
 
 
 def _others(slot: SlotCell) -> Sequence[SlotCell]:

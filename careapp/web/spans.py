@@ -20,7 +20,7 @@ from careapp.web import times
 from careapp.web.calendar_address import Address
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import options
-from careapp.web.forms.scheduling import AddSlotsForm, BlockForm, SpanForm, SpanSearchForm
+from careapp.web.forms.scheduling import EVERYBODY, AddSlotsForm, BlockForm, SpanForm, SpanSearchForm
 from careapp.web.forms.typed import locator_in
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.slot_times import offered, shut
@@ -113,7 +113,7 @@ def unblock() -> Response:
         again = _with_choices(BlockForm(), shown, everybody=True)
         form_refused(again, refusal)
         return _block_page(again, shown, refusal.status)
-    here = Address(provider=sent.provider_locator or None, clinic=sent.clinic_locator or None, on=sent.first_day)
+    here = Address(provider=_one(sent.provider_locator), clinic=sent.clinic_locator or None, on=sent.first_day)
     said = ngettext("%(num)s slot is unblocked.", "%(num)s slots are unblocked.", len(reached))
     return see_other(here.to(whole_week=False), Notice(said))
 
@@ -150,15 +150,20 @@ def _calendar(provider: str | None, clinic: str | None) -> Calendar:
 
 def _reach(sent: SimpleNamespace) -> dict[str, Any]:
     """Whose slots a sent form reaches, and when, in the terms of the commands."""
-    provider, clinic = sent.provider_locator or None, sent.clinic_locator or None
+    provider, clinic = _one(sent.provider_locator), sent.clinic_locator or None
     zone = _calendar(provider, clinic).zone
     return {"provider_locator": provider, "clinic_locator": clinic, "spans": shut(sent, zone)}
+
+
+def _one(provider: str | None) -> str | None:
+    """The locator of the one provider that is chosen; None for all of the clinic."""
+    return None if provider in ("", EVERYBODY) else provider
 
 
 def _to_call(sent: SimpleNamespace) -> str:
     """The address of the list of whom to call because of what was blocked."""
     given = {
-        "provider_locator": sent.provider_locator, "clinic_locator": sent.clinic_locator,
+        "provider_locator": _one(sent.provider_locator), "clinic_locator": sent.clinic_locator,
         "first_day": sent.first_day, "last_day": sent.last_day or sent.first_day,
         "first": sent.first and f"{sent.first:%H:%M}", "last": sent.last and f"{sent.last:%H:%M}",
     }  # fmt: skip
@@ -166,14 +171,20 @@ def _to_call(sent: SimpleNamespace) -> str:
 
 
 def _with_choices(form: F, shown: Calendar, *, everybody: bool = False) -> F:
-    """The form with the providers and clinics to choose from: for who may change only his own slots, himself."""
+    """The form with the providers and clinics to choose from: for who may change only his own slots, himself.
+
+    Who works at the clinic stands first; of several nobody is chosen, unless the calendar was his.
+    """
     any_provider = current_actor().may(Permission.SLOT_MANAGE)
     own = [one for one in shown.providers if any_provider or one.locator == shown.own_provider]
+    own.sort(key=lambda one: one not in shown.at_hand)  # stable: by name in each part
     providers: list[tuple[str, str]] = [(one.locator, one.name) for one in own]
     clinics: list[tuple[str, str]] = [(one.locator, f"{one.name} ({one.time_zone})") for one in shown.clinics]
     if everybody:
         clinics = [("", _("Any clinic")), *clinics]
-        providers = [("", _("All providers of the clinic")), *providers] if any_provider else providers
+        providers = [(EVERYBODY, _("All providers of the clinic")), *providers] if any_provider else providers
+    if len(providers) > 1:
+        providers = [("", _("Choose…")), *providers]
     form.provider_locator.choices, form.clinic_locator.choices = options(providers), options(clinics)
     return form
 

@@ -19,18 +19,18 @@ from careapp.patients.views import PatientView
 from careapp.scheduling import appointments
 from careapp.surface.actors import current_actor, requires
 from careapp.web.episode_answers import form_refused
-from careapp.web.forms.finding import QuickFindForm, known_of, meant
+from careapp.web.forms.finding import QuickFindForm, known_of, meant, meant_by_now
 from careapp.web.forms.patients import patient_values
 from careapp.web.forms.today import NEW_PATIENT, NewWalkInForm, WalkInForm
 from careapp.web.forms.typed import locator_in
-from careapp.web.htmx import Notice, page_or_fragment, see_other
+from careapp.web.htmx import Notice, is_htmx, page_or_fragment, see_other
 from careapp.web.patients import FOUND_AT_ONCE
 from careapp.web.registration import reasons
 from careapp.web.submissions import create_once
 
 bp = Blueprint("walk_in", __name__)
 
-PAGE, PART = "walk_in/page.html", "walk_in/_walk_in.html"
+PAGE, PART, FOUND = "walk_in/page.html", "walk_in/_walk_in.html", "walk_in/_found.html"
 
 
 @bp.get("/walk-in")
@@ -44,11 +44,19 @@ def walk_in() -> Response:
 @bp.post("/walk-in/find")
 @requires(Permission.PATIENT_VIEW)
 def find_somebody() -> Response:
-    """The patients somebody means, and the form of a new one, filled in with what was searched for."""
+    """The patients somebody means, alone while he types; if there are none, the form of a new one holds what was typed.
+
+    What is typed for somebody who is found fills in nothing: that would invite registering him a second time.
+    """
     typed = (QuickFindForm().q.data or "").strip()
-    searched = meant(typed)
+    searched = meant_by_now(typed) if is_htmx() else meant(typed)
     found = search_patients(current_actor(), limit=FOUND_AT_ONCE, **searched).items if searched else None
-    return _page(NewWalkInForm(formdata=None, **known_of(searched)), found=found, typed=typed)
+    if is_htmx():
+        clinic = locator_in(request.args.get("clinic"), "CLN")
+        here = f"?clinic={clinic}" if clinic else "?"
+        return page_or_fragment(FOUND, FOUND, found=found, here=here, typing=True)
+    known = {} if found else known_of(searched)
+    return _page(NewWalkInForm(formdata=None, **known), found=found, typed=typed)
 
 
 @bp.post("/walk-in")
@@ -126,7 +134,7 @@ def _page(
         form.choice.data = _choices(shown.candidate)[0]
     return page_or_fragment(
         PAGE, PART, status, title=_("Walk-in"), shown=shown, form=form, found=found, typed=typed,
-        new_patient=NEW_PATIENT, likely=likely, reasons=reasons,
+        new_patient=NEW_PATIENT, likely=likely, reasons=reasons, typing=False,
     )  # fmt: skip
 
 

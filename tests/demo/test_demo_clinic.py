@@ -49,6 +49,12 @@ def test_every_state_is_there(clinic: Blueprint, table: str, column: str, values
     assert found == set(values)
 
 
+def test_every_clinic_has_an_address_and_a_phone_number(clinic: Blueprint) -> None:
+    heads = rows(clinic, "SELECT address, phone FROM clinics")
+    assert len(heads) == 3
+    assert all(address and phone and "555" in phone for address, phone in heads)
+
+
 def test_it_is_as_large_as_told(clinic: Blueprint) -> None:
     count = {
         table: len(rows(clinic, f"SELECT 1 FROM {table}")) for table in ("clinics", "providers", "patients", "users")

@@ -15,17 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from flask import Flask
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
+from careapp.terminology.loading import load_starter
+from tests.database import TestDatabase
+from tests.journeys.scene import Scene, StoppedClock, a_scene, a_tenant
+
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
-AXE_OPTIONS = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+AXE_OPTIONS = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "resultTypes": ["violations"],
+}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+PATIENCE = 20_000  # milliseconds: a machine that tests, serves and draws on two slow cores is waited for
 POLICY_WATCH = (
     "window.policyViolations = []; addEventListener('securitypolicyviolation', (e) => policyViolations.push("
     "e.violatedDirective + ' ' + e.blockedURI + ' ' + (e.sample || '')));"
@@ -33,7 +42,7 @@ POLICY_WATCH = (
 
 
 @contextmanager
-def _serving(app: Flask) -> Iterator[str]:
+def _serving(app: Flask | StoppedClock) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -56,10 +65,32 @@ def live_url(app: Flask) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def scene(app: APIFlask, database: TestDatabase, request: pytest.FixtureRequest) -> Scene:
+    """A clinic in the middle of its morning with something on each page, for all tests of a file."""
+    with app.app_context():
+        load_starter(database.owner)
+        return a_scene(a_tenant(app, request.module.__name__.rpartition(".")[2].replace("_", "-")))
+
+
+@pytest.fixture(scope="module")
+def stopped(app: APIFlask) -> StoppedClock:
+    """The application at ten past ten; a test may set its `moment`."""
+    return StoppedClock(app)
+
+
+@pytest.fixture(scope="module")
+def scene_url(stopped: StoppedClock) -> Iterator[str]:
+    """Where the scene's clinic answers, at its own time."""
+    with _serving(stopped) as address:
+        yield address
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """An installed Chromium if there is one (CHROMIUM names it), else the one Playwright downloaded."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
         yield running
@@ -82,7 +113,7 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         }
         context = browser.new_context(**settings | options)
         context.add_init_script(POLICY_WATCH)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -123,7 +154,8 @@ def axe() -> Callable[..., list[Any]]:
     """
 
     def run(page: Page, selector: str | None = None) -> list[Any]:
-        page.evaluate(AXE)
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(AXE)
         found = page.evaluate("([where, options]) => axe.run(where || document, options)", [selector, AXE_OPTIONS])
         return [(v["id"], v["impact"], [n["target"] for n in v["nodes"]][:3]) for v in found["violations"]]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from careapp import commands
@@ -25,9 +25,9 @@ class Clinic:
     emails: dict[Role, str]
 
 
-def a_clinic_at_work(actor: Actor) -> Clinic:
+def a_clinic_at_work(actor: Actor, *, time_zone: str = "Asia/Yangon") -> Clinic:
     """A clinic whose doctor has six free slots from an hour ahead, and staff of every role."""
-    clinic = make.a_clinic(actor)
+    clinic = make.a_clinic(actor, time_zone=time_zone)
     doctor = make.a_provider(actor, name="Dr Thiri Aung", clinic_locators=[clinic.locator])
     slots = [make.a_slot(actor, doctor, hours=hours, clinic=clinic) for hours in range(1, 7)]
     with commands.system_transaction(actor.tenant_id):
@@ -44,4 +44,4 @@ def sign_in(page: Page, url: str, email: str) -> None:
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{url}/**")
+    expect(page.locator("form[action='/sign-out']")).to_be_visible()

@@ -18,13 +18,14 @@ from tests import factories as make
 from tests.conftest import TestTenant
 from tests.imports.build import History
 from tests.jobs.history import Reader
-from tests.journeys.people import Clinic, a_clinic_at_work, sign_in
+from tests.journeys.desk import a_clinic_by_day, days_ahead
+from tests.journeys.people import Clinic, sign_in
 
 
 @pytest.fixture
 def clinic(god: Actor) -> Clinic:
     """A clinic at work, in this test's tenant."""
-    return a_clinic_at_work(god)
+    return a_clinic_by_day(god)
 
 
 def test_from_open_to_closed_and_read_from_kafka(
@@ -69,9 +70,7 @@ def _open_and_book(page: Page, url: str, name: str) -> str:
     expect(page.get_by_role("region", name="Patient")).to_contain_text("Allergies: Allergy to penicillin")
     locator = page.url.rsplit("/", 1)[1]
     page.get_by_role("link", name="Book appointment").click()
-    page.get_by_label("Clinic", exact=True).select_option("Riverside Clinic")
-    page.get_by_role("button", name="Show").click()
-    page.locator("a.slot-available").first.click()
+    page.locator("a.slot-free").first.click()
     page.get_by_role("button", name="Book ").click()
     expect(page.locator("#notices")).to_contain_text("The appointment is booked.")
     page.get_by_role("button", name="Check in").click()
@@ -89,8 +88,9 @@ def _treat_and_close(page: Page, address: str) -> None:
     page.get_by_label("Summary").fill("")
     page.on("dialog", lambda dialog: dialog.accept())  # leaving a form that holds something asks first
     page.get_by_role("link", name="Prescribe").click()
-    page.get_by_label("Medicine").fill("Ibuprofen 400 mg tablet")
-    page.get_by_label("Dosage").fill("1 tablet three times a day for 3 days")
+    page.get_by_label("Medicine", exact=True).fill("Ibuprofen 400 mg tablet")
+    page.get_by_text("In your own words instead").click()
+    page.get_by_label("Dosage in your own words").fill("1 tablet three times a day for 3 days")
     page.get_by_role("button", name="Issue prescription").click()
     expect(page.locator("#notices")).to_contain_text("The prescription is issued.")
     page.get_by_role("link", name="Refer", exact=True).click()
@@ -103,7 +103,7 @@ def _treat_and_close(page: Page, address: str) -> None:
     expect(page.locator("[data-error-summary]")).to_contain_text("Still open: referral REF-")
     expect(page.get_by_label("Summary")).to_have_value("Muscular pain, ultrasound to be sure.")
     page.locator("summary", has_text="Book").click()
-    page.get_by_label("When").fill("2026-12-01T10:30")
+    page.get_by_label("When").fill(f"{days_ahead(10)}T10:30")
     page.get_by_label("Where").fill("City Imaging")
     page.get_by_role("button", name="Book referral").click()
     expect(page.locator("[data-status=BOOKED]")).to_be_focused()
@@ -123,11 +123,11 @@ def test_booking_without_javascript(clinic: Clinic, live_url: str, no_js_page: P
     patient = make.a_patient(clinic.actor)
     page = no_js_page
     sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
-    page.get_by_role("link", name="Calendar").click()
-    page.locator("a.slot-available").first.click()
+    page.get_by_role("link", name="Calendar", exact=True).click()
+    page.locator("a.slot-free").first.click()
     page.get_by_label("Name").fill(patient.name.family)
     page.get_by_role("button", name="Find").click()
-    expect(page.get_by_label("New episode for")).to_be_checked()
+    expect(page.get_by_role("radio", name="New episode")).to_be_checked()
     page.get_by_label("Care type of a new episode").select_option("Preventive")
     page.get_by_role("button", name="Book ").click()
     expect(page.locator("#notices")).to_contain_text("The appointment is booked.")
@@ -161,13 +161,15 @@ def test_three_interactions_from_a_free_slot_and_one_after_a_lost_race(
     expect(page.locator("#notices")).to_contain_text("The appointment is booked.")
 
 
-def test_more_cards_come_into_the_column(clinic: Clinic, live_url: str, page: Page) -> None:
+def test_a_long_column_leads_to_the_page_of_its_stage(clinic: Clinic, live_url: str, page: Page) -> None:
     for _ in range(15):
         make.an_episode(clinic.actor)
     sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
+    page.goto(f"{live_url}/episodes")
     column = page.get_by_role("region", name="New")
-    expect(column.get_by_role("listitem")).to_have_count(13)  # twelve cards and the link
-    column.get_by_role("link", name="More").click()
+    expect(column.get_by_role("listitem")).to_have_count(12)
+    column.get_by_role("link", name="All of “New”").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("New")
     expect(column.get_by_role("listitem")).to_have_count(15)
 
 

@@ -228,3 +228,19 @@ def test_booking_keeps_to_one_record_with_a_double_press(god: Actor, front: Desk
     assert front.send(form).location == front.send(form).location
     [episode] = list_episodes(god, party=patient.locator).items
     assert len(list_appointments(god, episode.locator).items) == 1
+
+
+def test_who_has_a_visit_with_the_provider_that_day_is_hinted_at(god: Actor, front: Desk, provider: Any) -> None:
+    slot, later, tomorrow = (make.a_slot(god, provider, hours=hours) for hours in (48, 49, 96))
+    patient = make.a_patient(god)
+    episode = make.an_episode(god, patient)
+    booked = make.an_appointment(god, episode, slot)
+    at = clock.local(slot.starts_at, "Asia/Yangon")
+    hint = f"Already booked on {at:%a} {at.day} {at:%b %Y}, {at:%H:%M} with Dr Hla Hla {booked.locator}"
+    page = f"/slots/{later.locator}/book"
+    for address in (f"{page}?episode={episode.locator}", f"{page}?party={patient.locator}"):
+        assert hint in texts(front.get(address).text)
+    found = front.fill(page, f"/slots/{later.locator}/patients", q=patient.locator)
+    assert hint in texts(found.text)
+    assert "Already booked" not in front.get(f"/slots/{tomorrow.locator}/book?party={patient.locator}").text
+    assert front.fill(f"{page}?episode={episode.locator}", page).status_code == 303, "a hint refuses nothing"

@@ -88,16 +88,63 @@ def test_every_state_has_its_word_and_its_reason(god: Actor, front: Desk, clinic
     assert "Testowa" not in shown[group.locator]
 
 
-def test_a_past_slot_says_so_and_who_was_there(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
-    start = make.soon(-2) - timedelta(days=2)
+def an_earlier_slot(god: Actor, provider: Any, clinic: Any, start: datetime) -> Any:
+    """A slot of half an hour, offered two hours before it began."""
     with clock.at(start - timedelta(hours=2)):
-        slot = slots.add_slot(
+        return slots.add_slot(
             god, provider.locator, start=start, end=start + timedelta(minutes=30), clinic_locator=clinic.locator
         )
+
+
+def test_a_past_slot_says_what_came_of_it(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
+    start = make.soon(-2) - timedelta(days=2)
+    slot, empty, missed = (an_earlier_slot(god, provider, clinic, start + timedelta(hours=one)) for one in range(3))
+    with clock.at(start - timedelta(hours=2)):
         make.an_appointment(god, slot=slot)
-    page = front.get(f"/calendar?clinic={clinic.locator}&day={day_of(slot)}").text
-    assert "Past Daw Hla" in cells(page)[slot.locator]
-    assert "data-live" not in page, "a day that is over does not change by itself"
+        absent = make.an_appointment(god, slot=missed, status="BOOKED")
+    appointments.act(god, absent.locator, action="no-show")
+    pages = [front.get(f"/calendar?clinic={clinic.locator}&day={day_of(one)}").text for one in (slot, missed)]
+    shown = cells(pages[0]) | cells(pages[1])
+    assert "Pending Daw Hla" in shown[slot.locator]
+    assert "No-show Daw Hla" in shown[missed.locator]
+    assert shown[empty.locator].endswith("Past")
+    assert "data-live" not in pages[0], "a day that is over does not change by itself"
+
+
+NOON = datetime(2027, 3, 10, 5, 40, tzinfo=UTC)  # 12:10 in Yangon
+
+
+def test_of_today_what_is_over_is_folded_away(
+    god: Actor, desk: Callable[..., Desk], provider: Any, clinic: Any
+) -> None:
+    make.a_provider(god, name="Dr Idle", clinic_locators=[clinic.locator])
+    night = make.a_provider(god, name="Dr Night", clinic_locators=[clinic.locator])
+    gone = an_earlier_slot(god, night, clinic, NOON - timedelta(hours=8))
+    over, sits, last, current, next_one = (
+        an_earlier_slot(god, provider, clinic, NOON + timedelta(minutes=minutes))
+        for minutes in (-190, -130, -40, -10, 80)
+    )
+    with clock.at(NOON - timedelta(hours=5)):
+        visit = make.an_appointment(god, slot=sits, status="BOOKED")
+    with clock.at(NOON - timedelta(hours=2)):
+        appointments.act(god, visit.locator, action="arrive")
+    with clock.at(NOON):
+        front = desk(Role.FRONT_DESK)
+        address = f"/calendar?clinic={clinic.locator}&day=2027-03-10"
+        page = front.get(address).text
+        everything_of_it = front.get(f"{address}&earlier=1").text
+    assert cells(page).keys() == {sits.locator, current.locator, next_one.locator}
+    assert "Arrived Daw Hla" in cells(page)[sits.locator]
+    assert "Earlier today: 3 slots" in page
+    assert "No slots today: <a" in page
+    assert "No more slots today: <a" in page
+    [here] = [one for one in parsed(page).iter("li") if "is-now" in (one.get("class") or "")]
+    assert current.locator in str(here.find("a").get("href"))
+    assert cells(everything_of_it).keys() >= {gone.locator, over.locator, last.locator}
+    assert "From now on only" in everything_of_it
+    assert "earlier=1" in str(
+        next(one.get("hx-get") for one in parsed(everything_of_it).iter("section") if one.get("hx-get"))
+    )
 
 
 def test_a_slot_in_the_buffer_of_a_visit_names_the_visit(

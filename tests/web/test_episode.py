@@ -258,3 +258,12 @@ def test_foreign_and_unknown_episodes_are_not_found(god: Actor, front: Desk, new
     pages = [front.open("GET", f"/episodes/{locator}") for locator in (foreign.locator, "EPI-2026-999999")]
     assert [page.status_code for page in pages] == [404, 404]
     assert front.open("GET", "/episodes/EPI-2026-999999", htmx=True).headers["HX-Retarget"] == "#alerts"
+
+
+def test_a_visit_that_lies_ahead_is_not_offered_as_had(god: Actor, front: Desk) -> None:
+    soon, later = (make.an_appointment(god, slot=make.a_slot(god, hours=hours)) for hours in (2, 48))
+    for visit, offered in ((soon, True), (later, False)):
+        actions = front.forms(f"/episodes/{visit.episode_locator}")
+        for move in ("arrive", "no-show"):
+            assert (f"/appointments/{visit.locator}/{move}" in actions) == offered, (move, offered)
+        assert f"/appointments/{visit.locator}/cancel" in actions

@@ -124,6 +124,24 @@ def test_a_medicine_is_found_chosen_dosed_and_issued(god: Actor, sheet: Callable
     assert "NOT CHECKED" not in page
 
 
+def test_the_enter_key_leads_to_the_first_medicine_found(sheet: Callable[..., Sheet]) -> None:
+    form = sheet(htmx=False)
+
+    def focused(html: str) -> list[str]:
+        return [
+            str(one.get("value") or one.get("name")) for one in parsed(html).iter() if one.get("autofocus") is not None
+        ]
+
+    assert focused(form.desk.get(form.address).text) == ["medication"]
+    shown = form.press("show", medication="amox 500").text
+    assert len(focused(shown)) == 1
+    assert focused(shown)[0].startswith("medicine:")
+    assert "NOT CHECKED" not in shown
+    none_found = form.press("show", medication="Herbal tea").text
+    assert focused(none_found) == ["Herbal tea"]
+    assert "NOT CHECKED" in none_found
+
+
 def test_a_code_finds_its_medicine(sheet: Callable[..., Sheet]) -> None:
     form = sheet(htmx=True)
     found = form.desk.open(

@@ -171,3 +171,9 @@ def test_an_auditor_registers_and_changes_nobody(god: Actor, desk: Any) -> None:
     patient, auditor = hla(god), desk(Role.AUDITOR)
     for address in (NEW, f"/patients/{patient.locator}/edit"):
         assert auditor.open("GET", address).status_code == 403
+
+
+def test_a_language_is_named_and_never_a_code(front: Desk) -> None:
+    page = front.get("/patients/new").text
+    for tag, name in (("ksw", "S’gaw Karen"), ("mnw", "Mon"), ("rki", "Rakhine"), ("kac", "Kachin")):
+        assert f'<option value="{tag}">{name}</option>' in page

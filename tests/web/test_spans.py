@@ -158,7 +158,8 @@ def test_hours_are_blocked_on_each_day(god: Actor, front: Desk, provider: Any, c
         ({"last_day": "2020-01-01"}, "must not be before the first"),
         ({"first": "14:00", "last": "12:00"}, "The end must be later than the start."),
         ({"first": "soon"}, "Enter a time such as 09:30."),
-        ({"provider_locator": "", "clinic_locator": ""}, "Choose a provider or a clinic."),
+        ({"provider_locator": "all", "clinic_locator": ""}, "Choose a provider or a clinic."),
+        ({"provider_locator": ""}, "Choose the provider."),
         ({"provider_locator": "PRV-2026-999999"}, "Not a valid choice"),
     ],
 )
@@ -191,3 +192,28 @@ def test_nobody_to_call_is_said(front: Desk) -> None:
     assert "Nobody: no appointment stands in a blocked slot" in front.get("/slots/to-call").text
     for wrong in ("first_day=soon", "provider_locator=EPI-2026-000001"):
         assert front.open("GET", f"/slots/to-call?{wrong}").status_code == 422
+
+
+@pytest.mark.parametrize("page", ["new", "block"])
+def test_nobody_is_chosen_before_anybody_chooses(
+    god: Actor, front: Desk, provider: Any, clinic: Any, page: str
+) -> None:
+    elsewhere = make.a_provider(god, name="Dr Aye", clinic_locators=[make.a_clinic(god, name="Far").locator])
+    address = f"/slots/{page}?clinic={clinic.locator}"
+    form = front.forms(address)[address]
+    assert form.values["provider_locator"] == ""
+    people = [one for one in form.choices["provider_locator"] if one.startswith("PRV")]
+    assert people == [provider.locator, elsewhere.locator], "who works at the clinic first"
+    refused = front.send(form, first="09:00", last="10:00")
+    assert refused.status_code == 422
+    assert "Provider: Choose the provider." in refused.text
+
+
+def test_all_of_a_clinic_are_blocked_where_that_is_chosen(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
+    there, far = make.a_slot(god, provider, hours=60, clinic=clinic), make.a_slot(god, hours=60)
+    address = f"/slots/block?clinic={clinic.locator}"
+    day = clock.local(there.starts_at, "Asia/Yangon").date().isoformat()
+    done = front.fill(address, provider_locator="all", first_day=day, last_day=day, reason="Away")
+    assert done.status_code == 303
+    assert "provider_locator" not in done.location
+    assert [get_slot(god, one.locator).status for one in (there, far)] == ["BLOCKED", "AVAILABLE"]

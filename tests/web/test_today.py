@@ -139,8 +139,7 @@ def test_each_move_is_made_in_the_row_and_taken_back(
     answer = front.open("POST", f"/today/{visit.locator}/{action}{query}", htmx=True, data=form.values)
     assert answer.status_code == 200
     assert 'id="desk"' in answer.text
-    assert f"{visit.locator}." in answer.text
-    assert "<strong>Daw Nilar</strong>" in answer.text
+    assert re.search(r"<span>[A-Z][a-z -]+: <strong>Daw Nilar</strong></span>", answer.text)
     assert rows(god, "SELECT status FROM appointments")[0].status == after
     undo = next(one for one in forms_of(parsed(answer.text, fragment=True)) if "/undo" in one.action)
     assert undo.action == f"/today/{visit.locator}/undo{query}"
@@ -215,6 +214,28 @@ def test_the_next_due_patient_is_reached_by_keyboard(god: Actor, front: Desk, cl
     for number, status in enumerate(("BOOKED", "ARRIVED", "CONFIRMED", "ATTENDED")):
         a_visit(god, clinic, NINE + timedelta(hours=number), status=status)
     assert front.get(here(clinic)).text.count("data-next-open") == 2
+
+
+def test_a_burmese_name_says_so_and_no_other(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    a_visit(god, clinic, NINE, name="Nilar")
+    burmese = make.a_patient(god, name=HumanName(family="နီလာ", given=[]))
+    with clock.at(NINE - timedelta(days=1)):
+        provider = make.a_provider(god).locator
+        slot = slots.add_slot(
+            god, provider, start=NINE, end=NINE + timedelta(minutes=30), clinic_locator=clinic.locator
+        )
+        make.an_appointment(god, make.an_episode(god, burmese), slot)
+    page = front.get(here(clinic)).text
+    assert ' lang="my">နီလာ</a>' in page
+    assert page.count('lang="my"') == 1
+
+
+def test_a_no_show_is_one_press_once_the_visit_should_have_begun(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    visit = a_visit(god, clinic, NINE + timedelta(minutes=5))
+    openly = f'<form id="{visit.locator}-no-show"'
+    assert openly not in front.get(here(clinic)).text
+    with clock.at(NINE + timedelta(minutes=5)):
+        assert openly in front.get(here(clinic)).text
 
 
 def test_repeated_no_shows_are_seen_at_a_glance(god: Actor, front: Desk, clinic: ClinicView) -> None:

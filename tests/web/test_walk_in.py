@@ -200,6 +200,41 @@ def test_the_patient_is_found_without_his_name_in_an_address(
     assert front.fill(here(clinic), f"/walk-in/find?clinic={clinic.locator}", q="").status_code == 200
 
 
+def test_somebody_is_found_while_one_types(god: Actor, front: Desk, clinic: ClinicView, patient: PatientView) -> None:
+    a_place(god, clinic)
+    find = f"/walk-in/find?clinic={clinic.locator}"
+    assert f'hx-post="{find}" hx-trigger="input changed delay:250ms"' in front.get(here(clinic)).text
+    found = front.fill(here(clinic), find, htmx=True, q="nilar").text
+    assert found.strip().startswith('<div id="found"')
+    assert f'href="/walk-in?clinic={clinic.locator}&amp;party={patient.locator}">Choose' in found
+    assert "Choose" not in front.fill(here(clinic), find, htmx=True, q="n").text
+    nobody = front.fill(here(clinic), find, htmx=True, q="nobody").text
+    assert "Nobody is found" in nobody
+    assert 'form="walk-in-find"' in nobody
+
+
+def test_who_is_found_is_not_copied_into_the_form_of_a_new_patient(
+    god: Actor, front: Desk, clinic: ClinicView, patient: PatientView
+) -> None:
+    a_place(god, clinic)
+    find = f"/walk-in/find?clinic={clinic.locator}"
+    page = front.fill(here(clinic), find, q="nilar").text
+    assert f'party={patient.locator}" autofocus>Choose' in page
+    assert page.count("autofocus") == 1
+    assert page.count('value="nilar"') == 1  # where it was typed
+    page = front.fill(here(clinic), find, q="nobody").text
+    assert page.count('value="nobody"') == 2
+    assert page.count("autofocus") == 1
+
+
+def test_one_of_both_names_is_enough_and_the_form_says_so(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    a_place(god, clinic)
+    for page in (front.get(here(clinic)).text, front.get("/patients/new").text):
+        assert "One of the two is enough." in page
+        assert "Given names</label>" in page
+        assert "Family name</label>" in page
+
+
 def test_the_clinic_is_in_scope(god: Actor, desk: Callable[..., Desk], clinic: ClinicView) -> None:
     other = make.a_clinic(god, name="Hill Clinic")
     scoped = desk(Role.FRONT_DESK, clinic_ids=[id_of(god, "clinics", other.locator)])

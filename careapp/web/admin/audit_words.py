@@ -14,6 +14,7 @@ from careapp.web.words import WORDS, words
 SENTENCES = {
     "appointment.list": _l("%(who)s saw the appointments of %(about)s"),
     "appointment.read": _l("%(who)s opened %(about)s"),
+    "appointment.same_day": _l("%(who)s saw what patients have on the day of %(about)s"),
     "audit.export": _l("%(who)s exported the audit log"),
     "audit.search": _l("%(who)s searched the audit log"),
     "clinic.change": _l("%(who)s changed clinic %(about)s"),

@@ -18,7 +18,7 @@ DAY = re.compile(
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2} [A-Za-z]{3,9} [0-9]{4}"
     r"|(?<![0-9./-])[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{4}(?![./-]?[0-9])"
 )
-# How a day is written in a search as well, the day first. A record's own day is never read so: 3/2 reads two ways there.
+# How a day is written in a search as well, the day first. No record's day is read so, since 3/2 reads two ways.
 SPOKEN_FORMATS = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y")
 
 
@@ -31,8 +31,8 @@ class QuickFindForm(CareForm):
 def meant(text: str | None) -> dict[str, Any]:
     """What somebody who types this searches for, as search_patients() takes it; empty for no text.
 
-    `1980-02-03`, `3 Feb 1980` and `3/2/1980` (day first) are birth dates, `42` and `PTY-2026-000042` patient numbers, `09 555 0101` a
-    phone number, all else is a name.
+    `1980-02-03`, `3 Feb 1980` and `3/2/1980` (day first) are birth dates, `42` and `PTY-2026-000042`
+    patient numbers, `09 555 0101` a phone number, all else is a name.
     """
     rest = " ".join((text or "").split())
     found: dict[str, Any] = {}

@@ -29,6 +29,8 @@ from careapp.web.language import current_locale
 
 # What people in and around Myanmar speak, and what visitors do, as BCP 47 tags; a patient may have another one.
 LANGUAGES = ("my", "en", "shn", "ksw", "kac", "mnw", "rki", "zh", "hi", "bn", "th", "vi", "fr", "de", "es")
+# Those of them that the locale data names in no language.
+NAMES = {"ksw": _l("S’gaw Karen"), "mnw": _l("Mon"), "rki": _l("Rakhine")}
 TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 OFF = {"autocomplete": "off"}
 
@@ -120,7 +122,8 @@ def language_name(tag: str) -> str:
     try:
         return Locale.parse(tag, sep="-").get_display_name(current_locale()) or tag
     except (UnknownLocaleError, ValueError):
-        return str(current_locale().languages.get(tag.split("-")[0].lower(), tag))
+        language = tag.split("-")[0].lower()
+        return str(current_locale().languages.get(language) or NAMES.get(language, tag))
 
 
 def patient_values(sent: Any) -> dict[str, Any]:

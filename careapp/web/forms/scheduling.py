@@ -18,6 +18,7 @@ from careapp.web.forms.typed import CodeField, LineField, QuantityField, TimeOfD
 WEEKDAYS = (
     _l("Monday"), _l("Tuesday"), _l("Wednesday"), _l("Thursday"), _l("Friday"), _l("Saturday"), _l("Sunday"),
 )  # fmt: skip
+EVERYBODY = "all"  # in the place of a provider's locator
 PARTS = {
     "": _l("Any"), "MORNING": _l("Morning, until 12:00"), "AFTERNOON": _l("Afternoon, 12:00 to 17:00"),
     "EVENING": _l("Evening, from 17:00"),
@@ -41,6 +42,16 @@ class WeekdaysField(SelectMultipleField):
         self.data = valuelist
 
 
+class ProviderField(SelectField):
+    """A provider, chosen by hand: nobody stands in it already where there are several."""
+
+    def pre_validate(self, form: CareForm) -> None:
+        """Refuse a form in which nobody is chosen. Raises ValidationError."""
+        if not self.data:
+            raise ValidationError(_l("Choose the provider."))
+        super().pre_validate(form)
+
+
 class AddSlotsForm(CareForm):
     """A span of one day, cut into slots of equal length, perhaps repeated until a later day.
 
@@ -48,7 +59,7 @@ class AddSlotsForm(CareForm):
     """
 
     submission = SubmissionField()
-    provider_locator = SelectField(_l("Provider"))
+    provider_locator = ProviderField(_l("Provider"))
     clinic_locator = SelectField(_l("Clinic"))
     day = DayField(_l("Day"), required=True)
     first = TimeOfDayField(_l("From"))
@@ -61,9 +72,12 @@ class AddSlotsForm(CareForm):
 
 
 class SpanForm(CareForm):
-    """Days, and on each of them the times from one to the other; no times are the whole day."""
+    """Days, and on each of them the times from one to the other; no times are the whole day.
 
-    provider_locator = SelectField(_l("Provider"))
+    The provider may be EVERYBODY: all of the clinic.
+    """
+
+    provider_locator = ProviderField(_l("Provider"))
     clinic_locator = SelectField(_l("Clinic"))
     first_day = DayField(_l("First day"), required=True)
     last_day = DayField(_l("Last day"))
