@@ -20,6 +20,7 @@ from careapp.errors import found
 from careapp.identity.models import DRAFTS, FormDraft, UserSession
 
 KEPT_DAYS = 7
+WORKING_DAY = timedelta(hours=12)
 LONGEST_SUBJECT = 64  # characters of an address that an audit row keeps
 LONGEST_ADDRESS, LARGEST_DRAFT, MOST_FIELDS = 500, 100_000, 100  # characters, characters, fields
 MOST_OF_A_USER = 40  # drafts; more than anybody has begun in KEPT_DAYS, and few enough that they fill no disk
@@ -80,11 +81,16 @@ def discard(actor: Actor, address: str) -> None:
 
 
 def user_of_ended(tenant_id: int, sid: str) -> int | None:
-    """The user whose session this was, where it has run out by itself; None for one he ended, and for none at all."""
+    """The user whose session this was, where it has run out by itself; None for one he ended, and for none at all.
+
+    Only of the same working day: what is typed into a browser somebody used last week is not his.
+    """
     rows = table_of(UserSession).c
     mine = (rows.tenant_id == tenant_id, rows.sid_hash == hashlib.sha256(sid.encode()).digest())
+    lately = rows.last_seen_at > clock.now() - WORKING_DAY
     with commands.system_transaction(tenant_id):
-        return db.session.execute(select(rows.user_id).where(*mine, rows.ended_at.is_(None))).scalar_one_or_none()
+        of_it = select(rows.user_id).where(*mine, rows.ended_at.is_(None), lately)
+        return db.session.execute(of_it).scalar_one_or_none()
 
 
 def forget_old(tenant_id: int) -> int:

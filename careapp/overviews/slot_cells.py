@@ -23,7 +23,7 @@ from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
 from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
 from careapp.scheduling.refusing import FULL, OVER, closed_by, visit_in_the_way
-from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
+from careapp.scheduling.slots import LONGEST_SLOT, in_scope, slot_rows
 from careapp.scheduling.states import ACTIVE, BLOCKED, CANCELLED, PENDING
 from careapp.scheduling.views import SlotView
 from careapp.views import View
@@ -115,8 +115,8 @@ def booked_for(actor: Actor, *, party: str | None = None, moving: str | None = N
     """For whom: a patient by locator, or the appointment to be moved and its patient. Raises NotFound."""
     if moving is not None:
         columns = (APPOINTMENTS.patient_id, APPOINTMENTS.id)
-        mine = (APPOINTMENTS.tenant_id == actor.tenant_id, APPOINTMENTS.locator == moving)
-        row = found(db.session.execute(select(*columns).where(*mine)).one_or_none())
+        mine = (APPOINTMENTS.tenant_id == actor.tenant_id, in_scope(actor, APPOINTMENTS.clinic_id))
+        row = found(db.session.execute(select(*columns).where(*mine, APPOINTMENTS.locator == moving)).one_or_none())
         return BookedFor(row.patient_id, row.id)
     if party is None:
         return NOBODY

@@ -88,6 +88,7 @@
     before = null;
   });
   on("click", (event) => {
+    if (event.target.closest("[data-close-dialog], [data-close]")) return;
     const pressed = event.detail > 0; // by a pointer; a key presses what has the focus, never what has come under it
     if (!pressed || Date.now() - (fresh.get(event.target.closest("button")) || 0) >= 600) return;
     event.preventDefault();

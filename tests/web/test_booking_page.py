@@ -1,6 +1,7 @@
 """Booking from a slot's page: three presses at most, the search while typing, nothing typed is lost, and moving."""
 
 from collections.abc import Callable
+from datetime import time, timedelta
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -12,6 +13,7 @@ from careapp.episodes.queries import list_episodes
 from careapp.patients.views import HumanName
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.queries import get_appointment, get_slot, list_appointments
+from careapp.web.times import moment_at
 from tests import factories as make
 from tests.web.checks import Form, forms_of, parsed
 from tests.web.conftest import Desk
@@ -135,9 +137,11 @@ def test_an_appointment_is_moved_on_the_grid_with_one_press(
 
 @pytest.mark.parametrize("view", ["view=day", "view=week", "provider={provider}"])
 def test_moving_works_in_every_view(god: Actor, front: Desk, provider: Any, clinic: Any, view: str) -> None:
-    here, goal = (make.a_slot(god, provider, hours=hours, clinic=clinic) for hours in (60, 61))
+    day = clock.local(clock.now(), "Asia/Yangon").date() + timedelta(days=3)
+    nine = moment_at(day, time(9), "Asia/Yangon")
+    with clock.at(nine - timedelta(hours=2)):  # so that both are of one day, whatever the hour of this test
+        here, goal = (make.a_slot(god, provider, hours=hours, clinic=clinic) for hours in (1, 2))
     booked = make.an_appointment(god, slot=here)
-    day = clock.local(here.starts_at, "Asia/Yangon").date()
     address = (
         f"/calendar?{view.format(provider=provider.locator)}&clinic={clinic.locator}&move={booked.locator}&day={day}"
     )

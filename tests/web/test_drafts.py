@@ -172,3 +172,10 @@ def test_what_was_held_back_says_what_it_is_about_and_can_be_discarded(doctor: D
     answer = doctor.send(doctor.forms(back)["/drafts/discard"])
     assert (answer.status_code, answer.location) == (303, page)
     assert doctor.open("GET", back).status_code == 404
+
+
+def test_a_session_of_another_day_keeps_nothing(front: Desk, god: Actor) -> None:
+    values = front.forms(REGISTER)[REGISTER].values | FIELDS
+    execute(god, "UPDATE user_session SET last_seen_at = now() - interval '13 hours'")
+    front.open("POST", REGISTER, data=values)
+    assert rows(god, "SELECT 1 FROM form_drafts") == []
