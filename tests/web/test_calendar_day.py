@@ -1,7 +1,7 @@
 """The day of a clinic: providers side by side, every state told apart, why not, days of 23 and 25 hours, live."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from careapp.access import Actor, Role
 from careapp.patients.views import HumanName
 from careapp.providers import service as providers
 from careapp.scheduling import appointments, slots
+from careapp.web.times import moment_at
 from tests import factories as make
 from tests.conftest import TestTenant, everything
 from tests.looking import id_of
@@ -153,7 +154,9 @@ def test_a_slot_in_the_buffer_of_a_visit_names_the_visit(
     god = everything(new_tenant(buffer_minutes=15))
     clinic = make.a_clinic(god)
     provider = make.a_provider(god, clinic_locators=[clinic.locator])
-    first = make.a_slot(god, provider, hours=48, minutes=30, clinic=clinic)
+    nine = moment_at(clock.local(clock.now(), "Asia/Yangon").date() + timedelta(days=2), time(9), "Asia/Yangon")
+    with clock.at(nine - timedelta(hours=2)):  # so that both are of one day, whatever the hour of this test
+        first = make.a_slot(god, provider, hours=1, minutes=30, clinic=clinic)
     second = slots.add_slot(
         god, provider.locator, start=first.ends_at, end=first.ends_at + timedelta(minutes=30),
         clinic_locator=clinic.locator,
