@@ -9,13 +9,12 @@ from careapp.lifecycle import Transition
 from careapp.overviews.next_free import Wanted, find_next_free
 from careapp.overviews.slot_cells import get_slot_cell, get_slot_cells
 from careapp.overviews.timeline import get_appointment_row, get_banner
-from careapp.scheduling import appointments, changes
+from careapp.scheduling import changes
 from careapp.scheduling.queries import get_appointment
 from careapp.scheduling.states import APPOINTMENT
-from careapp.scheduling.views import AppointmentView
 from careapp.surface.actors import current_actor, requires
+from careapp.web.appointment_acts import call_off, make_move, take_back
 from careapp.web.episode_answers import moved
-from careapp.web.forms.moves import CancelAppointmentForm, MoveForm, move_form
 from careapp.web.forms.scheduling import RescheduleForm
 from careapp.web.forms.typed import locator_in
 from careapp.web.htmx import Notice, page_or_fragment, see_other
@@ -30,40 +29,23 @@ TIMES_OFFERED = 12  # to move an appointment to, on one page
 @each_move(bp, "/appointments", APPOINTMENT, Permission.APPOINTMENT_VIEW, without=("cancel",))
 def appointment_move(locator: str, transition: Transition) -> Response:
     """Make a move and show the episode as it is then."""
-
-    def act() -> AppointmentView:
-        sent = move_form(transition).checked()
-        return appointments.act(
-            current_actor(), locator, action=transition.name, version=sent.version, reason=sent.reason
-        )
-
-    return moved(act, lambda: _episode_of(locator), undo=f"/appointments/{locator}/undo")
+    return moved(
+        lambda: make_move(locator, transition), lambda: _episode_of(locator), undo=f"/appointments/{locator}/undo"
+    )
 
 
 @bp.post("/appointments/<locator>/cancel")
 @requires(Permission.APPOINTMENT_VIEW)
 def appointment_cancel(locator: str) -> Response:
     """Cancel, with the reason and who called it off."""
-
-    def act() -> AppointmentView:
-        sent = CancelAppointmentForm().checked()
-        return appointments.act(
-            current_actor(), locator, action="cancel", version=sent.version, reason=sent.reason, category=sent.category
-        )
-
-    return moved(act, lambda: _episode_of(locator), undo=f"/appointments/{locator}/undo")
+    return moved(lambda: call_off(locator), lambda: _episode_of(locator), undo=f"/appointments/{locator}/undo")
 
 
 @bp.post("/appointments/<locator>/undo")
 @requires(Permission.APPOINTMENT_VIEW)
 def appointment_undo(locator: str) -> Response:
     """Take the last move back."""
-
-    def act() -> AppointmentView:
-        sent = MoveForm().checked()
-        return changes.undo(current_actor(), locator, version=sent.version, reason=sent.reason)
-
-    return moved(act, lambda: _episode_of(locator))
+    return moved(lambda: take_back(locator), lambda: _episode_of(locator))
 
 
 @bp.get("/appointments/<locator>/reschedule")

@@ -13,13 +13,12 @@ from careapp.access import Permission
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.lifecycle import Transition
 from careapp.overviews.today import EVERYBODY, FINISHED, GROUPS, Day, Wanted, find_at_desk, get_day, get_day_version
-from careapp.scheduling import appointments, changes
 from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES
 from careapp.scheduling.views import AppointmentView
 from careapp.surface.actors import current_actor, requires
+from careapp.web.appointment_acts import call_off, make_move, take_back
 from careapp.web.desk_clinic import desk_clinic, remember_clinic
 from careapp.web.forms.finding import QuickFindForm, meant_by_now
-from careapp.web.forms.moves import CancelAppointmentForm, MoveForm, move_form
 from careapp.web.forms.typed import code_in, locator_in
 from careapp.web.htmx import Notice, Undo, changed, is_htmx, page_or_fragment, poll_seen, unchanged
 from careapp.web.moves import each_move
@@ -72,40 +71,21 @@ def search() -> Response:
 @each_move(bp, "/today", APPOINTMENT, Permission.APPOINTMENT_VIEW, without=("cancel",))
 def today_move(locator: str, transition: Transition) -> Response:
     """Make a move and show the list as it is then."""
-
-    def act() -> AppointmentView:
-        sent = move_form(transition).checked()
-        return appointments.act(
-            current_actor(), locator, action=transition.name, version=sent.version, reason=sent.reason
-        )
-
-    return _moved(act, locator, transition.name)
+    return _moved(lambda: make_move(locator, transition), locator, transition.name)
 
 
 @bp.post("/today/<locator>/cancel")
 @requires(Permission.APPOINTMENT_VIEW)
 def today_cancel(locator: str) -> Response:
     """Cancel, with the reason and who called it off."""
-
-    def act() -> AppointmentView:
-        sent = CancelAppointmentForm().checked()
-        return appointments.act(
-            current_actor(), locator, action="cancel", version=sent.version, reason=sent.reason, category=sent.category
-        )
-
-    return _moved(act, locator, "cancel")
+    return _moved(lambda: call_off(locator), locator, "cancel")
 
 
 @bp.post("/today/<locator>/undo")
 @requires(Permission.APPOINTMENT_VIEW)
 def today_undo(locator: str) -> Response:
     """Take the last move back."""
-
-    def act() -> AppointmentView:
-        sent = MoveForm().checked()
-        return changes.undo(current_actor(), locator, version=sent.version, reason=sent.reason)
-
-    return _moved(act, locator, "undo")
+    return _moved(lambda: take_back(locator), locator, "undo")
 
 
 def address(wanted: Wanted, path: str = "/today", **changes: Any) -> str:
