@@ -50,6 +50,16 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+class Purpose(StrEnum):
+    """Why somebody looks or acts: codes of HL7's ActReason value set PurposeOfUse, kept with each audit row."""
+
+    TREAT = "TREAT"  # care of the patient, which is what staff are here for
+    ETREAT = "ETREAT"  # care in an emergency, by who opened a restricted record for it
+    PATRQT = "PATRQT"  # at the patient's own wish: the member portal
+    HOPERAT = "HOPERAT"  # running the clinic: administration and review of the log
+    HSYSADMIN = "HSYSADMIN"  # keeping the system: jobs, imports, commands of the operator
+
+
 P = Permission
 
 _EVERYBODY_IN_CARE = frozenset({
@@ -79,7 +89,8 @@ class Actor:
 
     `name` is what history and audit keep (`user:7`, `token:subject`, `portal`, `import`), never a person's name;
     `label` is the name a page shows to the person himself. `clinic_ids` is the clinic scope; None means every clinic
-    of the tenant. `provider_id` links a clinician to the provider whose slots are his own.
+    of the tenant. `provider_id` links a clinician to the provider whose slots are his own. `purpose` is why he is here,
+    unless a single act says otherwise.
     """
 
     tenant_id: int
@@ -91,6 +102,7 @@ class Actor:
     provider_id: int | None = None
     user_id: int | None = None
     on_behalf_of: str | None = None
+    purpose: Purpose = Purpose.TREAT
     label: str = field(default="", compare=False)
 
     def may(self, permission: Permission) -> bool:

@@ -247,7 +247,9 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
             yield unit
             if writes and not unit.audits:
                 raise RuntimeError("a command ended without an audit row")
-            audit.write(actor.tenant_id, actor.name, unit.audits, on_behalf_of=actor.on_behalf_of)
+            audit.write(
+                actor.tenant_id, actor.name, unit.audits, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose
+            )  # fmt: skip
             outbox.write(actor.tenant_id, actor.tenant_key, unit.events)
             db.session.commit()
     except BaseException:
@@ -267,7 +269,9 @@ def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[o
     patients = (subject,) if subject and PATIENT.fullmatch(subject) else ()
     row = AuditRow(name, "refused", subject, patients, {"code": refusal.code, "status": refusal.status})
     with tenancy.bound(actor.tenant_id):
-        audit.write(actor.tenant_id, actor.name, [row], on_behalf_of=actor.on_behalf_of)
+        audit.write(
+            actor.tenant_id, actor.name, [row], on_behalf_of=actor.on_behalf_of, purpose=actor.purpose
+        )  # fmt: skip
         db.session.commit()
 
 

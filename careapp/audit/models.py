@@ -39,6 +39,7 @@ class AuditEvent(TenantRow, Base):
     xid: Mapped[str] = mapped_column(TransactionId(), server_default=text("pg_current_xact_id()"))
     actor: Mapped[str] = mapped_column(Text)
     on_behalf_of: Mapped[str | None] = mapped_column(Text)
+    purpose: Mapped[str] = mapped_column(Text, server_default="TREAT")  # the default is for versions that say none
     action: Mapped[str] = mapped_column(Text)
     outcome: Mapped[str] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)

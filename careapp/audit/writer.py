@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from careapp.access import Purpose
 from careapp.db import db
 
 request_id: ContextVar[str | None] = ContextVar("careapp_request_id", default=None)
@@ -14,9 +15,12 @@ request_id: ContextVar[str | None] = ContextVar("careapp_request_id", default=No
 # The patients of each row are stored beside it as well, because that is how the log of one patient is found.
 _WRITE = text("""
 WITH written AS (
-  INSERT INTO audit_event (tenant_id, actor, on_behalf_of, action, outcome, subject, patients, request_id, detail)
-  SELECT :tenant_id, :actor, :on_behalf_of, row.action, row.outcome, row.subject, row.patients, :request_id, row.detail
-  FROM jsonb_to_recordset(:rows) AS row (action text, outcome text, subject text, patients text[], detail jsonb)
+  INSERT INTO audit_event (tenant_id, actor, on_behalf_of, purpose, action, outcome, subject, patients, request_id,
+    detail)
+  SELECT :tenant_id, :actor, :on_behalf_of, coalesce(row.purpose, :purpose), row.action, row.outcome, row.subject,
+    row.patients, :request_id, row.detail
+  FROM jsonb_to_recordset(:rows)
+    AS row (purpose text, action text, outcome text, subject text, patients text[], detail jsonb)
   RETURNING tenant_id, id, at, patients)
 INSERT INTO audit_patients (tenant_id, patient, at, event_id)
 SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING
@@ -27,7 +31,8 @@ SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING
 class AuditRow:
     """What one act or look was: an action's name, its outcome, the locator it was about and the patients it touched.
 
-    `detail` holds codes, counts and search text, never a clinical value.
+    `detail` holds codes, counts and search text, never a clinical value. `purpose` is that of this one act, where it is
+    not the actor's own.
     """
 
     action: str
@@ -35,15 +40,20 @@ class AuditRow:
     subject: str | None = None
     patients: tuple[str, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
+    purpose: Purpose | None = None
 
 
-def write(tenant_id: int, actor: str, rows: list[AuditRow], *, on_behalf_of: str | None = None) -> None:
+def write(
+    tenant_id: int, actor: str, rows: list[AuditRow], *, on_behalf_of: str | None = None,
+    purpose: Purpose = Purpose.HOPERAT,
+) -> None:  # fmt: skip
     """Insert the rows in the present transaction; without them, no data leaves and no change is kept."""
     if rows:
         given = {
             "tenant_id": tenant_id,
             "actor": actor,
             "on_behalf_of": on_behalf_of,
+            "purpose": purpose,
             "request_id": request_id.get(),
             "rows": [vars(row) for row in rows],
         }

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import click
 from flask import current_app
 
-from careapp.access import Actor, Permission
+from careapp.access import Actor, Permission, Purpose
 from careapp.errors import Invalid, Refusal
 from careapp.operations.maintenance import TenantName, tenants
 
@@ -21,7 +21,7 @@ def tenants_of(key: str | None) -> list[TenantName]:
 
 def command_line(tenant: TenantName, permission: Permission) -> Actor:
     """Whoever may run commands on the server may do this; the audit says that it was done there."""
-    return Actor(tenant.id, tenant.key, "cli", frozenset({permission}))
+    return Actor(tenant.id, tenant.key, "cli", frozenset({permission}), purpose=Purpose.HSYSADMIN)
 
 
 def owner_url() -> str:

@@ -8,7 +8,7 @@ from random import Random
 from sqlalchemy import func, select
 
 from careapp import clock, commands, tenancy
-from careapp.access import Actor, Permission
+from careapp.access import Actor, Permission, Purpose
 from careapp.db import db, insert_unless_clash, table_of
 from careapp.demo.acts import Scene
 from careapp.demo.blueprints import Blueprint
@@ -51,7 +51,7 @@ def build(owner_url: str, blueprint: Blueprint, *, now: datetime) -> bool:
     if tenant_id is not None and _is_complete(tenant_id):
         return False
     tenant_id = create_tenant(owner_url, key=blueprint.key, name=blueprint.name, time_zone=blueprint.time_zone)
-    actor = Actor(tenant_id, blueprint.key, "demo", frozenset(Permission))
+    actor = Actor(tenant_id, blueprint.key, "demo", frozenset(Permission), purpose=Purpose.HSYSADMIN)
     moment = now.replace(second=0, microsecond=0)
     for name, work in _steps(actor, blueprint, moment):
         with commands.unit_of(actor, name="demo.build"):

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, Row, Select, Text, bindparam, column, func, select, table
 
 from careapp import commands
-from careapp.access import Actor, Permission, Role, permissions_of
+from careapp.access import Actor, Permission, Purpose, Role, permissions_of
 from careapp.db import db, table_of
 from careapp.identity import directory
 from careapp.identity.models import User, UserClinic
@@ -20,6 +20,11 @@ LARGEST_ID = 2**63 - 1
 def known_roles(names: Iterable[str]) -> frozenset[Role]:
     """The roles among `names` that this application has; others, such as an identity provider's own, are dropped."""
     return frozenset(role for role in Role if role.value in set(names))
+
+
+def purpose_of(roles: frozenset[Role]) -> Purpose:
+    """Why somebody with these roles is here: who only administers or reviews does not treat."""
+    return Purpose.HOPERAT if roles <= {Role.ADMIN, Role.AUDITOR} else Purpose.TREAT
 
 
 def actor_for_user(row: Row[Any], *, roles: Iterable[str] | None = None) -> Actor:
@@ -36,6 +41,7 @@ def actor_for_user(row: Row[Any], *, roles: Iterable[str] | None = None) -> Acto
         clinic_ids=frozenset(row.clinic_ids) if row.clinic_ids else None,
         provider_id=row.provider_id,
         user_id=row.user_id,
+        purpose=purpose_of(held),
         label=row.name,
     )
 
@@ -73,7 +79,9 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
     if row.user_id:
         return actor_for_user(row, roles=roles)
     held = known_roles(roles)
-    return Actor(tenant_id, tenant_key, f"token:{subject}", permissions_of(held), held, label=subject)
+    return Actor(
+        tenant_id, tenant_key, f"token:{subject}", permissions_of(held), held, purpose=purpose_of(held), label=subject
+    )  # fmt: skip
 
 
 @cache
@@ -101,7 +109,7 @@ def actor_of_email(email: str) -> Actor | None:
 def portal_actor(tenant_id: int, tenant_key: str) -> Actor:
     """The actor of the member portal: a service that reads what its members may see, in one tenant."""
     may = frozenset({Permission.PORTAL_READ, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ})
-    return Actor(tenant_id, tenant_key, "portal", may)
+    return Actor(tenant_id, tenant_key, "portal", may, purpose=Purpose.PATRQT)
 
 
 def public_actor(tenant_id: int, tenant_key: str) -> Actor:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from careapp import clock, commands
-from careapp.access import Actor, Permission
+from careapp.access import Actor, Permission, Purpose
 from careapp.db import db
 from careapp.errors import NotFound
 from careapp.imports import bundles, sources
@@ -33,7 +33,7 @@ def import_files(paths: list[Path], *, tenant_key: str, dry_run: bool = False, p
     db.session.rollback()  # a read: the next transaction belongs to the tenant
     if tenant is None:
         raise NotFound(f"There is no tenant {tenant_key}.")
-    actor = Actor(tenant.id, tenant.key, "import", frozenset({Permission.HISTORY_IMPORT}))
+    actor = Actor(tenant.id, tenant.key, "import", frozenset({Permission.HISTORY_IMPORT}), purpose=Purpose.HSYSADMIN)
     report = Report()
     if not dry_run:
         _take_all(actor, tenant.time_zone, paths, report, progress)

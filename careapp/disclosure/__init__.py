@@ -1,0 +1,1 @@
+"""Disclosure: whose record may be shown to whom, beyond what a role allows."""
