@@ -30,6 +30,7 @@ from bench.scene import Scene, tomorrow
 from bench.servers import ROOT, VAR, Database, fresh_database, web_server
 from bench.statements import Plan, Recording, plan_of, recording
 from careapp import commands, create_app
+from careapp.config import new_encryption_key
 from careapp.db import db
 from careapp.identity import sessions
 from careapp.localdb import libpq_url
@@ -83,6 +84,7 @@ def production(database: Database, key: rsa.RSAPrivateKey) -> dict[str, str]:
     addresses = database.addresses
     return {
         "CAREAPP_ENV": "production", "CAREAPP_VAR": str(VAR), "SECRET_KEY": secrets.token_urlsafe(48),
+        "ENCRYPTION_KEYS": new_encryption_key("bench"),
         "TRUSTED_HOSTS": "127.0.0.1", "JWT_PUBLIC_KEY": public, "DATABASE_URL": addresses.app,
         "DATABASE_OWNER_URL": addresses.owner, "DATABASE_RELAY_URL": addresses.relay,
         "JWT_SECRET": "", "JWT_JWKS_URL": "", "JWT_ISSUER": "careapp", "JWT_AUDIENCE": "careapp",

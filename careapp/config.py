@@ -1,7 +1,11 @@
 """Settings: everything that differs between installations, read from the environment (and `.env`), checked at start."""
 
+import base64
+import binascii
 import os
+import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LANGUAGES = ("en", "my")  # ISO 639-1; each has a catalogue of its own, English is what the code is written in
 SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
+ENCRYPTION_KEY_BYTES = 32  # AES-256
+NEEDED = ("secret_key", "database_url", "trusted_hosts", "encryption_keys")  # by production
+KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 
 class Settings(BaseSettings):
@@ -35,6 +42,7 @@ class Settings(BaseSettings):
     jwt_audience: str = "careapp"
     jwt_max_life_seconds: int = 12 * 3600
     internal_tokens: SecretStr = SecretStr("")
+    encryption_keys: SecretStr | None = None
 
     session_idle_seconds: int = 15 * 60
     session_life_seconds: int = 12 * 3600
@@ -53,7 +61,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_weak_production(self) -> "Settings":
         if self.env == "production":
-            missing = [name for name in ("secret_key", "database_url", "trusted_hosts") if not getattr(self, name)]
+            missing = [name for name in NEEDED if not getattr(self, name)]
             if missing:
                 raise ValueError(f"production needs {', '.join(name.upper() for name in missing)}")
             if self.jwt_secret:
@@ -65,6 +73,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_what_is_malformed(self) -> "Settings":
         self.internal_credentials()
+        self.encryption_key_list()
         for name in ("secret_key", "jwt_secret"):
             secret: SecretStr | None = getattr(self, name)
             if secret and _is_short(secret.get_secret_value()):
@@ -78,6 +87,17 @@ class Settings(BaseSettings):
         if any(len(pair) != 2 or not all(pair) for pair in split):
             raise ValueError("INTERNAL_TOKENS is a list such as demo:TOKEN,demo:TOKEN2")
         return [(pair[0], pair[1]) for pair in split]
+
+    def encryption_key_list(self) -> list[tuple[str, bytes]]:
+        """The keys of encrypted columns as (id, 32 bytes), the writing one first.
+
+        Raises ValueError, which never quotes a key, where one is not `id:BASE64`, or an id is there twice.
+        """
+        given = self.encryption_keys.get_secret_value() if self.encryption_keys else ""
+        keys = [_encryption_key(one.strip()) for one in given.split(",") if one.strip()]
+        if len({name for name, _ in keys}) < len(keys) or len({key for _, key in keys}) < len(keys):
+            raise ValueError("ENCRYPTION_KEYS has an id or a key twice")
+        return keys
 
 
 def load(**overrides: object) -> Settings:
@@ -97,6 +117,8 @@ def load(**overrides: object) -> Settings:
         if not getattr(settings, name)
         and not (name == "jwt_secret" and (settings.jwt_public_key or settings.jwt_jwks_url))
     }
+    if not settings.encryption_keys:
+        made["encryption_keys"] = _kept_secret(settings.var_dir / "encryption_keys.secret", new_encryption_key)
     return settings.model_copy(update={name: SecretStr(value) for name, value in made.items()})
 
 
@@ -104,13 +126,31 @@ def _is_short(secret: str) -> bool:
     return len(secret.encode()) < SHORTEST_SECRET
 
 
-def _kept_secret(path: Path) -> str:
+def new_encryption_key(name: str = "dev") -> str:
+    """A new random key as ENCRYPTION_KEYS takes it."""
+    return f"{name}:{base64.b64encode(secrets.token_bytes(ENCRYPTION_KEY_BYTES)).decode()}"
+
+
+def _encryption_key(given: str) -> tuple[str, bytes]:
+    name, _, encoded = given.partition(":")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        key = b""
+    if not KEY_ID.fullmatch(name) or len(key) != ENCRYPTION_KEY_BYTES:
+        raise ValueError(
+            f"ENCRYPTION_KEYS is a list such as 2026a:BASE64,2025b:BASE64 of {ENCRYPTION_KEY_BYTES} random bytes each"
+        )
+    return name, key
+
+
+def _kept_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
     """The secret in a file only its owner reads, made at first use; two processes that make it at once agree on one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         own = path.with_suffix(f".{os.getpid()}")
         own.touch(mode=0o600)
-        own.write_text(secrets.token_urlsafe(48))
+        own.write_text(make())
         try:
             os.link(own, path)
         except FileExistsError:

@@ -7,7 +7,7 @@ from flask_migrate import Migrate
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from careapp import api, config, localdb, reactions, web
+from careapp import api, config, crypto, localdb, reactions, web
 from careapp.cli.database import database, database_url
 from careapp.cli.demo import demo
 from careapp.cli.events import events
@@ -48,6 +48,7 @@ def build(**overrides: object) -> APIFlask:
     """Make the application: settings, database, reactions, surfaces and commands."""
     settings = config.load(**overrides)
     configure_logs(readable=settings.development)
+    crypto.init(settings)
     static = None if settings.surfaces == "internal" else "static"
     app = APIFlask(
         "careapp", title="careapp", version="1.0.0", docs_path=None, spec_path=None, json_errors=False,

@@ -14,9 +14,10 @@ from tests.conftest import make_app
 from tests.database import TestDatabase
 
 LONG = "x" * 32
+KEY, OTHER_KEY = "QUJD" * 10 + "QUI=", "REVG" * 10 + "REU="  # 32 bytes each
 PRODUCTION = {
     "CAREAPP_ENV": "production", "SECRET_KEY": LONG, "TRUSTED_HOSTS": "care.example",
-    "DATABASE_URL": "postgresql+psycopg://care_app@database/care",
+    "DATABASE_URL": "postgresql+psycopg://care_app@database/care", "ENCRYPTION_KEYS": config.new_encryption_key("one"),
 }  # fmt: skip
 
 
@@ -99,3 +100,40 @@ def test_the_portal_can_be_left_out(database: TestDatabase, tmp_path: Path) -> N
         document = client.get("/api/openapi.json").json
         assert not [path for path in document["paths"] if path.startswith("/internal")]
         assert client.get("/api/docs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "one",
+        "one:",
+        ":AAAA",
+        "one:AAAA",
+        f"a b:{KEY}",
+        f"one:{KEY}x",
+        f"one:{KEY},two:{KEY}",
+        f"one:{KEY},one:{OTHER_KEY}",
+    ],
+)
+def test_encryption_keys_that_are_none_are_refused_without_being_shown(
+    production: pytest.MonkeyPatch, keys: str
+) -> None:
+    production.setenv("ENCRYPTION_KEYS", keys)
+    with pytest.raises(SystemExit, match="ENCRYPTION_KEYS") as refused:
+        config.load()
+    assert KEY not in str(refused.value)
+
+
+def test_production_starts_without_encryption_keys_in_no_case(production: pytest.MonkeyPatch) -> None:
+    production.setenv("ENCRYPTION_KEYS", "")
+    with pytest.raises(SystemExit, match="production needs ENCRYPTION_KEYS"):
+        config.load()
+
+
+def test_development_makes_a_key_once_that_only_its_owner_reads(production: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    production.delenv("ENCRYPTION_KEYS")
+    first, second = (config.load(CAREAPP_ENV="development", CAREAPP_VAR=tmp_path) for _ in range(2))
+    assert first.encryption_key_list() == second.encryption_key_list()
+    assert [name for name, _ in first.encryption_key_list()] == ["dev"]
+    assert (tmp_path / "encryption_keys.secret").stat().st_mode & 0o777 == 0o600
+    assert "dev:" not in repr(first)

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from careapp.access import Actor, Role
+from careapp.config import new_encryption_key
 from careapp.identity import users
 from careapp.surface.csrf import safe_next
 from tests.database import TestDatabase
@@ -277,6 +278,7 @@ def test_production_cookies_only_travel_over_https(
     database: TestDatabase, tmp_path_factory: pytest.TempPathFactory, user: users.UserView
 ) -> None:
     production = {"CAREAPP_ENV": "production", "secret_key": "x" * 40, "trusted_hosts": "localhost"}
+    production["encryption_keys"] = new_encryption_key()
     with surface_app(database, tmp_path_factory.mktemp("var"), database_url=database.app, **production) as secure:
         page = secure.test_client().get("/sign-in", base_url="https://localhost")
     header = page.headers["Set-Cookie"]
