@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     jwt_max_life_seconds: int = 12 * 3600
     internal_tokens: SecretStr = SecretStr("")
     encryption_keys: SecretStr | None = None
+    internal_keys: SecretStr = SecretStr("")
+    internal_require_signed: bool = False
 
     session_idle_seconds: int = 15 * 60
     session_life_seconds: int = 12 * 3600
@@ -74,6 +76,7 @@ class Settings(BaseSettings):
     def _refuse_what_is_malformed(self) -> "Settings":
         self.internal_credentials()
         self.encryption_key_list()
+        self.internal_signing_keys()
         for name in ("secret_key", "jwt_secret"):
             secret: SecretStr | None = getattr(self, name)
             if secret and _is_short(secret.get_secret_value()):
@@ -98,6 +101,24 @@ class Settings(BaseSettings):
         if len({name for name, _ in keys}) < len(keys) or len({key for _, key in keys}) < len(keys):
             raise ValueError("ENCRYPTION_KEYS has an id or a key twice")
         return keys
+
+    def internal_signing_keys(self) -> list[tuple[str, str, str]]:
+        """The keys internal requests are signed with, as (tenant key, id, secret).
+
+        Raises ValueError where one is not `tenant:id:secret`, an id stands twice, a secret is short, or bare tokens are
+        refused and no key is there.
+        """
+        entries = [entry.strip() for entry in self.internal_keys.get_secret_value().split(",") if entry.strip()]
+        split = [tuple(entry.split(":", 2)) for entry in entries]
+        if any(len(entry) != 3 or not all(entry) for entry in split):
+            raise ValueError("INTERNAL_KEYS is a list such as demo:KEY1:SECRET,demo:KEY2:SECRET2")
+        if len({entry[1] for entry in split}) < len(split):
+            raise ValueError("INTERNAL_KEYS names one id twice")
+        if any(_is_short(entry[2]) for entry in split):
+            raise ValueError(f"INTERNAL_KEYS has a secret shorter than {SHORTEST_SECRET} bytes")
+        if self.internal_require_signed and not split:
+            raise ValueError("INTERNAL_REQUIRE_SIGNED needs INTERNAL_KEYS")
+        return [(entry[0], entry[1], entry[2]) for entry in split]
 
 
 def load(**overrides: object) -> Settings:

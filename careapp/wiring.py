@@ -38,7 +38,8 @@ COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, sta
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
-    "audit.models", "clinics.models", "episodes.models", "idempotency", "identity.models", "lifecycle",
+    "audit.models", "clinics.models", "episodes.models", "idempotency", "identity.client_models",
+    "identity.models", "lifecycle",
     "operations.models", "outbox.models", "patients.models", "prescriptions.models", "providers.models",
     "referrals.models", "scheduling.models", "terminology.models",
 )  # fmt: skip

@@ -76,6 +76,7 @@ def _work(app: Flask, relay_url: str, relay: Relay, watchdog: Watchdog) -> list[
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
         ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),
         ("sign-in attempts", HOUR, _inside(app, upkeep.forget_old_attempts)),
+        ("nonces", 5 * MINUTE, _inside(app, upkeep.forget_old_nonces)),
         ("drafts", HOUR, _inside(app, upkeep.forget_old_drafts)),
     ]
 

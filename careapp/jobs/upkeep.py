@@ -2,7 +2,7 @@
 
 import structlog
 
-from careapp.identity import drafts
+from careapp.identity import drafts, nonces
 from careapp.identity.attempts import forget_old
 from careapp.operations import maintenance
 from careapp.operations.maintenance import TenantName
@@ -52,6 +52,12 @@ def forget_old_drafts() -> None:
     """Delete drafts of forms that nobody has come back to for a week."""
     if forgotten := sum(maintenance.for_each_tenant(lambda tenant: drafts.forget_old(tenant.id))):
         _log.info("old drafts forgotten", count=forgotten)
+
+
+def forget_old_nonces() -> None:
+    """Delete the nonces of signed requests that could not be sent again any more."""
+    if forgotten := sum(maintenance.for_each_tenant(lambda tenant: nonces.forget_old(tenant.id))):
+        _log.info("old nonces forgotten", count=forgotten)
 
 
 def check_booked_counts() -> None:

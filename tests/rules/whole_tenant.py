@@ -41,6 +41,9 @@ def fill(actor: Actor) -> None:
         " SELECT :tenant, id, '/patients/new', '[]' FROM users",
         "INSERT INTO prescription_favourites (tenant_id, user_id, medication_text, dosage, fingerprint)"
         " SELECT :tenant, id, 'Ointment', 'thinly', 'f' FROM users",
+        "INSERT INTO service_clients (tenant_id, client_id, name, roles, scopes, secret_hash, secret_made_at)"
+        " VALUES (:tenant, 'c.1', 'Lab', '{clinician}', '{}', '\\x01', now())",
+        "INSERT INTO internal_nonces (tenant_id, nonce) VALUES (:tenant, 'n')",
         "INSERT INTO imported_records (tenant_id, resource_type, source_id) VALUES (:tenant, 'Patient', '1')",
         "INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)"
         " VALUES (:tenant, 'p', 'r', 'k', 'h')",
