@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LANGUAGES = ("en", "my")  # ISO 639-1; each has a catalogue of its own, English is what the code is written in
+SERVICE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
 ENCRYPTION_KEY_BYTES = 32  # AES-256
 NEEDED = ("secret_key", "database_url", "trusted_hosts", "encryption_keys")  # by production
@@ -51,6 +52,9 @@ class Settings(BaseSettings):
     trusted_hosts: str = ""
     trusted_proxies: int = 0
 
+    provider_service_url: str | None = None
+    provider_service_keys: SecretStr = SecretStr("")
+
     kafka_bootstrap_servers: str | None = None
     kafka_replication_factor: int = 1
     kafka_partitions: int = 6
@@ -77,6 +81,9 @@ class Settings(BaseSettings):
         self.internal_credentials()
         self.encryption_key_list()
         self.internal_signing_keys()
+        self.provider_service_signing_keys()
+        if self.provider_service_url and not SERVICE_URL.fullmatch(self.provider_service_url):
+            raise ValueError("PROVIDER_SERVICE_URL is an address such as https://providers.internal, without a query")
         for name in ("secret_key", "jwt_secret"):
             secret: SecretStr | None = getattr(self, name)
             if secret and _is_short(secret.get_secret_value()):
@@ -90,6 +97,10 @@ class Settings(BaseSettings):
         if any(len(pair) != 2 or not all(pair) for pair in split):
             raise ValueError("INTERNAL_TOKENS is a list such as demo:TOKEN,demo:TOKEN2")
         return [(pair[0], pair[1]) for pair in split]
+
+    def provider_service_signing_keys(self) -> list[tuple[str, str, str]]:
+        """The keys requests to the provider service are signed with; raises ValueError as for internal requests."""
+        return _signing_keys(self.provider_service_keys, "PROVIDER_SERVICE_KEYS")
 
     def encryption_key_list(self) -> list[tuple[str, bytes]]:
         """The keys of encrypted columns as (id, 32 bytes), the writing one first.
@@ -108,17 +119,10 @@ class Settings(BaseSettings):
         Raises ValueError where one is not `tenant:id:secret`, an id stands twice, a secret is short, or bare tokens are
         refused and no key is there.
         """
-        entries = [entry.strip() for entry in self.internal_keys.get_secret_value().split(",") if entry.strip()]
-        split = [tuple(entry.split(":", 2)) for entry in entries]
-        if any(len(entry) != 3 or not all(entry) for entry in split):
-            raise ValueError("INTERNAL_KEYS is a list such as demo:KEY1:SECRET,demo:KEY2:SECRET2")
-        if len({entry[1] for entry in split}) < len(split):
-            raise ValueError("INTERNAL_KEYS names one id twice")
-        if any(_is_short(entry[2]) for entry in split):
-            raise ValueError(f"INTERNAL_KEYS has a secret shorter than {SHORTEST_SECRET} bytes")
-        if self.internal_require_signed and not split:
+        keys = _signing_keys(self.internal_keys, "INTERNAL_KEYS")
+        if self.internal_require_signed and not keys:
             raise ValueError("INTERNAL_REQUIRE_SIGNED needs INTERNAL_KEYS")
-        return [(entry[0], entry[1], entry[2]) for entry in split]
+        return keys
 
 
 def load(**overrides: object) -> Settings:
@@ -141,6 +145,19 @@ def load(**overrides: object) -> Settings:
     if not settings.encryption_keys:
         made["encryption_keys"] = _kept_secret(settings.var_dir / "encryption_keys.secret", new_encryption_key)
     return settings.model_copy(update={name: SecretStr(value) for name, value in made.items()})
+
+
+def _signing_keys(listed: SecretStr, name: str) -> list[tuple[str, str, str]]:
+    """Keys as (tenant key, id, secret) from a list; raises ValueError for what is malformed, short or there twice."""
+    entries = [entry.strip() for entry in listed.get_secret_value().split(",") if entry.strip()]
+    split = [tuple(entry.split(":", 2)) for entry in entries]
+    if any(len(entry) != 3 or not all(entry) for entry in split):
+        raise ValueError(f"{name} is a list such as demo:KEY1:SECRET,demo:KEY2:SECRET2")
+    if len({entry[1] for entry in split}) < len(split):
+        raise ValueError(f"{name} names one id twice")
+    if any(_is_short(entry[2]) for entry in split):
+        raise ValueError(f"{name} has a secret shorter than {SHORTEST_SECRET} bytes")
+    return [(entry[0], entry[1], entry[2]) for entry in split]
 
 
 def _is_short(secret: str) -> bool:

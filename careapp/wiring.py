@@ -32,6 +32,7 @@ from careapp.surface.headers import init_headers
 from careapp.surface.health import health
 from careapp.surface.json_input import StrictJSON
 from careapp.surface.problems import problem_of
+from careapp.surface.provider_port import init_provider_port
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, terminology, token, user)
@@ -84,6 +85,7 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
         web.register(app)
     else:
         app.register_error_handler(Exception, problem_of)
+    init_provider_port(app, settings)
     init_actors(app, settings, bearer=[api.blueprint.api], internal=[internal])
     init_csrf(app)
 

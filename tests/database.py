@@ -50,6 +50,11 @@ class TestDatabase:
         roles = {role: _as_role(superuser, role, name) for role in ("care_app", "care_owner", "care_relay")}
         return cls(name, superuser, roles["care_app"], roles["care_owner"], roles["care_relay"])
 
+    @property
+    def whole(self) -> str:
+        """This database as its superuser, whom no row-level security holds; `superuser` itself leads to another one."""
+        return _as_role(self.superuser, None, self.name)
+
     def drop(self) -> None:
         """Drop the database, whoever is still connected."""
         with psycopg.connect(localdb.libpq_url(self.superuser), autocommit=True) as connection:
@@ -93,9 +98,12 @@ def migrate(owner_url: str) -> None:
     command.upgrade(config, "head")
 
 
-def _as_role(superuser: str, role: str, database: str) -> str:
+def _as_role(superuser: str, role: str | None, database: str) -> str:
     """The same server as another role; its password, where the server asks for one, is the role's own name."""
-    url = make_url(superuser).set(username=role, database=database)
+    url = make_url(superuser).set(database=database)
+    if role is None:
+        return url.render_as_string(hide_password=False)
+    url = url.set(username=role)
     if url.password is not None:
         url = url.set(password=role)
     return url.render_as_string(hide_password=False)

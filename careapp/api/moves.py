@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response
 
-from careapp.access import Permission
+from careapp.access import Actor, Permission
 from careapp.api.blueprint import api
 from careapp.lifecycle import Lifecycle
 from careapp.surface.actors import current_actor, requires
@@ -39,13 +39,16 @@ def each_move(
 def add_move(
     lifecycle: Lifecycle, path: str, name: str, label: str, view: type[View], body: type[MoveIn],
     permission: Permission, act: Callable[..., View],
+    first: Callable[[Actor, Any], None] | None = None,
 ) -> None:  # fmt: skip
-    """Add one PATCH `path`/{locator}/{name}."""
+    """Add one PATCH `path`/{locator}/{name}; `first(actor, body)` runs before the transaction opens."""
     optional = name in VERSION_OPTIONAL.get(lifecycle.entity, ())
 
     def change(locator: str, json_data: MoveIn) -> Response:
         given = json_data.model_dump(exclude={"version"}, exclude_unset=True)
         version = expected_version(json_data.version, optional=optional)
+        if first:
+            first(current_actor(), json_data)
         return tagged(act(current_actor(), locator, version=version, **given))
 
     change.__name__ = f"{lifecycle.entity}_{name}".replace("-", "_")

@@ -108,7 +108,9 @@ def actor_of_email(email: str) -> Actor | None:
 
 def portal_actor(tenant_id: int, tenant_key: str) -> Actor:
     """The actor of the member portal: a service that reads what its members may see, in one tenant."""
-    may = frozenset({Permission.PORTAL_READ, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ})
+    may = frozenset({
+        Permission.PORTAL_READ, Permission.DIRECTORY_VIEW, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ
+    })  # fmt: skip
     return Actor(tenant_id, tenant_key, "portal", may, purpose=Purpose.PATRQT)
 
 

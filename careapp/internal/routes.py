@@ -10,6 +10,8 @@ from careapp.episodes.states import EPISODE
 from careapp.episodes.views import EpisodePage
 from careapp.overviews import portal
 from careapp.overviews.portal import PortalEpisodeView
+from careapp.providers import queries as directory
+from careapp.providers.views import ProviderView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import tagged
 from careapp.surface.fields import Among, Paged
@@ -42,3 +44,12 @@ def get_episode(locator: str) -> Response:
 def list_member_episodes(party: str, query_data: MemberQuery) -> Response:
     """List a member's episodes, newest first."""
     return tagged(portal.member_episodes(current_actor(), party, **query_data.model_dump()))
+
+
+@internal.get("/providers/<locator>")
+@requires(Permission.DIRECTORY_VIEW)
+@internal.output(ProviderView)
+@internal.doc(tags=["Internal"], security="internalToken")
+def get_provider(locator: str) -> Response:
+    """Get a provider, as another instance asks for it before it books."""
+    return tagged(directory.get_provider(current_actor(), locator))

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 
 from careapp.access import Permission
-from careapp.errors import Conflict, Invalid
+from careapp.errors import Conflict, Invalid, Refusal, Upstream
 from careapp.lifecycle import Transition
 from careapp.overviews.next_free import Wanted, find_next_free
 from careapp.overviews.slot_cells import get_slot_cell, get_slot_cells
@@ -13,6 +13,7 @@ from careapp.scheduling import changes
 from careapp.scheduling.queries import get_appointment
 from careapp.scheduling.states import APPOINTMENT
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.provider_port import ask_about
 from careapp.web.appointment_acts import call_off, make_move, take_back
 from careapp.web.episode_answers import moved
 from careapp.web.forms.scheduling import RescheduleForm
@@ -62,10 +63,11 @@ def reschedule(locator: str) -> Response:
     form = RescheduleForm()
     try:
         sent = form.checked()
+        ask_about(current_actor(), sent.slot_locator)
         made = changes.reschedule(
             current_actor(), locator, slot_locator=sent.slot_locator, version=sent.version, reason=sent.reason
         )
-    except (Conflict, Invalid) as refusal:
+    except (Conflict, Invalid, Upstream) as refusal:
         if isinstance(refusal, Invalid):
             form.refuse(refusal)
         return _reschedule_page(form, locator, refusal)
@@ -76,7 +78,7 @@ def reschedule(locator: str) -> Response:
     )
 
 
-def _reschedule_page(form: RescheduleForm, locator: str, refusal: Conflict | Invalid | None = None) -> Response:
+def _reschedule_page(form: RescheduleForm, locator: str, refusal: Refusal | None = None) -> Response:
     actor = current_actor()
     appointment = get_appointment_row(actor, locator)
     form.version.raw_data, form.version.data = None, appointment.version
@@ -87,7 +89,8 @@ def _reschedule_page(form: RescheduleForm, locator: str, refusal: Conflict | Inv
     others = [one["locator"] for one in refusal.extra.get("alternatives", ())] if refusal else []
     return page_or_fragment(
         "scheduling/reschedule.html", "scheduling/_reschedule.html", refusal.status if refusal else 200,
-        title=_("Move appointment"), alert=said(refusal) if isinstance(refusal, Conflict) else None, form=form,
+        title=_("Move appointment"), form=form,
+        alert=said(refusal) if refusal and not isinstance(refusal, Invalid) else None,
         appointment=appointment, episode=episode, banner=banner, zone=zone,
         free=find_next_free(actor, wanted, since=since, moving=locator, limit=TIMES_OFFERED).items,
         alternatives=get_slot_cells(actor, others),

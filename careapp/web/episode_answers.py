@@ -11,7 +11,7 @@ from flask import Response, request
 
 from careapp import clock
 from careapp.access import Permission
-from careapp.errors import Conflict, Invalid
+from careapp.errors import Conflict, Invalid, Refusal
 from careapp.overviews.entries import Entry
 from careapp.overviews.episode_items import KINDS
 from careapp.overviews.timeline import EpisodePage, get_episode_page
@@ -80,7 +80,7 @@ def moved(act: Callable[[], Changed], episode_of: Callable[[], str], *, undo: st
     return changed(FRAGMENT, to=context["here"], notice=notice, **context)
 
 
-def form_refused(form: CareForm, refusal: Conflict | Invalid | None) -> None:
+def form_refused(form: CareForm, refusal: Refusal | None) -> None:
     """Put a refusal into the form that was refused: beside the fields it names, else on top. None does nothing."""
     if isinstance(refusal, Invalid):
         form.refuse(refusal)

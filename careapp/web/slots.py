@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from careapp.access import Permission
 from careapp.episodes import service as episodes
-from careapp.errors import Conflict, Invalid, NotFound
+from careapp.errors import Conflict, Invalid, NotFound, Refusal, Upstream
 from careapp.lifecycle import Transition
 from careapp.overviews.booking import Candidate, SameDay, find_candidates, get_candidate, list_bookings, list_same_day
 from careapp.overviews.next_free import Wanted, find_next_free
@@ -16,6 +16,7 @@ from careapp.overviews.slot_cells import SlotCell, get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.states import SLOT
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.provider_port import ask_about
 from careapp.web.calendar_address import Address
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import CareForm
@@ -81,6 +82,7 @@ def book(locator: str) -> Response:
     actor, form = current_actor(), BookForm()
     try:
         sent = form.checked()
+        ask_about(actor, locator)
 
         def create() -> str:
             episode, reason = sent.choice, sent.reason
@@ -91,7 +93,7 @@ def book(locator: str) -> Response:
             return f"/episodes/{episode}"
 
         return see_other(create_once(actor, form, create), Notice(_("The appointment is booked.")))
-    except (Conflict, Invalid, NotFound) as refusal:
+    except (Conflict, Invalid, NotFound, Upstream) as refusal:
         return _refused(locator, form, refusal)
 
 
@@ -114,7 +116,7 @@ def likeliest(candidates: Sequence[Candidate]) -> str | None:
     return only.episodes[0].locator if only.episodes else only.patient.locator
 
 
-def _refused(locator: str, form: BookForm, refusal: Conflict | Invalid | NotFound) -> Response:
+def _refused(locator: str, form: BookForm, refusal: Refusal) -> Response:
     """The form again: all that was typed, the patient still chosen, other times where the time was the reason."""
     if isinstance(refusal, NotFound) or "partyLocator" in getattr(refusal, "errors", {}):
         gone = _("This patient or episode is not there any more. Find the patient again.")

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 
 from careapp.access import Actor, Permission
 from careapp.episodes import service as episodes
-from careapp.errors import Conflict, Invalid, NotFound
+from careapp.errors import Conflict, Invalid, NotFound, Upstream
 from careapp.overviews.booking import Candidate
 from careapp.overviews.walk_in import get_walk_in
 from careapp.patients import registering
@@ -18,6 +18,7 @@ from careapp.patients.queries import search_patients
 from careapp.patients.views import PatientView
 from careapp.scheduling import appointments
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.provider_port import ask_about
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.finding import QuickFindForm, known_of, meant, meant_by_now
 from careapp.web.forms.patients import patient_values
@@ -68,6 +69,7 @@ def take_in_post() -> Response:
     likely: Sequence[Any] = ()
     try:
         sent = form.checked()
+        ask_about(actor, sent.slot_locator)
 
         def create() -> str:
             return f"/today{f'?clinic={clinic}' if clinic else ''}#{take_in(actor, sent)}"
@@ -77,12 +79,13 @@ def take_in_post() -> Response:
         ours = {"name": "family", "partyLocator": "choice"}  # a command's word for a field, and ours
         form.refuse(Invalid({ours.get(name, name): text for name, text in refusal.errors.items()}))
         return _refused(form, refusal.status)
-    except Conflict as refusal:
+    except (Conflict, Upstream) as refusal:
         if refusal.code == "LIKELY_DUPLICATE":
             likely = _likely(actor, sent)
         else:
             form_refused(form, refusal)
-            form.slot_locator.data = None
+            if isinstance(refusal, Conflict):  # the time is the reason; else it is still the one wanted
+                form.slot_locator.data = None
         return _refused(form, refusal.status, likely)
 
 

@@ -149,6 +149,7 @@ CALLS: dict[str, Scene] = {
         "/appointments/{locator}/undo", lambda actor: make.an_appointment(actor, status="CONFIRMED")
     ),
     "internal.get_episode": get("/internal/episodes/{locator}", make.an_episode),
+    "internal.get_provider": get("/internal/providers/{locator}", make.a_provider),
     "internal.list_member_episodes": get("/internal/members/{locator}/episodes", make.a_patient),
 }
 

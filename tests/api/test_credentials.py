@@ -193,7 +193,7 @@ def test_the_portal_reads_in_the_tenant_of_its_token(portal: FlaskClient, tenant
     answer = portal.get("/internal/who", headers={"X-Internal-Token": token})
     assert (answer.json["name"], answer.json["tenant"]) == ("portal", tenant.key)
     assert set(answer.json["permissions"]) == {
-        Permission.PORTAL_READ, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ,
+        Permission.PORTAL_READ, Permission.DIRECTORY_VIEW, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ,
     }  # fmt: skip
 
 

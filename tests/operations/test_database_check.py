@@ -55,12 +55,10 @@ def app_at(database: TestDatabase, tmp_path: Path) -> Iterator[Make]:
             db.engine.dispose()
 
 
-def superuser_of(database: TestDatabase) -> str:
-    """The superuser's address of this very database."""
-    return make_url(database.superuser).set(database=database.name).render_as_string(hide_password=False)
-
-
-WRONG = {"owner": (lambda database: database.owner, "owns tables"), "superuser": (superuser_of, "is a superuser")}
+WRONG = {
+    "owner": (lambda database: database.owner, "owns tables"),
+    "superuser": (lambda database: database.whole, "is a superuser"),
+}
 
 
 @pytest.mark.parametrize("who", WRONG)
@@ -115,7 +113,7 @@ def no_answer(*args: object, **named: object) -> None:
 
 
 def test_no_connection_is_given_out_until_one_is_safe(app_at: Make, database: TestDatabase) -> None:
-    with app_at(superuser_of(database)).app_context():
+    with app_at(database.whole).app_context():
         for _ in range(3):
             with pytest.raises(UnsafeDatabase, match="superuser"):
                 db.engine.connect()

@@ -1,0 +1,89 @@
+"""Two instances as separate processes: one keeps the providers, the other asks it over HTTP before it books."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from apiflask import APIFlask
+
+from bench.servers import end_group, free_port, wait_for, web_command
+from careapp.access import Actor
+from careapp.surface.tokens import own_token
+from tests import factories as make
+from tests.conftest import ROOT
+from tests.database import TestDatabase
+
+TOKEN = "two-instances-token-of-this-test-only"
+
+
+class Instance:
+    """A web server of the Procfile, and the process group it leads."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.port = free_port()
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                ["sh", "-c", f"exec {web_command()}"], cwd=ROOT, start_new_session=True, stdout=file, stderr=file,
+                env={**os.environ, **environment, "PATH": path, "PORT": str(self.port), "WEB_WORKERS": "1"},
+            )  # fmt: skip
+        wait_for(self.port, self.process, log)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all its processes."""
+        os.killpg(self.process.pid, number)
+
+
+@pytest.fixture
+def environment(app: APIFlask, database: TestDatabase, tmp_path: Path) -> dict[str, str]:
+    """What both instances share: the database and the secrets."""
+    settings = app.config["SETTINGS"]
+    return {
+        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(tmp_path), "DATABASE_URL": database.app,
+        "SECRET_KEY": settings.secret_key.get_secret_value(), "JWT_SECRET": settings.jwt_secret.get_secret_value(),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def instances(environment: dict[str, str], god: Actor, tmp_path: Path) -> Iterator[tuple[Instance, Instance]]:
+    """The one that keeps providers, and the one that asks it."""
+    with ExitStack() as ending:
+        key = f"{god.tenant_key}:key1:{TOKEN}"
+        keeps = Instance({**environment, "INTERNAL_KEYS": key, "INTERNAL_REQUIRE_SIGNED": "1"}, tmp_path / "keeps.log")
+        ending.callback(end_group, keeps.process)
+        asks = Instance(
+            {**environment, "PROVIDER_SERVICE_URL": f"http://127.0.0.1:{keeps.port}",
+             "PROVIDER_SERVICE_KEYS": key},
+            tmp_path / "asks.log",
+        )  # fmt: skip
+        ending.callback(end_group, asks.process)
+        yield keeps, asks
+        keeps.signal(signal.SIGCONT)
+
+
+def test_a_booking_asks_and_a_frozen_service_refuses_it(
+    app: APIFlask, god: Actor, instances: tuple[Instance, Instance]
+) -> None:
+    keeps, asks = instances
+    token = own_token(god, app.config["SETTINGS"])
+    speaking = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{asks.port}/api/v1", headers=speaking, timeout=10) as client:
+
+        def book() -> Any:
+            episode, slot = make.an_episode(god), make.a_slot(god)
+            return client.post(f"/episodes/{episode.locator}/appointments", json={"slotLocator": slot.locator})
+
+        assert book().status_code == 201
+        keeps.signal(signal.SIGSTOP)
+        frozen = book()
+        assert (frozen.status_code, frozen.json()["code"]) == (503, "UPSTREAM_UNAVAILABLE")
+        assert client.get("/episodes").status_code == 200, "what needs no provider goes on"
+        keeps.signal(signal.SIGCONT)
+        assert book().status_code == 201

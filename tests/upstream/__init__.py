@@ -1,0 +1,1 @@
+"""Tests of calls to other services, against a real server that misbehaves as it is told."""
