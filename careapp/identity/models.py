@@ -1,4 +1,4 @@
-"""Identity tables: users, their clinic scope, sessions, the sign-in directory and failed attempts."""
+"""Identity tables: users, their clinic scope, sessions, second factors, the sign-in directory and failed attempts."""
 
 from datetime import datetime
 
@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueCons
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from careapp.crypto import EncryptedText
 from careapp.db import Aggregate, Base, TenantRow, one_of, table_of, tenant_key
 from careapp.identity.states import DENSITIES, LANGUAGES, THEMES
 
@@ -59,6 +60,7 @@ class UserSession(TenantRow, Base):
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(Text)
+    factors: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "sid_hash"),
@@ -82,6 +84,94 @@ class FormDraft(TenantRow, Base):
         tenant_key("user_id", "users"),
         Index("form_drafts_age", "tenant_id", "saved_at"),
     )
+
+
+class TotpFactor(TenantRow, Base):
+    """The authenticator app of one user. `last_step` is the last time step a code was taken of: none works twice.
+
+    `pending` is a secret shown to him whose first code has not come yet; it replaces `secret` when it does.
+    """
+
+    __tablename__ = "totp_factors"
+
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    secret: Mapped[str | None] = mapped_column(EncryptedText("totp_factors.secret", row=("user_id",)))
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    confirmed_at: Mapped[datetime | None]
+    pending: Mapped[str | None] = mapped_column(EncryptedText("totp_factors.pending", row=("user_id",)))
+    pending_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("tenant_id", "user_id"), tenant_key("user_id", "users"))
+
+
+class RecoveryCode(TenantRow, Base):
+    """A code for the day the phone is lost, as its SHA-256: it is random, long, and works once."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    used_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (UniqueConstraint("tenant_id", "user_id", "code_hash"), tenant_key("user_id", "users"))
+
+
+class Passkey(TenantRow, Base):
+    """A WebAuthn credential of one user: its public key, and what its authenticator last said of itself."""
+
+    __tablename__ = "passkeys"
+
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    name: Mapped[str] = mapped_column(Text)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    backup_eligible: Mapped[bool]
+    backed_up: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "credential_id"),
+        tenant_key("user_id", "users"),
+        Index("passkeys_user", "tenant_id", "user_id", "id"),
+    )
+
+
+class HalfSession(TenantRow, Base):
+    """A sign-in that has shown the password and not yet the second factor; good for that, for minutes, and once.
+
+    `user_version` is the user's then: a password, a role or anything else of his that changes ends it.
+    """
+
+    __tablename__ = "half_sessions"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    user_version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "token_hash"),
+        tenant_key("user_id", "users"),
+        Index("half_sessions_age", "tenant_id", "created_at"),
+    )
+
+
+class WebauthnChallenge(Base):
+    """What an authenticator is to sign next for one browser and one purpose. Whoever signs in with a passkey alone is
+    asked before any tenant is known, so the table has none; it holds random values only.
+    """
+
+    __tablename__ = "webauthn_challenges"
+
+    binding_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    challenge: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (Index("webauthn_challenges_age", "expires_at"),)
 
 
 class SignInDirectory(Base):

@@ -9,6 +9,7 @@ from careapp.config import LANGUAGES
 from careapp.db import Base, one_of, table_of
 
 LONGEST_BUFFER = 240  # minutes
+NEEDS_SECOND_FACTOR = ("nobody", "administrators", "everybody")
 
 
 class Tenant(Base):
@@ -28,7 +29,7 @@ class TenantSettings(Base):
 
     `buffer_minutes`: free time a provider keeps after each appointment. `name`: what pages call the tenant, where that
     is not the name it was made with. `language`: what pages speak to staff who have chosen none (None: what the browser
-    asks for).
+    asks for). `second_factor`: who must sign in with more than a password.
     """
 
     __tablename__ = "tenant_settings"
@@ -37,11 +38,13 @@ class TenantSettings(Base):
     buffer_minutes: Mapped[int] = mapped_column(Integer, server_default="0")
     name: Mapped[str | None] = mapped_column(Text)
     language: Mapped[str | None] = mapped_column(Text)
+    second_factor: Mapped[str] = mapped_column(Text, server_default="nobody")
     version: Mapped[int] = mapped_column(Integer, server_default="1")
 
     __table_args__ = (
         CheckConstraint(f"buffer_minutes BETWEEN 0 AND {LONGEST_BUFFER}", name="buffer_minutes"),
         one_of("language", LANGUAGES),
+        one_of("second_factor", NEEDS_SECOND_FACTOR),
     )
 
 

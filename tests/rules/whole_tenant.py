@@ -37,6 +37,12 @@ def fill(actor: Actor) -> None:
         " VALUES (:tenant, 'a@b.example', 'A', '-', '{admin}', :provider)",
         "INSERT INTO user_clinics SELECT :tenant, id, :clinic FROM users",
         "INSERT INTO user_session (tenant_id, sid_hash, user_id) SELECT :tenant, '\\x01', id FROM users",
+        "INSERT INTO totp_factors (tenant_id, user_id) SELECT :tenant, id FROM users",
+        "INSERT INTO recovery_codes (tenant_id, user_id, code_hash) SELECT :tenant, id, '\\x01' FROM users",
+        "INSERT INTO passkeys (tenant_id, user_id, credential_id, public_key, name, sign_count, backup_eligible,"
+        " backed_up) SELECT :tenant, id, '\\x01', '\\x02', 'Phone', 0, false, false FROM users",
+        "INSERT INTO half_sessions (tenant_id, user_id, token_hash, user_version)"
+        " SELECT :tenant, id, '\\x01', 1 FROM users",
         "INSERT INTO form_drafts (tenant_id, user_id, address, fields)"
         " SELECT :tenant, id, '/patients/new', '[]' FROM users",
         "INSERT INTO prescription_favourites (tenant_id, user_id, medication_text, dosage, fingerprint)"
