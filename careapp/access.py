@@ -90,7 +90,7 @@ class Actor:
     `name` is what history and audit keep (`user:7`, `token:subject`, `portal`, `import`), never a person's name;
     `label` is the name a page shows to the person himself. `clinic_ids` is the clinic scope; None means every clinic
     of the tenant. `provider_id` links a clinician to the provider whose slots are his own. `purpose` is why he is here,
-    unless a single act says otherwise.
+    unless a single act says otherwise. `scopes` are those his token is narrowed to (careapp.scopes), if it is.
     """
 
     tenant_id: int
@@ -104,6 +104,7 @@ class Actor:
     on_behalf_of: str | None = None
     purpose: Purpose = Purpose.TREAT
     label: str = field(default="", compare=False)
+    scopes: frozenset[str] | None = None
 
     def may(self, permission: Permission) -> bool:
         """Whether this actor holds the permission."""

@@ -55,6 +55,16 @@ class Forbidden(Refusal):
         super().__init__(detail, code=code)
 
 
+class InsufficientScope(Forbidden):
+    """The token is good, but narrowed to other acts; `scope` is what this one needs (RFC 6750 §3.1)."""
+
+    code = "INSUFFICIENT_SCOPE"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The token's scopes do not reach this; it needs {scope}.")
+        self.scope = scope
+
+
 class Conflict(Refusal):
     """The present state of things refuses it: an illegal move, a taken slot, a stale version."""
 

@@ -6,7 +6,7 @@ from typing import Any
 PROBLEMS = {
     "400": "The request cannot be read: broken JSON, or text that cannot be stored.",
     "401": "No valid token, or no valid service credential.",
-    "403": "The role does not allow it.",
+    "403": "The role does not allow it, or the token's scopes do not reach it.",
     "404": "There is no such thing for this actor.",
     "409": "The present state refuses it: a taken slot, an illegal move, a stale version.",
     "411": "The body comes in chunks; send it with Content-Length.",
@@ -72,8 +72,8 @@ PREFIXES = {
 }  # fmt: skip
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Tidy the generated document, and add to every operation what all have in common."""
+def complete(document: dict[str, Any], scopes: dict[tuple[str, str], str]) -> dict[str, Any]:
+    """Tidy the generated document, and add to every operation what all have in common, and its scope."""
     components = document["components"]
     components["schemas"] = {name.rsplit(".", 1)[-1]: schema for name, schema in components["schemas"].items()}
     document = tidy(document)
@@ -84,6 +84,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         shared = operations.get("parameters", [])
         for method, operation in operations.items():
             if method != "parameters":
+                operation.setdefault("security", [{"bearer": [scopes[path, method]]}])
                 _complete_operation(path, method, operation, [*shared, *operation["parameters"]], components["schemas"])
     return document
 
@@ -129,7 +130,6 @@ def _problem(status: str) -> dict[str, Any]:
 def _complete_operation(
     path: str, method: str, operation: dict[str, Any], parameters: list[dict[str, Any]], schemas: dict[str, Any]
 ) -> None:
-    operation.setdefault("security", [{"bearer": []}])
     operation["operationId"] = operation["operationId"].removeprefix(f"{method}_").removeprefix("api_")
     for parameter in parameters:
         _describe_parameter(path, parameter)

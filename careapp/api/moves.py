@@ -8,6 +8,7 @@ from flask import Response
 from careapp.access import Actor, Permission
 from careapp.api.blueprint import api
 from careapp.lifecycle import Lifecycle
+from careapp.scopes import scope_of, writing
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import expected_version, tagged
 from careapp.surface.fields import ActionIn, MoveIn
@@ -57,7 +58,8 @@ def add_move(
         description=_description(lifecycle, name), tags=[path.strip("/").capitalize()],
         extensions={"x-version-optional": optional},
     )  # fmt: skip
-    decorated = requires(permission)(api.input(body)(api.output(view)(documented(change))))
+    guarded = requires(permission, scope=_scope(lifecycle, name, permission))
+    decorated = guarded(api.input(body)(api.output(view)(documented(change))))
     api.patch(f"{path}/<locator>/{name}", endpoint=change.__name__)(decorated)
 
 
@@ -65,6 +67,12 @@ def _description(lifecycle: Lifecycle, name: str) -> str | None:
     """From where to where a move of the table leads."""
     moves = {transition.name: transition for transition in lifecycle.transitions}
     return f"From {' or '.join(moves[name].sources)} to {moves[name].target}." if name in moves else None
+
+
+def _scope(lifecycle: Lifecycle, name: str, permission: Permission) -> str:
+    """The scope a move needs: its own permission's; outside the table, the one to write in the route's family."""
+    own = {transition.name: transition.permission for transition in lifecycle.transitions}.get(name)
+    return scope_of(own) if own else writing(permission)
 
 
 def _with(act: Callable[..., View], action: str) -> Callable[..., View]:

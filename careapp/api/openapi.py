@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the API, and a page to read it on."""
 
+import re
 from typing import Any
 
 from apiflask import APIFlask
@@ -14,6 +15,9 @@ ABOUT = """Clinic application: episodes of care with appointments, prescriptions
 
 Lists are `{"items": […], "nextCursor": null}`. Times are RFC 3339 with an offset. Every 201 has `Location`; what can be
 changed has an `ETag`. Errors are problem documents.
+
+A token may be narrowed: its claim `scope` names scopes with blanks between them, and an operation it does not reach
+answers 403 `INSUFFICIENT_SCOPE`. A token without the claim may do all that its roles allow.
 
 Events are read from Kafka: drop repeats by `id`; within a topic ignore a `sequence` that is not above the last one seen
 for the key; events of one episode in different topics can cross."""
@@ -46,7 +50,17 @@ def init_openapi(app: APIFlask) -> None:
             "internalToken": {"type": "apiKey", "in": "header", "name": "X-Internal-Token"},
         },
     )
-    app.spec_processor(complete)  # type: ignore[arg-type]
+    app.spec_processor(lambda document: complete(document, scopes(app)))  # type: ignore[arg-type]
+
+
+def scopes(app: APIFlask) -> dict[tuple[str, str], str]:
+    """The scope of each operation, by path and method as the document writes them: what its guard asks for."""
+    return {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): scope
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if (scope := getattr(app.view_functions[rule.endpoint], "scope", None))
+    }
 
 
 @docs.get("/openapi.json")

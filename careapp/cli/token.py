@@ -6,19 +6,26 @@ from flask.cli import with_appcontext
 
 from careapp.config import Settings
 from careapp.identity.actors import actor_of_email
+from careapp.scopes import SCOPES, narrowed
 from careapp.surface.tokens import own_token
 
 
 @click.command("token")
 @click.option("--user", "email", required=True, help="The e-mail address the user signs in with.")
+@click.option("--scope", help="Narrow it: scopes with blanks between them, such as 'patient.read episode.read'.")
 @with_appcontext
-def token(email: str) -> None:
+def token(email: str, scope: str | None) -> None:
     """Print a token for a local user; it lives an hour."""
     settings: Settings = current_app.config["SETTINGS"]
     actor = actor_of_email(email)
     if actor is None:
         raise click.ClickException(f"there is no enabled user {email}")
+    scopes = None if scope is None else frozenset(scope.split())
+    if scopes and (unknown := scopes - SCOPES):
+        raise click.ClickException(
+            f"there is no scope {', '.join(sorted(unknown))}; there are {', '.join(sorted(SCOPES))}"
+        )
     try:
-        click.echo(own_token(actor, settings))
+        click.echo(own_token(narrowed(actor, scopes), settings))
     except ValueError as error:
         raise click.ClickException(str(error)) from error

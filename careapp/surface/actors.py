@@ -7,14 +7,15 @@ the view calls asks again.
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from flask import Blueprint, Flask, current_app, g, request
 
 from careapp.access import Actor, Permission
 from careapp.commands import run_outermost
 from careapp.config import Settings
-from careapp.errors import Forbidden, Unauthenticated
+from careapp.errors import Forbidden, InsufficientScope, Refusal, Unauthenticated
+from careapp.scopes import scope_of
 from careapp.surface.internal_credentials import init_internal_credentials, internal_actor
 from careapp.surface.sessions import init_sessions, signed_in_actor
 from careapp.surface.tokens import bearer_actor, init_tokens
@@ -70,9 +71,12 @@ def page_actor() -> Actor:
     return actor
 
 
-def requires(permission: Permission) -> Callable[[Callable[A, R]], Callable[A, R]]:
-    """Declare the permission a view needs; everybody unknown, and everybody without it, is refused before it runs."""
-    return _guard(permission)
+def requires(permission: Permission, *, scope: str | None = None) -> Callable[[Callable[A, R]], Callable[A, R]]:
+    """Declare the permission a view needs; everybody unknown, and everybody without it, is refused before it runs.
+
+    A token that is narrowed to scopes must name the permission's, or `scope` where the view does more than that says.
+    """
+    return _guard(permission, scope or scope_of(permission))
 
 
 def signed_in(view: Callable[A, R]) -> Callable[A, R]:
@@ -86,21 +90,28 @@ def public(view: Callable[A, R]) -> Callable[A, R]:
     return view
 
 
-def _guard(permission: str) -> Callable[[Callable[A, R]], Callable[A, R]]:
+def _guard(permission: str, scope: str | None = None) -> Callable[[Callable[A, R]], Callable[A, R]]:
     def decorate(view: Callable[A, R]) -> Callable[A, R]:
         @functools.wraps(view)
         def guarded(*args: A.args, **kwargs: A.kwargs) -> R:
             actor = current_actor()
+            if scope and actor.scopes is not None and scope not in actor.scopes:
+                _refuse(actor, view.__name__, InsufficientScope(scope))
             if isinstance(permission, Permission) and not actor.may(permission):
-                run_outermost(actor, view.__name__, _refuse)
+                _refuse(actor, view.__name__, Forbidden())
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
+        guarded.scope = scope  # type: ignore[attr-defined]
         return guarded
 
     return decorate
 
 
-def _refuse() -> None:
-    """A command that does nothing but refuse, which is how the refusal is audited."""
-    raise Forbidden()
+def _refuse(actor: Actor, name: str, refusal: Refusal) -> NoReturn:
+    """Raise the refusal from a command that does nothing else, which is how it is audited."""
+
+    def work() -> NoReturn:
+        raise refusal
+
+    run_outermost(actor, name, work)

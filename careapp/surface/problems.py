@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from careapp.audit.writer import request_id
-from careapp.errors import Invalid, Refusal, TooMany, Upstream
+from careapp.errors import InsufficientScope, Invalid, Refusal, TooMany, Upstream
 
 JSON_PATHS = ("/api/", "/internal/", "/fhir/")
 CONTENT_TYPE = "application/problem+json"
@@ -71,6 +71,8 @@ def problem(refusal: Refusal) -> Response:
         response.headers["Retry-After"] = "2"
     elif refusal.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(refusal, InsufficientScope):
+        response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{refusal.scope}"'
     return response
 
 

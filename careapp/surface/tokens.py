@@ -3,6 +3,7 @@
 PyJWT accepts no `exp`, `exp` as text and any `typ`; the checks here do not. Whatever is wrong, the answer is the same.
 """
 
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from careapp.access import Actor
 from careapp.config import Settings
 from careapp.errors import Unauthenticated, Upstream
 from careapp.identity.actors import actor_of_subject
+from careapp.scopes import known_scopes, narrowed
 from careapp.surface.jwks import ALGORITHMS, KeySet
 from careapp.surface.tenants import tenant_id
 
@@ -29,6 +31,7 @@ LEEWAY = 30  # seconds two clocks may differ
 REMEMBERED, MOST_REMEMBERED = 60, 1000  # seconds a good token is not checked again, and how many are remembered
 OWN_LIFE = 3600  # seconds a token of ours lives
 SMALLEST_RSA = 2048  # bits
+SCOPE = re.compile(r"(?:[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*)?")
 TYPES = ("jwt", "at+jwt")
 CLAIMS = ("iss", "aud", "exp", "iat", "sub", "jti", "tenant", "roles")
 
@@ -52,6 +55,7 @@ class Claims:
     subject: str
     tenant: str
     roles: tuple[str, ...]
+    scopes: frozenset[str] | None = None
     good_until: float = field(default=0, compare=False)
 
 
@@ -88,7 +92,7 @@ def bearer_actor() -> Actor:
     actor = actor_of_subject(tenant, claims.tenant, claims.subject, claims.roles) if tenant is not None else None
     if actor is None:
         raise Unauthenticated()
-    return actor
+    return narrowed(actor, claims.scopes)
 
 
 def known_token(raw: str, rules: TokenRules) -> Claims:
@@ -126,6 +130,7 @@ def own_token(actor: Actor, settings: Settings) -> str:
     claims = {
         "iss": rules.issuer, "aud": rules.audience, "iat": now, "exp": now + OWN_LIFE, "sub": actor.name,
         "jti": str(uuid.uuid4()), "tenant": actor.tenant_key, "roles": sorted(role.value for role in actor.roles),
+        **({} if actor.scopes is None else {"scope": " ".join(sorted(actor.scopes))}),
     }  # fmt: skip
     return jwt.encode(claims, rules.key_for({}), algorithm="HS256")
 
@@ -148,7 +153,15 @@ def _checked(raw: str, rules: TokenRules) -> Claims:
     roles = claims["roles"]
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise Unauthenticated()
-    return Claims(_short_text(claims["sub"]), _short_text(claims["tenant"]), tuple(roles), claims["exp"])
+    scopes = _scopes(claims["scope"]) if "scope" in claims else None
+    return Claims(_short_text(claims["sub"]), _short_text(claims["tenant"]), tuple(roles), scopes, claims["exp"])
+
+
+def _scopes(value: object) -> frozenset[str]:
+    """The scopes a token is narrowed to (RFC 6749 §3.3: names between single blanks). Raises Unauthenticated."""
+    if not isinstance(value, str) or not SCOPE.fullmatch(value):
+        raise Unauthenticated()
+    return known_scopes(value.split(" "))
 
 
 def _short_text(value: object) -> str:

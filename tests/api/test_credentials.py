@@ -147,6 +147,17 @@ def test_the_token_command_prints_a_token_that_works(surface: Flask, client: Fla
     assert answer.json["name"] == f"user:{user.id}"
 
 
+def test_the_token_command_narrows_to_scopes(surface: Flask, client: FlaskClient, user: users.UserView) -> None:
+    with surface.app_context():
+        run = surface.test_cli_runner().invoke(token_command, ["--user", user.email, "--scope", "patient.read"])
+    answer = client.get("/api/who", headers={"Authorization": f"Bearer {run.output.strip()}"})
+    assert answer.json["permissions"] == ["patient.view"]
+    with surface.app_context():
+        run = surface.test_cli_runner().invoke(token_command, ["--user", user.email, "--scope", "patient.everything"])
+    assert run.exit_code == 1
+    assert "there is no scope patient.everything" in run.output
+
+
 def test_the_token_command_refuses_strangers(surface: Flask) -> None:
     run = run_token_command(surface, "nobody@clinic.example")
     assert run.exit_code == 1

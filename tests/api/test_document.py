@@ -12,6 +12,8 @@ from apiflask import APIFlask
 from jsonschema import Draft202012Validator
 
 from careapp.api.moves import VERSION_OPTIONAL
+from careapp.api.openapi import scopes
+from careapp.scopes import SCOPES
 from tests.api.client import Api
 
 CARE_SERVICE = """
@@ -139,10 +141,12 @@ def test_bodies_take_nothing_unknown_and_answers_may_grow(document: dict[str, An
         assert schema.get("additionalProperties") is (False if name.endswith("In") else None), name
 
 
-def test_every_operation_says_who_may_and_how_it_refuses(document: dict[str, Any]) -> None:
+def test_every_operation_says_who_may_and_how_it_refuses(app: APIFlask, document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         internal = path.startswith("/internal/")
-        assert operation["security"] == ([{"internalToken": []}] if internal else [{"bearer": []}]), path
+        scope = scopes(app)[path, method]
+        assert scope in SCOPES
+        assert operation["security"] == ([{"internalToken": []}] if internal else [{"bearer": [scope]}]), path
         assert {"400", "401", "403", "422"} <= set(operation["responses"])
         assert ("404" in operation["responses"]) == ("{" in path)
         assert sum(status.startswith("2") for status in operation["responses"]) == 1
