@@ -5,7 +5,7 @@ from flask import current_app
 from sqlalchemy import create_engine, pool
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from careapp.audit.models import TransactionId
+from careapp.audit.models import PARTITION, TransactionId
 from careapp.db import db
 
 ischema_names["xid8"] = TransactionId  # so that `flask db check` can read it back
@@ -19,7 +19,10 @@ def run() -> None:
     address = context.config.attributes.get("owner_url") or current_app.config["DATABASE_OWNER_URL"]
     engine = create_engine(address, poolclass=pool.NullPool)
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=db.metadata, transaction_per_migration=True)
+        context.configure(
+            connection=connection, target_metadata=db.metadata, transaction_per_migration=True,
+            include_name=lambda name, kind, _: kind != "table" or not PARTITION.fullmatch(name or ""),
+        )  # fmt: skip
         with context.begin_transaction():
             context.run_migrations()
 

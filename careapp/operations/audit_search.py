@@ -129,7 +129,9 @@ def _statement(names: frozenset[str]) -> Select[Any]:
     statement = select(*columns).where(*(conditions[name] for name in sorted(names)))
     if not by_patient:
         return statement.where(AUDIT.tenant_id == bindparam("tenant"))
-    same = (AUDIT.tenant_id == AUDIT_PATIENTS.tenant_id, AUDIT.id == AUDIT_PATIENTS.event_id)
+    same = (
+        AUDIT.tenant_id == AUDIT_PATIENTS.tenant_id, AUDIT.at == AUDIT_PATIENTS.at, AUDIT.id == AUDIT_PATIENTS.event_id,
+    )  # fmt: skip
     keys = (AUDIT_PATIENTS.at, AUDIT_PATIENTS.event_id)
     return statement.add_columns(*keys).where(AUDIT_PATIENTS.tenant_id == bindparam("tenant"), *same)
 

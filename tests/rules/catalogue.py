@@ -8,15 +8,17 @@ from careapp.tenancy import TABLES_WITHOUT_TENANT
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-# Tables on which the relay role has a policy of its own: it moves the events of all tenants.
-RELAY_TABLES = frozenset({"outbox"})
-APPEND_ONLY = ("audit_event", "status_changes")
+# Tables on which the relay role has a policy of its own: it moves the events and seals the audit of all tenants.
+RELAY_TABLES = frozenset({"outbox", "audit_event", "audit_patients", "audit_seal", "audit_retired"})
+APPEND_ONLY = ("audit_event", "audit_patients", "audit_seal", "audit_retired", "status_changes")
 
 
-def tenant_tables(connection: Connection) -> list[str]:
-    """Every table of schema care but the excused ones, in order of name."""
+def tenant_tables(connection: Connection, *, partitions: bool = False) -> list[str]:
+    """Every table of schema care but the excused ones, in order of name; partitions on demand."""
     found = connection.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1"
+        "SELECT relname FROM pg_class WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p')"
+        " AND (%s OR NOT relispartition) ORDER BY 1",
+        [partitions],
     ).fetchall()
     return [name for (name,) in found if name not in TABLES_WITHOUT_TENANT]
 
@@ -30,6 +32,8 @@ def faults(connection: Connection) -> list[str]:
         *_wrong_policies(connection),
         *_wrong_views(connection),
         *_wrong_functions(connection),
+        *_open_partitions(connection),
+        *_changeable_history(connection),
         *_wrong_roles(connection),
     ]
 
@@ -44,7 +48,8 @@ def _tables_without_tenant(connection: Connection) -> list[str]:
             " AND atttypid = 'integer'::regtype"
         )
     }
-    return [f"{table} has no tenant_id integer NOT NULL" for table in tenant_tables(connection) if table not in fine]
+    every = tenant_tables(connection, partitions=True)
+    return [f"{table} has no tenant_id integer NOT NULL" for table in every if table not in fine]
 
 
 def _keys_without_tenant(connection: Connection) -> list[str]:
@@ -90,7 +95,7 @@ def _wrong_policies(connection: Connection) -> list[str]:
             right.add(table)
         elif not (roles == ["care_relay"] and table in RELAY_TABLES):
             wrong.append(f"policy {policy} of {table} is not the tenant's")
-    missing = [table for table in tenant_tables(connection) if table not in right]
+    missing = [table for table in tenant_tables(connection, partitions=True) if table not in right]
     return [*wrong, *(f"{table} has no policy for the tenant" for table in missing)]
 
 
@@ -105,12 +110,41 @@ def _wrong_views(connection: Connection) -> list[str]:
 
 
 def _wrong_functions(connection: Connection) -> list[str]:
-    """SECURITY DEFINER functions that take their search_path from the caller."""
+    """SECURITY DEFINER functions that take their search_path from the caller, or that the app role may run."""
     found = connection.execute(
-        "SELECT proname FROM pg_proc WHERE pronamespace = 'care'::regnamespace AND prosecdef"
-        " AND NOT coalesce(array_to_string(proconfig, ' '), '') LIKE '%search_path=%'"
+        "SELECT proname, coalesce(array_to_string(proconfig, ' '), '') LIKE '%search_path=%',"
+        " has_function_privilege('care_app', oid, 'EXECUTE')"
+        " FROM pg_proc WHERE pronamespace = 'care'::regnamespace AND prosecdef"
+    ).fetchall()
+    return [
+        *(f"function {name} sets no search_path" for name, path, _ in found if not path),
+        *(f"function {name} lends the app role its owner's rights" for name, _, runs in found if runs),
+    ]
+
+
+def _open_partitions(connection: Connection) -> list[str]:
+    """Partitions that somebody but the owner may address past their parent, whose rights are others."""
+    found = connection.execute(
+        "SELECT relname, role FROM pg_class, unnest(ARRAY['care_app', 'care_relay']) AS role"
+        " WHERE relnamespace = 'care'::regnamespace AND relispartition AND relkind IN ('r', 'p')"
+        " AND (has_table_privilege(role, oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"
+        " OR has_any_column_privilege(role, oid, 'SELECT, INSERT, UPDATE, REFERENCES')) ORDER BY 1, 2"
     )
-    return [f"function {name} sets no search_path" for (name,) in found]
+    return [f"{role} may address {table} past its parent" for table, role in found]
+
+
+def _changeable_history(connection: Connection) -> list[str]:
+    """Append-only tables, and partitions of them, that lack the triggers which refuse a change to everybody."""
+    found = connection.execute(
+        "SELECT c.relname, wanted FROM pg_class c CROSS JOIN unnest(ARRAY['append_only', 'never_emptied']) AS wanted"
+        " WHERE c.relnamespace = 'care'::regnamespace AND c.relkind IN ('r', 'p') AND coalesce("
+        "  (SELECT p.relname FROM pg_inherits JOIN pg_class p ON p.oid = inhparent WHERE inhrelid = c.oid),"
+        "  c.relname) = ANY (%s)"
+        " AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND tgname = wanted AND tgenabled = 'O')"
+        " ORDER BY 1, 2",
+        [list(APPEND_ONLY)],
+    )
+    return [f"{table} has no trigger {wanted}" for table, wanted in found]
 
 
 def _wrong_roles(connection: Connection) -> list[str]:

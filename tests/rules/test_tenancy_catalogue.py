@@ -82,6 +82,25 @@ def test_every_excused_table_exists(owner: Connection) -> None:
         ),
         (("GRANT TRUNCATE ON patients TO care_app",), "care_app may empty patients"),
         (("ALTER TABLE patients NO FORCE ROW LEVEL SECURITY",), "patients has no forced row-level security"),
+        (
+            ("ALTER TABLE audit_event_other NO FORCE ROW LEVEL SECURITY",),
+            "audit_event_other has no forced row-level security",
+        ),
+        (("DROP POLICY tenant ON audit_event_other",), "audit_event_other has no policy for the tenant"),
+        (
+            ("GRANT SELECT (at) ON audit_event_other TO care_app",),
+            "care_app may address audit_event_other past its parent",
+        ),
+        (
+            ("GRANT INSERT ON audit_patients_other TO care_relay",),
+            "care_relay may address audit_patients_other past its parent",
+        ),
+        (("DROP TRIGGER never_emptied ON audit_event_other",), "audit_event_other has no trigger never_emptied"),
+        (("ALTER TABLE audit_seal DISABLE TRIGGER append_only",), "audit_seal has no trigger append_only"),
+        (
+            ("GRANT EXECUTE ON FUNCTION audit_make_partitions(int) TO care_app",),
+            "function audit_make_partitions lends the app role its owner's rights",
+        ),
     ],
 )
 def test_the_check_names_what_is_wrong(owner: Connection, statements: tuple[str, ...], named: str) -> None:
@@ -90,29 +109,75 @@ def test_the_check_names_what_is_wrong(owner: Connection, statements: tuple[str,
     assert named in faults(owner)
 
 
+CHANGES = ("UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {}")
+# A value for each column of an append-only table that must have one.
+REQUIRED = {
+    "audit_event": {"actor": "'a'", "action": "'a'", "outcome": "'done'", "patients": "'{}'", "detail": "'{}'"},
+    "audit_patients": {"patient": "'p'", "at": "now()", "event_id": "1"},
+    "audit_seal": {
+        "n": "1", "version": "1", "chain": "1", "after_id": "0", "xid_from": "'0'", "xid_to": "'9'",
+        "sealed_at": "now()", "ids": "'{}'", "digests": "'{}'", "prev": "''", "hash": "''",
+    },
+    "audit_retired": {"part": "'p'", "until": "now()", "ids": "'{}'", "rows": "0", "hash": "''", "retired_by": "'x'"},
+    "status_changes": {"entity": "'e'", "entity_id": "1", "locator": "'l'", "to_status": "'s'", "action": "'a'",
+                       "actor": "'a'"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["app", "relay"])
 @pytest.mark.parametrize("table", APPEND_ONLY)
-@pytest.mark.parametrize("statement", ["UPDATE {} SET actor = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
-def test_the_app_role_may_not_change_history(database: TestDatabase, table: str, statement: str) -> None:
-    with psycopg.connect(localdb.libpq_url(database.app)) as connection:
+@pytest.mark.parametrize("statement", CHANGES)
+def test_neither_app_nor_relay_may_change_history(
+    database: TestDatabase, table: str, statement: str, role: str
+) -> None:
+    with psycopg.connect(localdb.libpq_url(getattr(database, role))) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
             connection.execute(statement.format(table))
         connection.rollback()
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-@pytest.mark.parametrize("statement", ["UPDATE {} SET actor = 'x'", "DELETE FROM {}", "TRUNCATE {}"])
+@pytest.mark.parametrize("statement", CHANGES)
 def test_triggers_refuse_a_change_of_history_even_to_the_owner(owner: Connection, table: str, statement: str) -> None:
     owner.execute("SELECT set_config('app.tenant_id', '2000000000', true)")
-    required = {"actor": "'a'", "action": "'a'"} | (
-        {"outcome": "'done'", "patients": "'{}'", "detail": "'{}'"}
-        if table == "audit_event"
-        else {"entity": "'e'", "entity_id": "1", "locator": "'l'", "to_status": "'s'"}
-    )
+    required = REQUIRED[table]
     owner.execute(
         f"INSERT INTO {table} (tenant_id, {', '.join(required)}) VALUES (2000000000, {', '.join(required.values())})"
     )
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{table} is append-only"):
-        owner.execute(statement.format(table))
+    [place] = owner.execute(f"SELECT DISTINCT tableoid::regclass::text FROM {table}").fetchall()[0]
+    for name in {table, str(place)}:  # a partition can be addressed as well
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is append-only"), owner.transaction():
+            owner.execute(statement.format(name))
+
+
+@pytest.mark.parametrize("role", ["app", "relay"])
+def test_no_partition_is_reached_past_its_parent(database: TestDatabase, owner: Connection, role: str) -> None:
+    parts = set(tenant_tables(owner, partitions=True)) - set(tenant_tables(owner))
+    assert {"audit_event_other", "audit_patients_other"} < parts
+    with psycopg.connect(localdb.libpq_url(getattr(database, role)), autocommit=True) as connection:
+        for part in parts:
+            for statement in ("SELECT FROM {}", "INSERT INTO {} DEFAULT VALUES", *CHANGES):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+                    connection.execute(statement.format(part))
+
+
+@pytest.mark.parametrize("table", ["audit_seal", "audit_retired"])
+def test_the_app_role_makes_no_seal(database: TestDatabase, table: str) -> None:
+    names, values = ", ".join(REQUIRED[table]), ", ".join(REQUIRED[table].values())
+    with psycopg.connect(localdb.libpq_url(database.app), autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+            connection.execute(f"INSERT INTO {table} (tenant_id, {names}) VALUES (1, {values})")
+        for call in ("audit_seal_next(1, 1)", "audit_new_chain(1)", "audit_make_partitions(1)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function"):
+                connection.execute(f"SELECT {call}")
+
+
+def test_the_relay_writes_no_audit_row(database: TestDatabase) -> None:
+    with psycopg.connect(localdb.libpq_url(database.relay), autocommit=True) as connection:
+        for table in ("audit_event", "audit_patients", "audit_retired"):
+            names, values = ", ".join(REQUIRED[table]), ", ".join(REQUIRED[table].values())
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+                connection.execute(f"INSERT INTO {table} (tenant_id, {names}) VALUES (1, {values})")
 
 
 def test_the_app_role_may_not_forge_time_transaction_or_number_of_an_audit_row(database: TestDatabase) -> None:
