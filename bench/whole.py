@@ -83,6 +83,7 @@ def production(database: Database, key: rsa.RSAPrivateKey) -> dict[str, str]:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     addresses = database.addresses
     return {
+        "RATE_LIMIT_SERVICE": "1000000000", "RATE_LIMIT_PERSON": "1000000000",
         "CAREAPP_ENV": "production", "CAREAPP_VAR": str(VAR), "SECRET_KEY": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": new_encryption_key("bench"),
         "TRUSTED_HOSTS": "127.0.0.1", "JWT_PUBLIC_KEY": public, "DATABASE_URL": addresses.app,

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
 
     session_idle_seconds: int = 15 * 60
     session_life_seconds: int = 12 * 3600
+    rate_limit_person: int = Field(1200, ge=1)  # requests a minute
+    rate_limit_service: int = Field(12_000, ge=1)
+    rate_limit_address: int = Field(1200, ge=1)
     trusted_hosts: str = ""
     trusted_proxies: int = 0
 

@@ -15,7 +15,7 @@ TENANT_OF_TRANSACTION = "nullif(current_setting('app.tenant_id', true), '')::int
 
 # Tables that hold no tenant's data, or are asked before a tenant is known. Nothing else is excused.
 TABLES_WITHOUT_TENANT = frozenset({
-    "tenants", "alembic_version", "outbox_shard", "sign_in_directory", "sign_in_attempts",
+    "tenants", "alembic_version", "outbox_shard", "sign_in_directory", "sign_in_attempts", "rate_limits",
     "webauthn_challenges", "code_lists", "medicines", "medicine_words",
 })  # fmt: skip
 

@@ -33,6 +33,7 @@ from careapp.surface.health import health
 from careapp.surface.json_input import StrictJSON
 from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
+from careapp.surface.request_limits import init_request_limits
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, terminology, token, user)
@@ -40,7 +41,7 @@ COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, sta
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
     "audit.models", "clinics.models", "episodes.models", "idempotency", "identity.client_models",
-    "identity.models", "lifecycle",
+    "identity.models", "identity.request_limits", "lifecycle",
     "operations.models", "outbox.models", "patients.models", "prescriptions.models", "providers.models",
     "referrals.models", "scheduling.models", "terminology.models",
 )  # fmt: skip
@@ -86,6 +87,7 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
     else:
         app.register_error_handler(Exception, problem_of)
     init_provider_port(app, settings)
+    init_request_limits(app, settings)
     init_actors(app, settings, bearer=[api.blueprint.api], internal=[internal])
     init_csrf(app)
 

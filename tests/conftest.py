@@ -65,7 +65,7 @@ def make_app(database: TestDatabase, var: Path, **settings: object) -> APIFlask:
         database_url=database.app,
         database_owner_url=database.owner,
         database_relay_url=database.relay,
-        **{"internal_tokens": "", "database_pool_size": 16, **settings},
+        **{"internal_tokens": "", "database_pool_size": 16, "rate_limit_address": 1_000_000, **settings},
     )
     made.testing = True
     return made

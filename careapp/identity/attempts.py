@@ -130,10 +130,11 @@ def _email_key(email: str) -> bytes:
 
 def _address_key(address: str, *, of: str = "address") -> bytes:
     """Of an IPv6 address only the network counts: one household has all the addresses in it."""
-    return hashlib.sha256(f"{of}:{_network(address)}".encode()).digest()
+    return hashlib.sha256(f"{of}:{network_of(address)}".encode()).digest()
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """An address as it is counted: an IPv6 one by its network of 64 bits, an IPv4 one as it is."""
     try:
         place = ipaddress.ip_address(address)
     except ValueError:  # a server on a local socket has no address to tell

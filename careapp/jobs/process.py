@@ -77,6 +77,7 @@ def _work(app: Flask, relay_url: str, relay: Relay, watchdog: Watchdog) -> list[
         ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),
         ("sign-in attempts", HOUR, _inside(app, upkeep.forget_old_attempts)),
         ("nonces", 5 * MINUTE, _inside(app, upkeep.forget_old_nonces)),
+        ("request limits", HOUR, _inside(app, upkeep.forget_old_limits)),
         ("drafts", HOUR, _inside(app, upkeep.forget_old_drafts)),
     ]
 

@@ -2,7 +2,7 @@
 
 import structlog
 
-from careapp.identity import drafts, nonces
+from careapp.identity import drafts, nonces, request_limits
 from careapp.identity.attempts import forget_old
 from careapp.operations import maintenance
 from careapp.operations.maintenance import TenantName
@@ -46,6 +46,12 @@ def forget_old_attempts() -> None:
     """Delete counts of failed sign-ins that have meant nothing for a day."""
     if forgotten := forget_old():
         _log.info("old sign-in attempts forgotten", count=forgotten)
+
+
+def forget_old_limits() -> None:
+    """Delete counts of requests of minutes long over."""
+    if forgotten := request_limits.forget_old():
+        _log.info("old request counts forgotten", count=forgotten)
 
 
 def forget_old_drafts() -> None:

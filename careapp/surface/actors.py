@@ -17,6 +17,7 @@ from careapp.config import Settings
 from careapp.errors import Forbidden, InsufficientScope, Refusal, Unauthenticated
 from careapp.scopes import scope_of
 from careapp.surface.internal_credentials import init_internal_credentials, internal_actor
+from careapp.surface.request_limits import spend_of_actor, spend_of_address
 from careapp.surface.sessions import init_sessions, signed_in_actor
 from careapp.surface.tokens import bearer_actor, init_tokens
 
@@ -47,11 +48,17 @@ def init_actors(app: Flask, settings: Settings, *, bearer: Iterable[Blueprint], 
 
 
 def current_actor() -> Actor:
-    """Who this request is from. Raises SignedOut on pages, else what the blueprint's way raises."""
+    """Who this request is from. Raises SignedOut on pages, else what the blueprint's way raises, TooMany on both."""
     if "actor" not in g:
-        g.actor = way_of_request()()
-    actor: Actor = g.actor
-    return actor
+        try:
+            actor = way_of_request()()
+        except Unauthenticated:
+            spend_of_address()
+            raise
+        spend_of_actor(actor)
+        g.actor = actor
+    known: Actor = g.actor
+    return known
 
 
 def way_of_request() -> Way:

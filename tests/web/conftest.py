@@ -100,7 +100,8 @@ def statements(app: APIFlask) -> Callable[[], Any]:
         seen: list[str] = []
 
         def note(_: Any, __: Any, statement: str, *rest: Any) -> None:
-            seen.append(statement)
+            if "rate_limits" not in statement:  # one request in many takes a share
+                seen.append(statement)
 
         event.listen(db.engine, "before_cursor_execute", note)
         try:
