@@ -13,7 +13,7 @@ from careapp.db import db
 from tests.api.client import Api, all_stored, speaking_for
 from tests.database import TestDatabase
 
-NOT_OURS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+NOT_OURS = ("INSERT INTO rate_limits", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 AUTHENTICATION = "FROM tenants LEFT OUTER JOIN users"  # the last statement of it
 
 
