@@ -47,6 +47,15 @@ class Settings(BaseSettings):
     internal_keys: SecretStr = SecretStr("")
     internal_require_signed: bool = False
 
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_scopes: str = "openid profile email"
+    oidc_tenant_claim: str = "tenant"
+    oidc_roles_claim: str = "roles"
+    oidc_label: str = "single sign-on"
+    oidc_link_by_email: bool = False
+
     session_idle_seconds: int = 15 * 60
     session_life_seconds: int = 12 * 3600
     rate_limit_person: int = Field(1200, ge=1)  # requests a minute
@@ -91,6 +100,18 @@ class Settings(BaseSettings):
             secret: SecretStr | None = getattr(self, name)
             if secret and _is_short(secret.get_secret_value()):
                 raise ValueError(f"{name.upper()} is shorter than {SHORTEST_SECRET} bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_provider(self) -> "Settings":
+        if self.oidc_issuer is None:
+            return self
+        if not self.oidc_client_id:
+            raise ValueError("OIDC_ISSUER needs OIDC_CLIENT_ID")
+        if not self.oidc_issuer.startswith("https://" if self.env == "production" else ("https://", "http://")):
+            raise ValueError("OIDC_ISSUER is an https:// address")
+        if "openid" not in self.oidc_scopes.split():
+            raise ValueError("OIDC_SCOPES must name openid")
         return self
 
     def internal_credentials(self) -> list[tuple[str, str]]:

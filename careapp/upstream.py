@@ -109,7 +109,7 @@ class Service:
 
     async def _within_budget(self, path: str, headers: Headers) -> Any | None:
         async with asyncio.timeout(BUDGET), httpx.AsyncClient(
-            verify=_trusted(), timeout=httpx.Timeout(ONE_TRY, connect=CONNECT), follow_redirects=False, trust_env=False
+            verify=trusted(), timeout=httpx.Timeout(ONE_TRY, connect=CONNECT), follow_redirects=False, trust_env=False
         ) as client:  # fmt: skip
             async for attempt in stamina.retry_context(
                 on=(httpx.TransportError, _ServerError), attempts=TRIES, timeout=BUDGET, wait_initial=0.05,
@@ -155,6 +155,6 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """The certificates this system trusts; making it takes longer than a call."""
     return ssl.create_default_context()

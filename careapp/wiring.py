@@ -31,6 +31,7 @@ from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import init_headers
 from careapp.surface.health import health
 from careapp.surface.json_input import StrictJSON
+from careapp.surface.oidc.provider import init_oidc
 from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
 from careapp.surface.request_limits import init_request_limits
@@ -88,7 +89,8 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
         app.register_error_handler(Exception, problem_of)
     init_provider_port(app, settings)
     init_request_limits(app, settings)
-    init_actors(app, settings, bearer=[api.blueprint.api], internal=[internal])
+    init_oidc(app, settings)
+    init_actors(app, settings, bearer=[api.blueprint.api], internal=[internal], signed=[web.backchannel.bp])
     init_csrf(app)
 
 

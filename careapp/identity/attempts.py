@@ -94,17 +94,19 @@ def count_credential_failure(address: str) -> None:
         _write(key, after_address_failure(count, now))
 
 
-def admit_code(address: str) -> None:
-    """Let a network address try the code of a printed paper; raises TooMany after as many wrong ones as sign-ins."""
+def admit_code(address: str, *, of: str = "code") -> None:
+    """Let a network address try the code of a printed paper, or another one; raises TooMany after as many wrong ones
+    as sign-ins.
+    """
     with commands.system_transaction(None):
-        count = _read(_address_key(address, of="code"))
+        count = _read(_address_key(address, of=of))
     if count and (wait := seconds_left(count, clock.now())):
         raise TooMany(wait)
 
 
-def count_code_failure(address: str) -> None:
-    """Count a wrong code of a printed paper from a network address, in a transaction of its own."""
-    now, key = clock.now(), _address_key(address, of="code")
+def count_code_failure(address: str, *, of: str = "code") -> None:
+    """Count a wrong code of a printed paper, or another one, from a network address: a transaction of its own."""
+    now, key = clock.now(), _address_key(address, of=of)
     with commands.system_transaction(None):
         _write(key, after_address_failure(_locked(key, now), now))
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, func, true
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, func, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -18,7 +18,7 @@ class User(Aggregate, Base):
 
     email: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
-    password_hash: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)  # None: known through an identity provider only
     roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
     provider_id: Mapped[int | None] = mapped_column(BigInteger)
     disabled_at: Mapped[datetime | None]
@@ -61,11 +61,37 @@ class UserSession(TenantRow, Base):
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(Text)
     factors: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    federated_id: Mapped[int | None] = mapped_column(BigInteger)  # the identity it was begun with, if any
+    idp_sid: Mapped[str | None] = mapped_column(Text)  # the provider's own session behind it
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "sid_hash"),
         tenant_key("user_id", "users"),
+        tenant_key("federated_id", "federated_identities"),
         Index("user_session_user", "tenant_id", "user_id", "id"),
+        Index(
+            "user_session_federated",
+            "tenant_id",
+            "federated_id",
+            postgresql_where=text("federated_id IS NOT NULL AND ended_at IS NULL"),
+        ),
+    )
+
+
+class FederatedIdentity(TenantRow, Base):
+    """Who a subject of an identity provider is here; the sign-in directory finds its tenant."""
+
+    __tablename__ = "federated_identities"
+
+    issuer: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "issuer", "subject"),
+        UniqueConstraint("tenant_id", "user_id", "issuer"),
+        tenant_key("user_id", "users"),
     )
 
 

@@ -1,4 +1,6 @@
-"""Nonces of signed requests: each is good once, whichever worker or host it reaches first."""
+"""Nonces of signed requests and of an identity provider's tokens: each is good once, whichever worker or host it
+reaches first.
+"""
 
 from sqlalchemy import delete, func, text
 
@@ -6,7 +8,7 @@ from careapp import commands
 from careapp.db import db, insert_unless_clash, table_of
 from careapp.identity.client_models import InternalNonce
 
-KEPT = "10 minutes"  # far longer than a signature is good, so that clocks of two hosts may differ
+KEPT = "30 minutes"  # far longer than a signature or a token is good, so that clocks of two hosts may differ
 
 _TABLE = table_of(InternalNonce)
 
@@ -17,7 +19,12 @@ def use(tenant_id: int, nonce: str) -> bool:
     In a transaction of its own, committed before the request is served: one that fails later has used its nonce up.
     """
     with commands.system_transaction(tenant_id):
-        return insert_unless_clash(InternalNonce, _TABLE.c.nonce, tenant_id=tenant_id, nonce=nonce) is not None
+        return take(tenant_id, nonce)
+
+
+def take(tenant_id: int, nonce: str) -> bool:
+    """The same in the present transaction: what fails has not used it up, and may be sent again."""
+    return insert_unless_clash(InternalNonce, _TABLE.c.nonce, tenant_id=tenant_id, nonce=nonce) is not None
 
 
 def forget_old(tenant_id: int) -> int:

@@ -25,12 +25,16 @@ from careapp.identity.preferences import Preferences, preference_columns, tenant
 SEEN_EVERY = timedelta(minutes=1)
 
 
-def start(tenant_id: int, user_id: int) -> str:
-    """Write a new session in the present transaction and return the value the browser will hold (256 random bits)."""
+def start(tenant_id: int, user_id: int, *, federated_id: int | None = None, idp_sid: str | None = None) -> str:
+    """Write a new session in the present transaction and return the value the browser will hold (256 random bits).
+
+    `federated_id` and `idp_sid`: the identity, and the session at the provider, that it stands on.
+    """
     sid, now = secrets.token_urlsafe(32), clock.now()
     insert(
         UserSession, UserSession.id,
         tenant_id=tenant_id, sid_hash=_hash(sid), user_id=user_id, created_at=now, last_seen_at=now,
+        federated_id=federated_id, idp_sid=idp_sid,
     )  # fmt: skip
     return sid
 
@@ -79,19 +83,20 @@ def _live_session() -> Select[Any]:
     )
 
 
-def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> None:
-    """End one session and audit it; nothing happens where it is over already."""
+def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> bool:
+    """End one session and audit it; nothing happens where it is over already. Says whether a provider's one goes on."""
     mine = table_of(UserSession).c
     with commands.system_transaction(tenant_id):
         row = guarded_update(
             UserSession,
             mine.tenant_id == tenant_id, mine.sid_hash == _hash(sid), mine.ended_at.is_(None),
-            returning=(mine.user_id,), ended_at=clock.now(), end_reason=reason,
+            returning=(mine.user_id, mine.federated_id), ended_at=clock.now(), end_reason=reason,
         )  # fmt: skip
         if row:
             who = f"user:{row.user_id}"
             detail = {"reason": reason, "address": address}
             audit.write(tenant_id, who, [AuditRow("user.sign_out", "done", who, detail=detail)])
+    return row is not None and row.federated_id is not None
 
 
 def end_all(tenant_id: int, user_id: int, reason: str) -> int:

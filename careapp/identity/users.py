@@ -38,19 +38,21 @@ class UserView(View):
 
 @command(Permission.USER_MANAGE)
 def create_user(
-    actor: Actor, *, email: str, name: str, password: str, roles: Iterable[Role],
+    actor: Actor, *, email: str, name: str, password: str | None, roles: Iterable[Role],
     clinic_ids: Iterable[int] = (), provider_id: int | None = None,
 ) -> UserView:  # fmt: skip
     """Add a member of staff who signs in with `email`; one address is one user of one tenant.
 
-    Without `clinic_ids` he sees every clinic. Raises Invalid for an address in use, no role, a weak password, an
-    unknown clinic or provider.
+    Without `clinic_ids` he sees every clinic; without a password he signs in through an identity provider alone.
+    Raises Invalid for an address in use, no role, a weak password, an unknown clinic or provider.
     """
     email, kept_roles = _checked_address(email), _checked(name, roles)
-    passwords.check_new(password, email=email)
+    if password is not None:
+        passwords.check_new(password, email=email)
     row = insert(
         User, *_viewed(), tenant_id=actor.tenant_id, email=email, name=name.strip(),
-        password_hash=passwords.hashed(password), roles=kept_roles, provider_id=provider_id,
+        password_hash=None if password is None else passwords.hashed(password), roles=kept_roles,
+        provider_id=provider_id,
     )  # fmt: skip
     directory.enter(email, tenant_id=actor.tenant_id, user_id=row.id)
     scope = sorted(set(clinic_ids))
@@ -84,6 +86,20 @@ def change_user(
         actor, user_id, "user.change", "rights changed" if set(differing) - {"name"} else None, detail,
         name=name.strip(), roles=kept_roles, provider_id=provider_id,
     )  # fmt: skip
+
+
+@command(Permission.USER_MANAGE)
+def take_roles(
+    actor: Actor, user_id: int, *, roles: Iterable[Role], keeping_an_administrator: bool = False
+) -> UserView:  # fmt: skip
+    """Give a user the roles an identity provider says he has; his sessions end. Raises NotFound, and with
+    `keeping_an_administrator` Conflict LAST_ADMINISTRATOR where none would remain.
+    """
+    row, kept = _locked(actor, user_id), sorted({role.value for role in roles})
+    if keeping_an_administrator and Role.ADMIN in row.roles and Role.ADMIN not in kept:
+        _refuse_without(actor, row)
+    detail = {"before": {"roles": row.roles}, "after": {"roles": kept}}
+    return _changed(actor, user_id, "user.change", "rights changed", detail, roles=kept)
 
 
 @command(Permission.USER_MANAGE)

@@ -27,7 +27,7 @@ AT_A_TIME = 500
 SHOWN_DETAILS = frozenset({
     "code", "status", "roles", "clinics", "sessions_ended", "event_id", "topic", "reason", "address", "before", "after",
     "step", "stage", "filter", "rows", "waiting", "count", "kind", "care_type", "clinic", "provider", "week", "day",
-    "state", "slots", "ending",
+    "state", "slots", "ending", "factor",
 })  # fmt: skip
 
 

@@ -34,8 +34,12 @@ class SignedOut(Unauthenticated):
     """A page was asked for without a live session; the pages' handler leads to sign-in."""
 
 
-def init_actors(app: Flask, settings: Settings, *, bearer: Iterable[Blueprint], internal: Iterable[Blueprint]) -> None:
-    """Say which blueprints (with all nested in them) know people by bearer token and by service credential.
+def init_actors(
+    app: Flask, settings: Settings, *, bearer: Iterable[Blueprint], internal: Iterable[Blueprint],
+    signed: Iterable[Blueprint] = (),
+) -> None:  # fmt: skip
+    """Say which blueprints (with all nested in them) know people by bearer token and by service credential, and which
+    know nobody, because what is sent there is signed and checked by the view.
 
     All others are pages: session cookie and CSRF protection. Call it before `init_csrf`.
     """
@@ -44,6 +48,7 @@ def init_actors(app: Flask, settings: Settings, *, bearer: Iterable[Blueprint], 
     init_internal_credentials(app, settings)
     ways: dict[object, Way] = {blueprint: bearer_actor for blueprint in bearer}
     ways |= {blueprint: internal_actor for blueprint in internal}
+    ways |= dict.fromkeys(signed, nobody)
     app.extensions[WAYS] = ways
 
 
@@ -76,6 +81,11 @@ def page_actor() -> Actor:
     if actor is None:
         raise SignedOut()
     return actor
+
+
+def nobody() -> Actor:
+    """The way of what carries its own proof: there is no actor to ask for."""
+    raise Unauthenticated()
 
 
 def requires(permission: Permission, *, scope: str | None = None) -> Callable[[Callable[A, R]], Callable[A, R]]:

@@ -5,7 +5,7 @@ PyJWKClient alone forgets its keys when the endpoint is down and then refuses ev
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jwt
@@ -29,10 +29,10 @@ class KeySet:
 
     def __init__(
         self, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic,
-        background: Callable[[Callable[[], None]], None] | None = None,
+        background: Callable[[Callable[[], None]], None] | None = None, algorithms: Collection[str] = ALGORITHMS,
     ) -> None:  # fmt: skip
-        self._fetch, self._clock = fetch, clock
-        self._background = background or _in_thread
+        self._fetch, self._clock, self._algorithms = fetch, clock, algorithms
+        self._background = background or in_thread
         self._fetching = threading.Lock()
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = self._tried_at = float("-inf")
@@ -70,24 +70,25 @@ class KeySet:
                 return
             self._tried_at = self._clock()
             try:
-                keys = _signing_keys(self._fetch())
+                keys = _signing_keys(self._fetch(), self._algorithms)
             except (jwt.PyJWTError, ValueError, OSError) as error:
                 _log.warning("the identity provider's keys could not be fetched", error=type(error).__name__)
                 return
             self._keys, self._fetched_at = keys, self._clock()
 
 
-def _signing_keys(document: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+def _signing_keys(document: dict[str, Any], algorithms: Collection[str]) -> dict[str, jwt.PyJWK]:
     """The keys of a JWKS document that may sign tokens here. Raises ValueError where there is none."""
     keys = {
         key.key_id: key
         for key in jwt.PyJWKSet.from_dict(document).keys
-        if key.key_id and key.public_key_use in ("sig", None) and key.algorithm_name in ALGORITHMS
+        if key.key_id and key.public_key_use in ("sig", None) and key.algorithm_name in algorithms
     }
     if not keys:
         raise ValueError("no usable key")
     return keys
 
 
-def _in_thread(work: Callable[[], None]) -> None:
+def in_thread(work: Callable[[], None]) -> None:
+    """Run something beside the request."""
     threading.Thread(target=work, name="jwks", daemon=True).start()

@@ -74,12 +74,14 @@ def begin(tenant_id: int, sid: str) -> None:
     session["tenant"], session["sid"] = tenant_id, sid
 
 
-def end(reason: str) -> None:
-    """End the session this request's cookie holds, if any, and empty the cookie."""
+def end(reason: str) -> bool:
+    """End the session this request's cookie holds, if any, and empty the cookie.
+
+    Says whether it was begun at an identity provider, where a session of its own goes on.
+    """
     held = _held()
     session.clear()
-    if held:
-        rows.end_session(*held, reason, address=peer())
+    return rows.end_session(*held, reason, address=peer()) if held else False
 
 
 def peer() -> str:

@@ -5,11 +5,13 @@ from htmx_flask import Htmx
 
 from careapp.web import (
     appointments,
+    backchannel,
     board,
     calendar,
     dashboard,
     drafts,
     episodes,
+    federation,
     home,
     medicines,
     next_free,
@@ -37,9 +39,9 @@ from careapp.web.language import init_language
 from careapp.web.row_numbers import init_row_numbers
 
 PAGES = (
-    sign_in, home, today, walk_in, calendar, spans, next_free, slots, board, episodes, appointments, prescriptions,
-    medicines, prescription_print, referrals, referral_board, registration, patients, patient_facts, dashboard,
-    drafts, preferences, palette, sections, users, clinics, settings, outbox, audit,
+    sign_in, federation, backchannel, home, today, walk_in, calendar, spans, next_free, slots, board, episodes,
+    appointments, prescriptions, medicines, prescription_print, referrals, referral_board, registration, patients,
+    patient_facts, dashboard, drafts, preferences, palette, sections, users, clinics, settings, outbox, audit,
 )  # fmt: skip
 
 

@@ -49,8 +49,8 @@ def sign_in_post() -> Response:
 @public
 def sign_out() -> Response:
     """End the session; the browser also drops what it kept of our pages. Works when the session is over already."""
-    sessions.end("signed out")
-    response = see_other("/sign-in")
+    goes_on_elsewhere = sessions.end("signed out")
+    response = see_other("/signed-out" if goes_on_elsewhere else "/sign-in")
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 

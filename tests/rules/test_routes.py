@@ -26,6 +26,10 @@ PUBLIC = {
     "sign_in.sign_in",
     "sign_in.sign_in_post",
     "sign_in.sign_out",
+    "federation.start",
+    "federation.callback",
+    "federation.signed_out",
+    "backchannel.backchannel_logout",
     "prescription_print.verify",
     "prescription_print.verify_post",
 }

@@ -45,6 +45,8 @@ def fill(actor: Actor) -> None:
         "INSERT INTO users (tenant_id, email, name, password_hash, roles, provider_id)"
         " VALUES (:tenant, 'a@b.example', 'A', '-', '{admin}', :provider)",
         "INSERT INTO user_clinics SELECT :tenant, id, :clinic FROM users",
+        "INSERT INTO federated_identities (tenant_id, issuer, subject, user_id)"
+        " SELECT :tenant, 'https://id.example', 'someone', id FROM users",
         "INSERT INTO user_session (tenant_id, sid_hash, user_id) SELECT :tenant, '\\x01', id FROM users",
         "INSERT INTO totp_factors (tenant_id, user_id) SELECT :tenant, id FROM users",
         "INSERT INTO recovery_codes (tenant_id, user_id, code_hash) SELECT :tenant, id, '\\x01' FROM users",

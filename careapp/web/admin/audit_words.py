@@ -63,6 +63,7 @@ SENTENCES = {
     "user.disable": _l("%(who)s disabled %(about)s"),
     "user.enable": _l("%(who)s enabled %(about)s"),
     "user.end_sessions": _l("%(who)s signed %(about)s out everywhere"),
+    "user.federate": _l("%(who)s joined %(about)s to an account of its own"),
     "user.set_password": _l("%(who)s gave %(about)s a new password"),
     "user.set_preferences": _l("%(who)s changed his own preferences"),
     "user.sign_in": _l("%(who)s signed in"),
@@ -81,12 +82,14 @@ OTHERS = {
     "import": _l("The import"),
     "cli": _l("The command line"),
     "demo": _l("The demo clinic"),
+    "identity-provider": _l("The identity provider"),
 }
 WHY = {
     "FORBIDDEN": _l("the role does not allow it"),
     "NOT_FOUND": _l("there is no such thing for this user"),
     "STALE_VERSION": _l("somebody else had changed it"),
     "VALIDATION_FAILED": _l("something in it was wrong"),
+    "NO_ROLE": _l("the identity provider gives no role here"),
 }
 
 

@@ -1,0 +1,1 @@
+"""OpenID Connect: this application as a client of one identity provider, chosen by settings (ADR 13)."""
