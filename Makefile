@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run kafka test check bench format lock docs catalogues screens clean
+.PHONY: help setup run kafka test check audit bench format lock docs catalogues screens clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ check: setup ## Format, lint, types, import direction, templates
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/djlint careapp/templates --lint --quiet
+
+audit: setup ## Write the bill of materials (SBOM) and ask for known vulnerabilities
+	@$(BIN)/python tools/supply_chain.py
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python -m bench
