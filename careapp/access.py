@@ -39,6 +39,9 @@ class Permission(StrEnum):
     OWN_PREFERENCES = "preferences.own"
     OWN_DRAFTS = "drafts.own"
     HISTORY_IMPORT = "history.import"
+    RECORD_RESTRICT = "record.restrict"
+    EMERGENCY_ACCESS = "record.emergency"
+    EMERGENCY_REVIEW = "record.emergency_review"
 
 
 class Role(StrEnum):
@@ -68,18 +71,21 @@ _EVERYBODY_IN_CARE = frozenset({
 })  # fmt: skip
 
 # VIEW shows that a prescription or referral exists, READ also what it says. SLOT_MANAGE_OWN alone reaches only the
-# slots of the provider the user is.
+# slots of the provider the user is. RECORD_RESTRICT is for who keeps the record closed, its care team and consent; in
+# a closed one only for its care team and the administration (disclosure/stewards.py).
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.FRONT_DESK: _EVERYBODY_IN_CARE | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.PRESCRIPTION_VIEW, P.REFERRAL_VIEW},
     Role.CLINICIAN: _EVERYBODY_IN_CARE
     | {P.EPISODE_CLOSE, P.SLOT_MANAGE_OWN, P.CLINICAL_READ, P.CLINICAL_WRITE}
     | {P.PRESCRIPTION_VIEW, P.PRESCRIPTION_READ, P.PRESCRIPTION_WRITE}
-    | {P.REFERRAL_VIEW, P.REFERRAL_READ, P.REFERRAL_WRITE},
+    | {P.REFERRAL_VIEW, P.REFERRAL_READ, P.REFERRAL_WRITE}
+    | {P.RECORD_RESTRICT, P.EMERGENCY_ACCESS},
     Role.ADMIN: _EVERYBODY_IN_CARE
     | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.CLINIC_MANAGE, P.PROVIDER_MANAGE}
-    | {P.USER_MANAGE, P.OUTBOX_MANAGE, P.SETTINGS_MANAGE},
-    Role.AUDITOR: frozenset({P.AUDIT_VIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS}),
+    | {P.USER_MANAGE, P.OUTBOX_MANAGE, P.SETTINGS_MANAGE}
+    | {P.RECORD_RESTRICT, P.EMERGENCY_REVIEW},
+    Role.AUDITOR: frozenset({P.AUDIT_VIEW, P.EMERGENCY_REVIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS}),
 }
 
 

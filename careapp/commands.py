@@ -9,17 +9,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from careapp import tenancy
-from careapp.access import Actor, Permission
+from careapp.access import Actor, Permission, Purpose
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db
-from careapp.errors import Busy, Forbidden, NotFound, Refusal
+from careapp.errors import Busy, Forbidden, NotFound, Refusal, Restricted
 from careapp.outbox import writer as outbox
 from careapp.outbox.events import Event
 
@@ -46,6 +46,8 @@ class Unit:
     audits: list[AuditRow] = field(default_factory=list)
     causes: list[Event] = field(default_factory=list)
     depth: int = 0
+    grounds: dict[int, str | None] = field(default_factory=dict)  # what disclosure has found out, by patient
+    in_emergency: set[str] = field(default_factory=set)  # patients whose record is open by emergency access alone
 
 
 _unit: ContextVar[Unit | None] = ContextVar("careapp_unit", default=None)
@@ -247,8 +249,9 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
             yield unit
             if writes and not unit.audits:
                 raise RuntimeError("a command ended without an audit row")
+            rows = _with_purposes(unit)
             audit.write(
-                actor.tenant_id, actor.name, unit.audits, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose
+                actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose
             )  # fmt: skip
             outbox.write(actor.tenant_id, actor.tenant_key, unit.events)
             db.session.commit()
@@ -259,14 +262,26 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
         _unit.reset(token)
 
 
+def _with_purposes(unit: Unit) -> list[AuditRow]:
+    """The rows of a transaction; what touched a patient whose record is open by emergency access alone says so."""
+    if not unit.in_emergency:
+        return unit.audits
+    return [
+        replace(row, purpose=Purpose.ETREAT) if unit.in_emergency.intersection(row.patients) else row
+        for row in unit.audits
+    ]
+
+
 def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:
     """Keep that something was refused, in a short transaction of its own, as the first one was rolled back.
 
     The subject is the locator that was asked for, whether or not there is such a thing in this tenant; where it is a
-    patient's, the row stands in the log of that patient as well.
+    patient's, or belongs to a restricted patient, the row stands in the log of that patient as well.
     """
     subject = next((text[:LONGEST_SUBJECT] for text in asked_for if isinstance(text, str)), None)
     patients = (subject,) if subject and PATIENT.fullmatch(subject) else ()
+    if isinstance(refusal, Restricted):
+        patients = (refusal.party,)
     row = AuditRow(name, "refused", subject, patients, {"code": refusal.code, "status": refusal.status})
     with tenancy.bound(actor.tenant_id):
         audit.write(

@@ -65,6 +65,17 @@ class InsufficientScope(Forbidden):
         self.scope = scope
 
 
+class Restricted(Forbidden):
+    """The record of this patient (`party`, his locator) is open to his care team alone, or in an emergency."""
+
+    def __init__(self, party: str) -> None:
+        super().__init__(
+            "This record is restricted: it is open to the patient's care team, or in an emergency.", code="RESTRICTED"
+        )
+        self.party = party
+        self.extra = {"partyLocator": party}
+
+
 class Conflict(Refusal):
     """The present state of things refuses it: an illegal move, a taken slot, a stale version."""
 

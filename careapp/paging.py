@@ -51,17 +51,19 @@ def _exactly(kind: type, key: Any) -> Any:
 def read_page(
     statement: Select[Any], keys: tuple[Column[Any], ...], view: Callable[[Row[Any]], T], *, limit: int,
     cursor: str | None, newest_first: bool = False, values: dict[str, Any] | None = None,
+    look: Callable[[Sequence[Row[Any]]], object] = len,
 ) -> Page[T]:  # fmt: skip
     """One page of a list ordered by `keys`, the last of which is unique; `cursor` is the nextCursor of the page before.
 
     `values` are those of a statement that is built once and kept; a statement built for one request holds its own.
-    Raises Invalid for a cursor that is not one of ours.
+    `look` is shown all rows before any becomes a view. Raises Invalid for a cursor that is not one of ours.
     """
     last = () if cursor is None else decode_cursor(cursor, *(key.type.python_type for key in keys))
     after = {f"after_{number}": value for number, value in enumerate(last)}
     ordered = _ordered if values is None else _kept_ordered
     paged = ordered(statement, keys, newest_first, bool(last))
     rows = db.session.execute(paged, {**(values or {}), **after, "rows_wanted": limit + 1}).all()
+    look(rows)
     return page_of(rows, limit, view, lambda row: tuple(row._mapping[key] for key in keys))
 
 

@@ -8,6 +8,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from careapp import api, config, crypto, localdb, reactions, web
+from careapp.cli.access import access
 from careapp.cli.database import database, database_url
 from careapp.cli.demo import demo
 from careapp.cli.events import events
@@ -37,13 +38,26 @@ from careapp.surface.provider_port import init_provider_port
 from careapp.surface.request_limits import init_request_limits
 
 LARGEST_BODY = 1024 * 1024  # bytes
-COMMANDS = (database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, terminology, token, user)
+COMMANDS = (
+    access, database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, terminology, token, user,
+)  # fmt: skip
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
-    "audit.models", "clinics.models", "episodes.models", "idempotency", "identity.client_models",
-    "identity.models", "identity.request_limits", "lifecycle",
-    "operations.models", "outbox.models", "patients.models", "prescriptions.models", "providers.models",
+    "audit.models",
+    "clinics.models",
+    "disclosure.models",
+    "episodes.models",
+    "idempotency",
+    "identity.client_models",
+    "identity.models",
+    "identity.request_limits",
+    "lifecycle",
+    "operations.models",
+    "outbox.models",
+    "patients.models",
+    "prescriptions.models",
+    "providers.models",
     "referrals.models", "scheduling.models", "terminology.models",
 )  # fmt: skip
 

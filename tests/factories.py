@@ -5,11 +5,14 @@ from itertools import count
 from typing import Any
 
 from careapp import clock
-from careapp.access import Actor
+from careapp.access import Actor, Role
 from careapp.clinics import service as clinics
 from careapp.clinics.views import ClinicView
 from careapp.episodes import service as episodes
 from careapp.episodes.views import EpisodeView
+from careapp.identity import users
+from careapp.identity.actors import actor_of_email
+from careapp.patients import confidentiality
 from careapp.patients import service as patients
 from careapp.patients.views import HumanName, PatientView
 from careapp.prescriptions import service as prescriptions
@@ -37,6 +40,27 @@ def a_patient(actor: Actor, **fields: Any) -> PatientView:
         "gender": "female",
     }  # fmt: skip
     return patients.register(actor, **{**values, **fields})
+
+
+def a_restricted_patient(actor: Actor, **fields: Any) -> PatientView:
+    """An invented person whose record only the care team may read."""
+    patient = a_patient(actor, **fields)
+    confidentiality.restrict(actor, patient.locator, reason="Known to the staff in person")
+    return patient
+
+
+def a_person(actor: Actor, *roles: Role, provider: ProviderView | None = None, **fields: Any) -> Actor:
+    """Somebody of the staff with these roles, and perhaps a provider himself, as the actor he is when he signs in."""
+    number = next(_numbers)
+    if provider is not None:
+        fields["provider_id"] = int(provider.locator.rsplit("-", 1)[1])
+    made = users.create_user(
+        actor, email=f"person{number}@{actor.tenant_key}.example", name=f"Person {number}", roles=roles,
+        password="seven red kites over Bagan", **fields,
+    )  # fmt: skip
+    found = actor_of_email(made.email)
+    assert found is not None
+    return found
 
 
 def a_clinic(actor: Actor, *, name: str = "Riverside Clinic", time_zone: str = "Asia/Yangon") -> ClinicView:

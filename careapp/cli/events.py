@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
+from careapp.disclosure import events as disclosure_events
 from careapp.episodes import events as episode_events
 from careapp.outbox.events import Event
 from careapp.outbox.schemas import event_classes, schema_of
@@ -18,6 +19,7 @@ from careapp.scheduling import events as scheduling_events
 DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "events"
 MODULES = (
     episode_events, scheduling_events, prescription_events, referral_events, patient_events, provider_events,
+    disclosure_events,
 )  # fmt: skip
 
 events = AppGroup("events", help="The events this application publishes.")

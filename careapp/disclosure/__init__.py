@@ -1,1 +1,1 @@
-"""Disclosure: whose record may be shown to whom, beyond what a role allows."""
+"""Disclosure: whose record may be shown to whom, beyond what a role allows. docs/security/access.md lists the rules."""

@@ -3,6 +3,8 @@
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
+from careapp.disclosure.condition import is_open
 from careapp.episodes.models import EPISODES
 from careapp.episodes.service import episode_rows
 from careapp.episodes.views import EpisodeView
@@ -14,8 +16,9 @@ from careapp.views import Page
 
 @query(Permission.EPISODE_VIEW)
 def get_episode(actor: Actor, locator: str) -> EpisodeView:
-    """One episode; raises NotFound."""
+    """One episode; raises NotFound and Restricted."""
     row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == locator)).one_or_none())
+    reading.require(actor, row)
     record_read("episode.read", locator, patients=(row.party_locator,))
     return EpisodeView.of(row)
 
@@ -25,11 +28,17 @@ def list_episodes(
     actor: Actor, *, party: str | None = None, status: str | None = None, care_type: str | None = None,
     stage: str | None = None, limit: int = DEFAULT_LIMIT, cursor: str | None = None,
 ) -> Page[EpisodeView]:  # fmt: skip
-    """Episodes newest first, of a party, in a state, of a care type or on a stage of the board."""
+    """Episodes newest first, of a party, in a state, of a care type or on a stage of the board.
+
+    Narrowed to a care type, only those whose care type the actor may know.
+    """
     filters = {EPISODES.status: status, EPISODES.care_type: care_type, EPISODES.stage: stage, PATIENTS.locator: party}
     statement = episode_rows(actor).where(*(column == value for column, value in filters.items() if value is not None))
+    if care_type is not None:
+        statement = statement.where(is_open(EPISODES.tenant_id, EPISODES.patient_id)).params(reading.values(actor))
     page = read_page(
-        statement, (EPISODES.opened_at, EPISODES.id), EpisodeView.of, limit=limit, cursor=cursor, newest_first=True
-    )
+        statement, (EPISODES.opened_at, EPISODES.id), lambda row: EpisodeView.seen_by(actor, row), limit=limit,
+        cursor=cursor, newest_first=True, look=lambda rows: reading.look(actor, rows),
+    )  # fmt: skip
     record_read("episode.list", party, patients=patients_in(page.items))
     return page

@@ -9,6 +9,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, insert, table_of
+from careapp.disclosure import reading
 from careapp.episodes.events import EpisodeOpened
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import EPISODE, OPEN
@@ -31,7 +32,7 @@ def open_work(actor: Actor, episode_id: int) -> list[OpenItem]:
     return [item for source in _open_work for item in source(actor, episode_id)]
 
 
-_ROWS = select(*EPISODES, PATIENTS.locator.label("party_locator")).join(
+_ROWS = select(*EPISODES, PATIENTS.locator.label("party_locator"), PATIENTS.confidentiality).join(
     table_of(Patient), (PATIENTS.tenant_id == EPISODES.tenant_id) & (PATIENTS.id == EPISODES.patient_id)
 )
 # Statements that every change runs are built once: building one takes longer than running it.
@@ -102,6 +103,14 @@ def episode_id_of(actor: Actor, locator: str) -> int:
     return int(found(db.session.execute(statement).one_or_none()).id)
 
 
+def readable_episode(actor: Actor, locator: str) -> Row[Any]:
+    """The episode, for what is read or written inside it; raises NotFound, and Restricted where it is not the actor's
+    to read."""
+    row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == locator)).one_or_none())
+    reading.require(actor, row)
+    return row
+
+
 def require_open(episode: Row[Any]) -> None:
     """Raise Conflict EPISODE_NOT_OPEN unless the episode is OPEN: nothing new happens in a finished one."""
     if episode.status != OPEN:
@@ -161,11 +170,12 @@ def open_episode(
 
 @command(Permission.EPISODE_VIEW)  # move() asks for the permission to close
 def close(actor: Actor, locator: str, *, summary: str, version: int | None = None) -> EpisodeView:
-    """End an episode with its summary. Raises Invalid for an empty one, and Conflict EPISODE_HAS_OPEN_WORK naming every
-    open item."""
+    """End an episode with its summary. Raises Invalid for an empty one, Restricted, and Conflict
+    EPISODE_HAS_OPEN_WORK naming every open item."""
     if not summary.strip():
         raise Invalid({"summary": "Sum the episode up before it is closed."})
     episode = lock_episode(actor, locator)
+    reading.require(actor, episode)
     check_version(episode, version)
     if episode.status == OPEN and actor.may(Permission.EPISODE_CLOSE) and _has_open_work(episode):
         items = open_work(actor, episode.id)
@@ -179,8 +189,12 @@ def close(actor: Actor, locator: str, *, summary: str, version: int | None = Non
 
 @command(Permission.EPISODE_VIEW)  # move() asks for the permission to cancel
 def cancel(actor: Actor, locator: str, *, reason: str | None = None, version: int | None = None) -> EpisodeView:
-    """Call an episode off; the reactions to its event cancel what is open in it, in the same transaction."""
+    """Call an episode off; the reactions to its event cancel what is open in it, in the same transaction.
+
+    Raises Restricted for who may not see what he would end.
+    """
     episode = lock_episode(actor, locator)
+    reading.require(actor, episode)
     check_version(episode, version)
     move(actor, EPISODE, Episode, episode, "cancel", reason=reason, closed_at=clock.now())
     return EpisodeView.of(found(db.session.execute(episode_rows(actor).where(EPISODES.id == episode.id)).one_or_none()))

@@ -19,6 +19,8 @@ SLOT_ADDED = "care.slot.added"
 SLOT_BLOCKED = "care.slot.blocked"
 SLOT_UNBLOCKED = "care.slot.unblocked"
 PATIENT_REGISTERED = "care.patient.registered"
+PATIENT_CONFIDENTIALITY_CHANGED = "care.patient.confidentiality_changed"
+PATIENT_EMERGENCY_ACCESS = "care.patient.emergency_access"
 PROVIDER_UPDATED = "provider.updated"
 
 ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, str))

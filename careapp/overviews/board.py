@@ -11,7 +11,9 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
 from careapp.episodes.states import STAGES
+from careapp.episodes.views import HIDDEN
 from careapp.overviews import board_statements
 from careapp.overviews.board_choices import Choices, Filter, read_choices
 from careapp.overviews.board_statements import COUNT_UP_TO, Shape
@@ -32,7 +34,8 @@ class Card(View):
     """One open episode on the board. `next_…` is its earliest open appointment; its times are those of `zone`.
 
     `open_referrals` is None for who may not know of referrals. `overdue` says why somebody ought to look at it, and
-    `waits_days` for how many days it has stood so.
+    `waits_days` for how many days it has stood so. Of a restricted patient a card says no more than that there is an
+    episode, and when its next appointment is.
     """
 
     locator: str
@@ -120,11 +123,12 @@ def _read(
         care_type=wanted.care_type is not None, provider="provider" in ids, clinic="clinic" in ids,
         scoped=actor.clinic_ids is not None, shows_referrals=actor.may(Permission.REFERRAL_VIEW),
     )  # fmt: skip
-    values = {**scope_of(actor), "care_type": wanted.care_type, **ids}
+    values = {**scope_of(actor), "care_type": wanted.care_type, **ids, **reading.values(actor)}
     counted = db.session.execute(board_statements.counts(shape, stages), values).one()
     given = {**values, **_after(cursor), "rows_wanted": limit + 1}
     rows = db.session.execute(board_statements.cards(replace(shape, later=cursor is not None), stages), given).all()
-    columns = [_column(stage, [row for row in rows if row.stage == stage], counted, limit) for stage in stages]
+    reading.look(actor, rows)
+    columns = [_column(actor, stage, [row for row in rows if row.stage == stage], counted, limit) for stage in stages]
     news = None if since is None else db.session.execute(board_statements.news(shape), {**values, "since": since}).one()
     shown = tuple(sorted({card.party_locator for one in columns for card in one.cards}))
     record_read("episode.board", patients=shown, **({"stage": stages[0]} if len(stages) == 1 else {}))
@@ -141,20 +145,22 @@ def _after(cursor: str | None) -> dict[str, Any]:
     return dict(zip(("after_at", "after_id"), decode_cursor(cursor, datetime, int), strict=True))
 
 
-def _column(stage: str, found: Sequence[Row[Any]], counted: Row[Any], limit: int) -> Column:
-    page: Page[Card] = page_of(sorted(found, key=_keys, reverse=True), limit, _card, _keys)
+def _column(actor: Actor, stage: str, found: Sequence[Row[Any]], counted: Row[Any], limit: int) -> Column:
+    ordered = sorted(found, key=_keys, reverse=True)
+    page: Page[Card] = page_of(ordered, limit, lambda row: _card(actor, row), _keys)
     count = counted._mapping[stage]
     return Column(stage=stage, count=count, cards=page.items, next_cursor=page.next_cursor)
 
 
-def _card(row: Row[Any]) -> Card:
+def _card(actor: Actor, row: Row[Any]) -> Card:
+    hidden = {} if reading.sees(actor, row) else {**HIDDEN, "open_referrals": None}
     now = clock.now()
     overdue = why_overdue(
         row.stage, now=now, opened_at=row.opened_at, quiet_since=row.quiet_since, visit_status=row.next_status,
         visit_ends_at=row.next_ends_at,
     )  # fmt: skip
     since = row.next_ends_at or row.quiet_since or row.opened_at
-    return Card.of(row, overdue=overdue, waits_days=max(0, (now - since).days))
+    return Card.of(row, overdue=overdue, waits_days=max(0, (now - since).days), **hidden)
 
 
 def _keys(row: Row[Any]) -> tuple[datetime, int]:

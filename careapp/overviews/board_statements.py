@@ -37,6 +37,7 @@ from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from careapp.db import table_of
+from careapp.disclosure.condition import is_open
 from careapp.episodes.models import EPISODES, Episode
 from careapp.lifecycle import HISTORY
 from careapp.overviews.marks import mark_of_tenant
@@ -89,7 +90,7 @@ def _branches(shape: Shape, stage: str) -> list[list[ColumnElement[bool]]]:
     """The conditions of one column; two sets of them where its cards come from two indexes."""
     wanted = [EPISODES.tenant_id == bindparam("tenant"), EPISODES.status == _OPEN, EPISODES.stage == stage]
     if shape.care_type:
-        wanted.append(EPISODES.care_type == bindparam("care_type"))
+        wanted += [EPISODES.care_type == bindparam("care_type"), is_open(EPISODES.tenant_id, EPISODES.patient_id)]
     if not (shape.provider or shape.clinic):
         return [wanted]
     by_visit, by_last = [*wanted, _has_open_visit(shape)], [*wanted, *_was_last(shape)]
@@ -155,7 +156,7 @@ def _column(shape: Shape, stage: str) -> Select[Any]:
             one.id, one.locator, one.care_type, one.stage, one.reason, one.opened_at, one.open_appointments,
             (one.open_referrals if shape.shows_referrals else null()).label("open_referrals"),
             PATIENTS.locator.label("party_locator"), PATIENTS.birth_date, PATIENTS.gender,
-            FULL_NAME,
+            FULL_NAME, one.patient_id, PATIENTS.confidentiality,
             visit.starts_at.label("next_at"), visit.ends_at.label("next_ends_at"), visit.status.label("next_status"),
             visit.name.label("next_provider"), _LAST.c.name.label("last_provider"), quiet_since.label("quiet_since"),
             func.coalesce(visit.zone, tenant_zone(tenant)).label("zone"),
@@ -229,7 +230,8 @@ def news(shape: Shape) -> Select[Any]:
     here = (EPISODES.tenant_id == bindparam("tenant")) & (EPISODES.id == each.c.episode_id)
     statement = statement.join(table_of(Episode), here)
     if shape.care_type:
-        statement = statement.where(EPISODES.care_type == bindparam("care_type"))
+        known = is_open(EPISODES.tenant_id, EPISODES.patient_id)
+        statement = statement.where(EPISODES.care_type == bindparam("care_type"), known)
     if shape.provider or shape.clinic:
         ever: Select[Any] = select(literal_column("1")).where(
             APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == EPISODES.id,

@@ -4,18 +4,19 @@ booked in it; and for whom a time is looked for.
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, select
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
 from careapp.episodes.models import EPISODES
-from careapp.episodes.queries import get_episode
 from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
+from careapp.episodes.views import HIDDEN
 from careapp.errors import found
 from careapp.overviews.slot_cells import SlotCell
 from careapp.overviews.zones import with_place
@@ -41,6 +42,11 @@ class OpenEpisode(View):
     stage: str
     reason: str | None
     opened_at: datetime
+
+    @classmethod
+    def seen_by(cls, actor: Actor, row: Row[Any]) -> Self:
+        """The choice for this actor: what a restricted one is about is left out."""
+        return cls.of(row, **({} if reading.sees(actor, row) else HIDDEN))
 
 
 class Candidate(View):
@@ -107,7 +113,8 @@ def get_sought(
     """For whom a time is looked for, by the locator of one of these; raises NotFound."""
     if moving is not None:
         row = found(db.session.execute(_movings(actor).where(APPOINTMENTS.locator == moving)).one_or_none())
-        sought = Sought(patient_name=row.patient_name, party_locator=row.party_locator, moving=Moving.of(row))
+        shown = Moving.seen_by(actor, row)
+        sought = Sought(patient_name=row.patient_name, party_locator=row.party_locator, moving=shown)
     else:
         of_episode = episode_rows(actor).where(EPISODES.locator == episode).add_columns(FULL_NAME)
         of_patient = select(FULL_NAME, PATIENTS.locator.label("party_locator")).where(
@@ -165,8 +172,18 @@ def list_same_day(actor: Actor, slot: SlotCell, parties: Sequence[str]) -> list[
 @query(Permission.PATIENT_VIEW)
 def get_candidate(actor: Actor, *, episode: str | None = None, party: str | None = None) -> Candidate:
     """The patient of an episode, or the one with this locator; raises NotFound."""
-    party = party or get_episode(actor, str(episode)).party_locator
+    if party is None:
+        of_episode = episode_rows(actor).where(EPISODES.locator == episode)
+        party = str(found(db.session.execute(of_episode).one_or_none()).party_locator)
     return _with_episodes(actor, [get_patient(actor, party)])[0]
+
+
+@query(Permission.APPOINTMENT_VIEW)
+def page_after(actor: Actor, episode: str) -> str:
+    """Where to go on after something was done about an episode: its page, or the patient's, where it is not his who
+    did it to read. Raises NotFound."""
+    row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == episode)).one_or_none())
+    return f"/episodes/{episode}" if reading.sees(actor, row) else f"/patients/{row.party_locator}"
 
 
 def _with_episodes(actor: Actor, patients: Sequence[PatientView]) -> list[Candidate]:
@@ -174,8 +191,11 @@ def _with_episodes(actor: Actor, patients: Sequence[PatientView]) -> list[Candid
     locators = [patient.locator for patient in patients]
     statement = episode_rows(actor).where(EPISODES.status == OPEN, PATIENTS.locator.in_(locators))
     rows = db.session.execute(statement.order_by(EPISODES.opened_at.desc(), EPISODES.id.desc())).all()
+    reading.look(actor, rows)
     record_read("episode.list", patients=tuple(locators))
     return [
-        Candidate(patient=one, episodes=[OpenEpisode.of(row) for row in rows if row.party_locator == one.locator])
+        Candidate(
+            patient=one, episodes=[OpenEpisode.seen_by(actor, row) for row in rows if row.party_locator == one.locator]
+        )
         for one in patients
     ]

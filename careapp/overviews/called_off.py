@@ -9,6 +9,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
 from careapp.overviews.zones import PLACE, with_place
 from careapp.patients.models import FULL_NAME, PATIENTS
 from careapp.patients.views import ContactPoint
@@ -52,5 +53,6 @@ def list_to_call(
         conditions.append(PLACE.c.locator == clinic)
     statement = with_place(rows, APPOINTMENTS, actor.tenant_id).where(*conditions)
     found = db.session.execute(statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id).limit(MOST_SHOWN)).all()
+    reading.look(actor, found)
     record_read("slot.to_call", provider or clinic, patients=tuple(sorted({row.party_locator for row in found})))
-    return [ToCall.of(row) for row in found]
+    return [ToCall.seen_by(actor, row) for row in found]

@@ -94,14 +94,14 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
         USERS.id == cast(func.substring(last.c.actor, "^user:([0-9]{1,18})$"), BigInteger)
     )
     columns = (
-        "id", "locator", "starts_at", "ends_at", "type", "status", "category", "version",
+        "id", "locator", "patient_id", "starts_at", "ends_at", "type", "status", "category", "version",
     )  # fmt: skip
     return (
         select(
             *(APPOINTMENTS[one] for one in columns),
             EPISODES.locator.label("episode_locator"), EPISODES.care_type,
             (EPISODES.status == OPEN).label("episode_open"),
-            PATIENTS.locator.label("party_locator"), FULL_NAME, PATIENTS.birth_date,
+            PATIENTS.locator.label("party_locator"), FULL_NAME, PATIENTS.birth_date, PATIENTS.confidentiality,
             PROVIDERS.locator.label("provider_locator"), PROVIDERS.name.label("provider_name"),
             last.c.action, last.c.actor, last.c.cause, last.c.at, USERS.name.label("staff_name"),
             _arrived_at(), _missed_before(scoped),

@@ -130,7 +130,8 @@ def read_appointments(actor: Actor, episode_id: int, part: Part, *, is_open: boo
     may_move, now = is_open and actor.may(Permission.APPOINTMENT_MOVE), clock.now()
     rows = _rows(named_appointments(actor), APPOINTMENT, "starts_at", episode_id, part, ACTIVE)
     return [
-        AppointmentRow.of(
+        AppointmentRow.seen_by(
+            actor,
             row,
             last_change=_last(row),
             can_undo=may_move and undoable(actor, _last(row)),

@@ -47,14 +47,16 @@ def read_upcoming(actor: Actor, locator: str) -> list[AppointmentRow]:
     statement = named_appointments(actor).where(PATIENTS.locator == locator, APPOINTMENTS.status.in_(ACTIVE))
     rows = db.session.execute(statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id).limit(MOST_UPCOMING)).all()
     may_move = actor.may(Permission.APPOINTMENT_MOVE)
-    return [AppointmentRow.of(row, can_reschedule=may_move and row.status in MOVABLE) for row in rows]
+    return [AppointmentRow.seen_by(actor, row, can_reschedule=may_move and row.status in MOVABLE) for row in rows]
 
 
 def read_past(actor: Actor, locator: str, *, limit: int, cursor: str | None = None) -> Page[AppointmentRow]:
     """A patient's appointments in the actor's scope that are over or were called off, newest first."""
     statement = named_appointments(actor).where(PATIENTS.locator == locator, APPOINTMENTS.status.not_in(ACTIVE))
     keys = (APPOINTMENTS.starts_at, APPOINTMENTS.id)
-    return read_page(statement, keys, AppointmentRow.of, limit=limit, cursor=cursor, newest_first=True)
+    return read_page(
+        statement, keys, lambda row: AppointmentRow.seen_by(actor, row), limit=limit, cursor=cursor, newest_first=True
+    )
 
 
 def read_attendance(actor: Actor, locator: str) -> Attendance:

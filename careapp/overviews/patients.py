@@ -22,7 +22,7 @@ from careapp.overviews.patient_orders import (
 from careapp.overviews.zones import read_tenant_zone
 from careapp.paging import read_page
 from careapp.patients.models import PATIENTS
-from careapp.patients.queries import get_patient_details, list_facts
+from careapp.patients.queries import get_patient_details, list_facts, require_open_record
 from careapp.patients.states import ALLERGY, CONDITION
 from careapp.patients.views import FactView, PatientDetails
 from careapp.views import Page, View
@@ -34,7 +34,7 @@ class PatientChart(View):
     """A patient and all about him. Days that belong to no appointment are those of the tenant's zone.
 
     `allergies` and `conditions` still hold, `ended` do not. What is clinical, or may not be known to the actor at all,
-    is None.
+    is None; of a restricted patient to whom it may not be told, `patient.withheld` says so.
     """
 
     patient: PatientDetails
@@ -55,9 +55,11 @@ class PatientChart(View):
 @query(Permission.PATIENT_VIEW)
 def get_patient_chart(actor: Actor, locator: str) -> PatientChart:
     """One patient with the beginning of each of his lists; raises NotFound."""
-    patient, facts = get_patient_details(actor, locator), list_facts(actor, locator)
+    patient = get_patient_details(actor, locator)
+    withheld = patient.withheld
+    facts = [] if withheld else list_facts(actor, locator)
     holding = [fact for fact in facts if fact.abated_at is None]
-    clinical = actor.may(Permission.CLINICAL_READ)
+    clinical = actor.may(Permission.CLINICAL_READ) and not withheld
     record_read("patient.page", locator, patients=(locator,))
     return PatientChart(
         patient=patient,
@@ -70,8 +72,8 @@ def get_patient_chart(actor: Actor, locator: str) -> PatientChart:
         upcoming=read_upcoming(actor, locator),
         past=read_past(actor, locator, limit=ON_THE_PAGE),
         attendance=read_attendance(actor, locator),
-        prescriptions=_if(actor, Permission.PRESCRIPTION_VIEW, read_prescribed, locator),
-        referrals=_if(actor, Permission.REFERRAL_VIEW, read_referred, locator),
+        prescriptions=None if withheld else _if(actor, Permission.PRESCRIPTION_VIEW, read_prescribed, locator),
+        referrals=None if withheld else _if(actor, Permission.REFERRAL_VIEW, read_referred, locator),
         zone=read_tenant_zone(actor),
     )
 
@@ -99,14 +101,16 @@ def list_past_appointments(actor: Actor, locator: str, *, cursor: str | None = N
 
 @query(Permission.PRESCRIPTION_VIEW)
 def list_all_prescriptions(actor: Actor, locator: str, *, cursor: str | None = None) -> PatientList:
-    """A patient's prescriptions, newest first; raises NotFound."""
+    """A patient's prescriptions, newest first; raises NotFound and Restricted."""
+    require_open_record(actor, locator)
     page = read_prescribed(actor, locator, limit=AT_ONCE, cursor=cursor)
     return _at_length(actor, locator, "prescription.list", page)
 
 
 @query(Permission.REFERRAL_VIEW)
 def list_all_referrals(actor: Actor, locator: str, *, cursor: str | None = None) -> PatientList:
-    """A patient's referrals, newest first; raises NotFound."""
+    """A patient's referrals, newest first; raises NotFound and Restricted."""
+    require_open_record(actor, locator)
     return _at_length(actor, locator, "referral.list", read_referred(actor, locator, limit=AT_ONCE, cursor=cursor))
 
 
@@ -126,5 +130,6 @@ def _episodes(
     status = EPISODES.status == OPEN if still_open else EPISODES.status != OPEN
     statement = episode_rows(actor).where(PATIENTS.locator == locator, status)
     return read_page(
-        statement, (EPISODES.opened_at, EPISODES.id), EpisodeView.of, limit=limit, cursor=cursor, newest_first=True
-    )
+        statement, (EPISODES.opened_at, EPISODES.id), lambda row: EpisodeView.seen_by(actor, row), limit=limit,
+        cursor=cursor, newest_first=True,
+    )  # fmt: skip

@@ -1,15 +1,18 @@
 """What the member portal reads: one episode with all in it, and all episodes of a member; never staff's notes."""
 
+from typing import Any
+
 from sqlalchemy import select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
 from careapp.episodes.models import EPISODES
 from careapp.episodes.queries import list_episodes
 from careapp.episodes.service import episode_rows
 from careapp.episodes.views import EpisodeView
-from careapp.errors import found
+from careapp.errors import NotFound, found
 from careapp.patients.models import PATIENTS
 from careapp.prescriptions.models import PRESCRIPTIONS
 from careapp.prescriptions.service import prescription_rows
@@ -33,8 +36,9 @@ class PortalEpisodeView(EpisodeView):
 
 @query(Permission.PORTAL_READ)
 def portal_episode(actor: Actor, locator: str) -> PortalEpisodeView:
-    """One episode with everything in it; raises NotFound."""
+    """One episode with everything in it; raises NotFound, also where the patient does not share it."""
     row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == locator)).one_or_none())
+    _shared(actor, row)
     appointments = db.session.execute(
         appointment_rows(actor).where(APPOINTMENTS.episode_id == row.id).order_by(APPOINTMENTS.starts_at)
     ).all()
@@ -57,10 +61,14 @@ def portal_episode(actor: Actor, locator: str) -> PortalEpisodeView:
 def member_episodes(
     actor: Actor, party_locator: str, *, status: str | None = None, limit: int, cursor: str | None = None
 ) -> Page[EpisodeView]:
-    """A member's episodes, newest first; raises NotFound for an unknown member."""
-    found(
-        db.session.execute(
-            select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party_locator)
-        ).one_or_none()
-    )
+    """A member's episodes, newest first; raises NotFound for an unknown member, and for one who does not share them."""
+    columns = (PATIENTS.id.label("patient_id"), PATIENTS.confidentiality)
+    statement = select(*columns).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party_locator)
+    _shared(actor, found(db.session.execute(statement).one_or_none()))
     return list_episodes(actor, party=party_locator, status=status, limit=limit, cursor=cursor)
+
+
+def _shared(actor: Actor, row: Any) -> None:
+    """Raise NotFound unless the patient's consent, or what holds without one, lets the portal see him."""
+    if not reading.sees(actor, row):
+        raise NotFound()

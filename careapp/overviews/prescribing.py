@@ -9,8 +9,7 @@ from sqlalchemy import Select, bindparam, select
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
-from careapp.episodes.models import EPISODES
-from careapp.episodes.service import episode_id_of, episode_rows
+from careapp.episodes.service import episode_id_of, readable_episode
 from careapp.errors import found
 from careapp.overviews.prescribers import Prescribers, get_prescribers
 from careapp.prescriptions.favourites import list_favourites
@@ -37,7 +36,7 @@ class Prescribing(View):
 @query(Permission.PRESCRIPTION_WRITE)
 def get_prescribing(actor: Actor, episode_locator: str) -> Prescribing:
     """What the form in an episode offers; raises NotFound. Earlier orders are each there once, the newest first."""
-    row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == episode_locator)).one_or_none())
+    row = readable_episode(actor, episode_locator)
     given = {"the_tenant": actor.tenant_id, "the_patient": row.patient_id}
     orders: dict[tuple[Any, ...], EarlierOrder] = {}
     if actor.may(Permission.PRESCRIPTION_READ):
@@ -57,7 +56,7 @@ def get_order(actor: Actor, episode_locator: str, locator: str) -> Order:
     """What an earlier prescription of the episode's patient says, to be ordered again. Raises NotFound, also for
     another patient's prescription.
     """
-    row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == episode_locator)).one_or_none())
+    row = readable_episode(actor, episode_locator)
     statement = prescription_rows(actor).where(
         PRESCRIPTIONS.locator == locator, PRESCRIPTIONS.patient_id == row.patient_id
     )

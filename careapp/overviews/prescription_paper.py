@@ -11,6 +11,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure import reading
 from careapp.errors import NotFound, found
 from careapp.lifecycle import HISTORY
 from careapp.operations.models import TENANTS
@@ -111,8 +112,9 @@ def choose_head(candidates: Candidates, tenant: Head, *, provider_id: int, issue
 
 @query(Permission.PRESCRIPTION_READ)
 def get_paper(actor: Actor, locator: str, *, kind: str) -> Paper:
-    """A prescription to print as `kind` (page or pdf), which the audit keeps; raises NotFound."""
+    """A prescription to print as `kind` (page or pdf), which the audit keeps; raises NotFound, Restricted."""
     row = _row(actor, locator)
+    reading.require(actor, row)
     record_read("prescription.print", locator, patients=(row.party_locator,), kind=kind)
     return Paper.of(
         row,

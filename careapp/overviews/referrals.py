@@ -29,6 +29,8 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure import reading
+from careapp.disclosure.condition import is_open
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import found
 from careapp.identity.models import USERS, User
@@ -121,13 +123,14 @@ def get_referral_board(
     now = clock.now()
     values = {
         **scope_of(actor), "type": wanted.type, "priority": wanted.priority, "clinic": wanted.clinic, "now": now,
-        "since": now - RECENT, "provider": actor.provider_id, "rows_wanted": limit + 1,
+        "since": now - RECENT, "provider": actor.provider_id, "rows_wanted": limit + 1, **reading.values(actor),
     }  # fmt: skip
     columns = (status,) if status else OPEN if wanted.overdue else STATUSES
     after = decode_cursor(cursor, datetime, int) if cursor and status else ()
     values |= dict(zip(("after_at", "after_id"), after, strict=False))
     counts = db.session.execute(_counts(shape, columns), values).one()._mapping
     rows = db.session.execute(_all_cards(shape, columns, bool(after)), values).all()
+    reading.look(actor, rows)
     shown = [_column(actor, one, [row for row in rows if row.status == one], counts, limit) for one in columns]
     record_read("referral.board", patients=tuple(sorted({card.party_locator for one in shown for card in one.cards})))
     return shown
@@ -140,7 +143,7 @@ def get_booking(actor: Actor, locator: str) -> Booking:
     statement: Select[Any] = (
         select(
             func.coalesce(USERS.name, HISTORY.actor).label("who"), HISTORY.at, REFERRALS.scheduled_for,
-            REFERRALS.facility, PATIENTS.locator.label("party_locator"),
+            REFERRALS.facility, PATIENTS.locator.label("party_locator"), PATIENTS.confidentiality, REFERRALS.patient_id,
             func.coalesce(last.c.zone, tenant_zone(actor.tenant_id)).label("zone"),
         )
         .select_from(table_of(Referral))
@@ -157,6 +160,7 @@ def get_booking(actor: Actor, locator: str) -> Booking:
         .limit(1)
     )  # fmt: skip
     row = found(db.session.execute(statement, scope_of(actor)).one_or_none())
+    reading.require(actor, row)
     record_read("referral.read", locator, patients=(row.party_locator,))
     return Booking.of(row)
 
@@ -206,6 +210,8 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
         "overdue": due,
         "mine": at_work.scalar_subquery().is_(True),
     }
+    if "type" in shape.filters:
+        filters["type"] &= is_open(REFERRALS.tenant_id, REFERRALS.patient_id)
     wanted = [REFERRALS.tenant_id == bindparam("tenant"), REFERRALS.status == literal_column(f"'{status}'")]
     if status not in OPEN:
         wanted.append(REFERRALS.status_at > bindparam("since", type_=DateTime(timezone=True)))
@@ -241,7 +247,7 @@ def _cards(shape: _Shape, status: str, later: bool) -> Select[Any]:
         select(
             *REFERRALS, EPISODES.locator.label("episode_locator"), PATIENTS.locator.label("party_locator"),
             PATIENTS.birth_date, last.c.clinic_name,
-            FULL_NAME,
+            FULL_NAME, PATIENTS.confidentiality,
             func.coalesce(last.c.zone, tenant_zone(bindparam("tenant"))).label("zone"), at.label("sorted_at"),
         )
         .select_from(table_of(Referral))

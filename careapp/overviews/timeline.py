@@ -11,6 +11,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
 from careapp.episodes.models import EPISODES
 from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
@@ -46,7 +47,7 @@ class Banner(View):
     """Who the patient is and what must not be overlooked; on every page of an episode.
 
     `none_known` are the codes (SNOMED CT) of what somebody asked for and did not find, such as a drug allergy; with
-    neither, nothing was ever recorded.
+    neither, nothing was ever recorded, or what is clinical is `withheld`.
     """
 
     party_locator: str
@@ -57,6 +58,8 @@ class Banner(View):
     none_known: Sequence[str]
     phone: str | None
     language: str | None
+    confidentiality: str
+    withheld: bool
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,11 @@ def get_episode_page(
     actor: Actor, locator: str, *, kind: str | None = None, cursor: str | None = None, limit: int = ENTRIES
 ) -> EpisodePage:
     """One episode with what stands open in it and a page of its timeline, of one kind or of all, as far as this actor
-    may see it. Raises NotFound, and Invalid for a cursor of no timeline."""
+    may see it. Raises NotFound, Restricted, and Invalid for a cursor of no timeline."""
     part = part_of(kind, cursor, limit)
     state = _mark(actor, locator)  # first, so that what is changed meanwhile makes another
     row = _episode(actor, locator)
+    reading.require(actor, row)
     appointments = read_appointments(actor, row.id, part, is_open=row.status == OPEN)
     prescriptions = read_prescriptions(actor, row.id, part)
     referrals = read_referrals(actor, row.id, part)
@@ -142,11 +146,16 @@ def get_episode_page(
 
 
 @query(Permission.EPISODE_VIEW)
-def get_banner(actor: Actor, locator: str) -> tuple[EpisodeView, Banner, str]:
-    """An episode, its patient and its zone (episode_zone), for the forms inside an episode; raises NotFound."""
+def get_banner(actor: Actor, locator: str, *, whole: bool = True) -> tuple[EpisodeView, Banner, str]:
+    """An episode, its patient and its zone (episode_zone), for the forms inside an episode; raises NotFound.
+
+    Unless `whole`, a form needs no more than when and with whom; else this raises Restricted as well.
+    """
     row = _episode(actor, locator)
+    if whole:
+        reading.require(actor, row)
     record_read("episode.read", locator, patients=(row.party_locator,))
-    return EpisodeView.of(row), _banner(actor, row), row.zone
+    return EpisodeView.seen_by(actor, row), _banner(actor, row), row.zone
 
 
 @query(Permission.APPOINTMENT_VIEW)
@@ -154,7 +163,7 @@ def get_appointment_row(actor: Actor, locator: str) -> AppointmentRow:
     """One appointment with names and zone; raises NotFound."""
     row = found(db.session.execute(named_appointments(actor).where(APPOINTMENTS.locator == locator)).one_or_none())
     record_read("appointment.read", locator, patients=(row.party_locator,))
-    return AppointmentRow.of(row)
+    return AppointmentRow.seen_by(actor, row)
 
 
 def _mark(actor: Actor, locator: str) -> str:
@@ -173,18 +182,19 @@ def _episode(actor: Actor, locator: str) -> Row[Any]:
 
 
 def _banner(actor: Actor, row: Row[Any]) -> Banner:
-    """The patient of an episode's row, with the allergies that still hold."""
+    """The patient of an episode's row, with the allergies that still hold, as far as the actor may know them."""
+    sees = reading.sees(actor, row)
     facts = db.session.execute(
         select(FACTS.text, FACTS.code)
         .where(FACTS.tenant_id == actor.tenant_id, FACTS.patient_id == row.patient_id)
         .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None))
         .order_by(FACTS.text)
-    ).all()
+    ).all() if sees else []  # fmt: skip
     known = list(dict.fromkeys(fact.text for fact in facts if fact.code not in NONE_KNOWN))
     none_known = list(dict.fromkeys(fact.code for fact in facts if fact.code in NONE_KNOWN))
     phones = (one.get("value") for one in row.telecom if one.get("system") == "phone")
     return Banner(
         party_locator=row.party_locator, name=" ".join((*row.given, row.family)).strip(), birth_date=row.birth_date,
         gender=row.gender, allergies=known, none_known=none_known, phone=next(phones, None),
-        language=row.language,
+        language=row.language, confidentiality=row.confidentiality, withheld=not sees,
     )  # fmt: skip

@@ -10,6 +10,8 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
+from careapp.disclosure.rules import WITHHELD
 from careapp.errors import NotFound
 from careapp.overviews.day_statements import clinics_to_choose, state_of_day, visits_of_day
 from careapp.paging import MAX_LIMIT
@@ -241,9 +243,16 @@ def read_visits(
         "ends": ends,
         **({"party": party} if party else {}),
     }
-    rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None), given)
+    rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None), given).all()
+    reading.look(actor, rows)
     may_move = actor.may(Permission.APPOINTMENT_MOVE)
-    return [Visit.of(row, can_undo=may_move and row.episode_open and undoable(actor, row)) for row in rows]
+    return [
+        Visit.of(
+            row, can_undo=may_move and row.episode_open and undoable(actor, row),
+            care_type=row.care_type if reading.sees(actor, row) else WITHHELD,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def span_of(day: date, zone: str) -> tuple[datetime, datetime]:

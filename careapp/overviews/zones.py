@@ -35,6 +35,12 @@ def get_tenant_zone(actor: Actor) -> str:
     return read_tenant_zone(actor)
 
 
+@query(Permission.EMERGENCY_REVIEW)
+def get_zone_for_review(actor: Actor) -> str:
+    """The same, for a page of those who review."""
+    return read_tenant_zone(actor)
+
+
 def at_place(rows: Columns) -> ColumnElement[bool]:
     """The condition that joins PLACE to slots or appointments, `rows` being their columns."""
     return and_(PLACE.c.tenant_id == rows.tenant_id, PLACE.c.id == rows.clinic_id)

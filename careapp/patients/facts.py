@@ -9,6 +9,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, guarded_update, table_of
+from careapp.disclosure import reading
 from careapp.errors import Conflict, Invalid, found
 from careapp.patients import history
 from careapp.patients.models import FACTS, PATIENTS, Patient, PatientFact
@@ -78,10 +79,15 @@ def _add(actor: Actor, locator: str, patient_id: int, **values: Any) -> FactView
     return _view(actor, fact_id)
 
 
-def _lock_patient(actor: Actor, locator: str) -> Row[Any]:
-    """The patient, locked: two who record the same allergy at once wait for each other."""
-    statement = select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
-    return found(db.session.execute(statement.with_for_update(of=table_of(Patient))).one_or_none())
+def _lock_patient(actor: Actor, locator: str) -> Any:
+    """The patient, locked: two who record the same allergy at once wait for each other. Raises NotFound, Restricted."""
+    columns = (PATIENTS.id, PATIENTS.id.label("patient_id"), PATIENTS.locator.label("party_locator"))
+    statement = select(*columns, PATIENTS.confidentiality).where(
+        PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator
+    )
+    row = found(db.session.execute(statement.with_for_update(of=table_of(Patient))).one_or_none())
+    reading.require(actor, row)
+    return row
 
 
 def _holding(actor: Actor, patient_id: int) -> Sequence[Row[Any]]:

@@ -3,11 +3,12 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, Text, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.db import Aggregate, Base, TenantRow, one_of, table_of, tenant_key
+from careapp.disclosure.rules import CONFIDENTIALITIES, NORMAL
 from careapp.locators import column_rule
 from careapp.patients.states import FACT_KINDS, GENDERS, KEY_KINDS
 
@@ -26,10 +27,14 @@ class Patient(Aggregate, Base):
     deceased_at: Mapped[datetime | None]
     telecom: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     identifiers: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    confidentiality: Mapped[str] = mapped_column(Text, server_default=NORMAL)
+    restricted_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "locator"),
         one_of("gender", GENDERS),
+        one_of("confidentiality", CONFIDENTIALITIES),
+        CheckConstraint("(confidentiality = 'RESTRICTED') = (restricted_at IS NOT NULL)", name="restricted_at"),
         Index("patients_birth_date", "tenant_id", "birth_date", "id"),
         Index("patients_newest", "tenant_id", "created_at", "id"),
     )

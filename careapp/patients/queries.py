@@ -4,12 +4,13 @@ import re
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, exists, select
+from sqlalchemy import ColumnElement, exists, select
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure import reading
 from careapp.errors import Invalid, found
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.patients.contacts import phone_key
@@ -33,12 +34,16 @@ def get_patient(actor: Actor, locator: str) -> PatientView:
 @query(Permission.PATIENT_VIEW)
 def get_patient_details(actor: Actor, locator: str) -> PatientDetails:
     """One patient with what only his page shows; raises NotFound."""
-    return PatientDetails.from_row(_read(actor, locator))
+    row = _read(actor, locator)
+    return PatientDetails.from_row(row).model_copy(update={"withheld": not reading.sees(actor, row)})
 
 
-def _read(actor: Actor, locator: str) -> Row[Any]:
-    statement = select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
+def _read(actor: Actor, locator: str) -> Any:
+    statement = select(*PATIENTS, PATIENTS.id.label("patient_id")).where(
+        PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator
+    )
     row = found(db.session.execute(statement).one_or_none())
+    reading.look(actor, [row])  # so that the log says where it is an emergency
     record_read("patient.read", locator, patients=(locator,))
     return row
 
@@ -95,14 +100,22 @@ def locators_meant(typed: str) -> list[str]:
     return [f"PTY-{year}-{parts['number'].lstrip('0').zfill(6)}" for year in years]
 
 
+def require_open_record(actor: Actor, locator: str) -> int:
+    """The id of a patient whose record the actor may read, inside a query; raises NotFound and Restricted."""
+    columns = (PATIENTS.id.label("patient_id"), PATIENTS.locator.label("party_locator"), PATIENTS.confidentiality)
+    statement = select(*columns).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
+    row = found(db.session.execute(statement).one_or_none())
+    reading.require(actor, row)
+    return int(row.patient_id)
+
+
 @query(Permission.PATIENT_VIEW)
 def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[FactView]:
-    """What is known of a patient: conditions and allergies, those that still hold first. Raises NotFound."""
-    patient_id = found(
-        db.session.execute(
-            select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
-        ).scalar_one_or_none()
-    )
+    """What is known of a patient: conditions and allergies, those that still hold first.
+
+    Raises NotFound and Restricted.
+    """
+    patient_id = require_open_record(actor, locator)
     statement = select(*FACTS).where(FACTS.tenant_id == actor.tenant_id, FACTS.patient_id == patient_id)
     if kind is not None:
         statement = statement.where(FACTS.kind == kind)

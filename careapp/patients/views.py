@@ -34,7 +34,7 @@ class Identifier(View):
 
 
 class PatientView(View):
-    """One patient (design §6)."""
+    """One patient (design §6). `confidentiality` is NORMAL or RESTRICTED; it is set by acts of its own."""
 
     locator: str
     name: HumanName
@@ -42,6 +42,7 @@ class PatientView(View):
     gender: str
     identifiers: list[Identifier]
     telecom: list[ContactPoint]
+    confidentiality: str
     version: int
 
     @classmethod
@@ -53,10 +54,14 @@ class PatientView(View):
 
 
 class PatientDetails(PatientView):
-    """One patient as his page shows him: with the language he speaks (a BCP 47 tag), and whether he has died."""
+    """One patient as his page shows him: with the language he speaks (a BCP 47 tag), and whether he has died.
+
+    `withheld` says that what is clinical about him is not shown to who asks.
+    """
 
     language: str | None
     deceased_at: datetime | None
+    withheld: bool = False
 
 
 class FactView(View):

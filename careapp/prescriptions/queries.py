@@ -3,7 +3,8 @@
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
-from careapp.episodes.service import episode_id_of
+from careapp.disclosure import reading
+from careapp.episodes.service import readable_episode
 from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.prescriptions.models import PRESCRIPTIONS
@@ -14,8 +15,9 @@ from careapp.views import Page
 
 @query(Permission.PRESCRIPTION_VIEW)
 def get_prescription(actor: Actor, locator: str) -> PrescriptionView:
-    """One prescription; raises NotFound."""
+    """One prescription; raises NotFound and Restricted."""
     row = found(db.session.execute(prescription_rows(actor).where(PRESCRIPTIONS.locator == locator)).one_or_none())
+    reading.require(actor, row)
     record_read("prescription.read", locator, patients=(row.party_locator,))
     return PrescriptionView.seen_by(actor, row)
 
@@ -24,8 +26,9 @@ def get_prescription(actor: Actor, locator: str) -> PrescriptionView:
 def list_prescriptions(
     actor: Actor, episode_locator: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[PrescriptionView]:
-    """The prescriptions of an episode, newest first; raises NotFound for an unknown episode."""
-    episode_id = episode_id_of(actor, episode_locator)
+    """The prescriptions of an episode, newest first; raises NotFound for an unknown episode, and
+    Restricted."""
+    episode_id = readable_episode(actor, episode_locator).id
     statement = prescription_rows(actor).where(PRESCRIPTIONS.episode_id == episode_id)
     page = read_page(
         statement,

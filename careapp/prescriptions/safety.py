@@ -11,9 +11,8 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
-from careapp.episodes.models import EPISODES
-from careapp.episodes.service import episode_rows
-from careapp.errors import Invalid, found
+from careapp.episodes.service import readable_episode
+from careapp.errors import Invalid
 from careapp.lifecycle import HISTORY
 from careapp.patients.models import FACTS
 from careapp.patients.states import NONE_KNOWN
@@ -48,8 +47,8 @@ class Warned(Invalid):
 
 @query(Permission.PRESCRIPTION_WRITE)
 def check_medicine(actor: Actor, episode_locator: str, medication: Medication) -> Checks:
-    """What the checks would say to this medicine for the patient of an episode; raises NotFound."""
-    row = found(db.session.execute(episode_rows(actor).where(EPISODES.locator == episode_locator)).one_or_none())
+    """What the checks would say to this medicine for the patient of an episode; raises NotFound and Restricted."""
+    row = readable_episode(actor, episode_locator)
     record_read("prescription.check", episode_locator, patients=(row.party_locator,))
     return run_checks(actor, row.patient_id, medication)
 

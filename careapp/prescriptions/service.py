@@ -8,6 +8,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, insert, table_of
+from careapp.disclosure import reading
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Invalid
@@ -32,6 +33,7 @@ def prescription_rows(actor: Actor) -> Select[Any]:
             *PRESCRIPTIONS,
             EPISODES.locator.label("episode_locator"),
             PATIENTS.locator.label("party_locator"),
+            PATIENTS.confidentiality,
             PROVIDERS.locator.label("provider_locator"),
         )
         .join(
@@ -56,13 +58,14 @@ def issue(
     quantity: int | None = None, refills: int | None = None, parts: Dosage | None = None, interrupt: bool = False,
     override: Override | None = None,
 ) -> PrescriptionView:  # fmt: skip
-    """Order a medicine for the episode's patient. Raises NotFound, Conflict EPISODE_NOT_OPEN, and Invalid naming
-    providerLocator for an unknown provider.
+    """Order a medicine for the episode's patient. Raises NotFound, Restricted, Conflict EPISODE_NOT_OPEN, and
+    Invalid naming providerLocator for an unknown provider.
 
     What the safety checks say is always stored. With `interrupt` (people, who can answer) findings raise Warned until
     `override` gives a reason for exactly them; a system's order, as over the API, is not held up.
     """
     episode = episodes.lock_episode(actor, episode_locator)
+    reading.require(actor, episode)
     episodes.require_open(episode)
     provider_id = _provider_id(actor, provider_locator)
     said = run_checks(actor, episode.patient_id, medication)
@@ -70,6 +73,7 @@ def issue(
     known = {
         "episode_locator": episode.locator,
         "party_locator": episode.party_locator,
+        "confidentiality": episode.confidentiality,
         "provider_locator": provider_locator,
     }
     row = insert(
@@ -123,6 +127,7 @@ def act(
 ) -> PrescriptionView:
     """Fill a prescription or void it; both work after the episode has ended, too (design §5)."""
     _, row = episodes.lock_inside(actor, prescription_rows(actor), PRESCRIPTIONS.locator == locator)
+    reading.require(actor, row)
     check_version(row, version)
     voided: dict[str, Any] = {"void_reason": reason} if action == "void" else {}
     changed = move(actor, PRESCRIPTION, Prescription, row, action, reason=reason, **voided)

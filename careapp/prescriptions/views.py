@@ -6,6 +6,7 @@ from typing import Any, Self
 from sqlalchemy import Row
 
 from careapp.access import Actor, Permission
+from careapp.disclosure import reading
 from careapp.prescriptions.dosage import Dosage
 from careapp.prescriptions.dosage_fhir import from_fhir
 from careapp.views import Page, View
@@ -42,7 +43,7 @@ class PrescriptionView(View):
     @classmethod
     def seen_by(cls, actor: Actor, row: Row[Any], **changes: Any) -> Self:
         """The view of a row for this actor."""
-        if not actor.may(Permission.PRESCRIPTION_READ):
+        if not (actor.may(Permission.PRESCRIPTION_READ) and reading.sees(actor, row)):
             hidden = dict.fromkeys(HIDDEN)
             return cls.of(row, **{**changes, **hidden})
         medication = Medication(text=row.medication_text, code=row.medication_code, system=row.medication_system)

@@ -3,7 +3,8 @@
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
-from careapp.episodes.service import episode_id_of
+from careapp.disclosure import reading
+from careapp.episodes.service import readable_episode
 from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.referrals.models import REFERRALS
@@ -14,8 +15,9 @@ from careapp.views import Page
 
 @query(Permission.REFERRAL_VIEW)
 def get_referral(actor: Actor, locator: str) -> ReferralView:
-    """One referral; raises NotFound."""
+    """One referral; raises NotFound and Restricted."""
     row = found(db.session.execute(referral_rows(actor).where(REFERRALS.locator == locator)).one_or_none())
+    reading.require(actor, row)
     record_read("referral.read", locator, patients=(row.party_locator,))
     return ReferralView.seen_by(actor, row)
 
@@ -24,8 +26,8 @@ def get_referral(actor: Actor, locator: str) -> ReferralView:
 def list_referrals(
     actor: Actor, episode_locator: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[ReferralView]:
-    """The referrals of an episode, newest first; raises NotFound for an unknown episode."""
-    episode_id = episode_id_of(actor, episode_locator)
+    """The referrals of an episode, newest first; raises NotFound for an unknown episode, and Restricted."""
+    episode_id = readable_episode(actor, episode_locator).id
     statement = referral_rows(actor).where(REFERRALS.episode_id == episode_id)
     page = read_page(
         statement,

@@ -9,6 +9,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, insert, table_of
+from careapp.disclosure import reading
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.lifecycle import check_version, move, remember
@@ -24,11 +25,14 @@ from careapp.referrals.views import ReferralView
 def referral_rows(actor: Actor) -> Select[Any]:
     """The tenant's referrals, with the locators of all they belong to."""
     return (
-        select(*REFERRALS, EPISODES.locator.label("episode_locator"), PATIENTS.locator.label("party_locator"))
+        select(
+            *REFERRALS, EPISODES.locator.label("episode_locator"), PATIENTS.locator.label("party_locator"),
+            PATIENTS.confidentiality,
+        )
         .join(table_of(Episode), (EPISODES.tenant_id == REFERRALS.tenant_id) & (EPISODES.id == REFERRALS.episode_id))
         .join(table_of(Patient), (PATIENTS.tenant_id == REFERRALS.tenant_id) & (PATIENTS.id == REFERRALS.patient_id))
         .where(REFERRALS.tenant_id == actor.tenant_id)
-    )
+    )  # fmt: skip
 
 
 @command(Permission.REFERRAL_WRITE)
@@ -41,10 +45,13 @@ def refer(
     priority: str = "ROUTINE",
     facility: str | None = None,
 ) -> ReferralView:
-    """Order something from a laboratory, imaging or a specialist. Raises NotFound and Conflict EPISODE_NOT_OPEN."""
+    """Order something from a laboratory, imaging or a specialist. Raises NotFound, Restricted and Conflict
+    EPISODE_NOT_OPEN."""
     episode = episodes.lock_episode(actor, episode_locator)
+    reading.require(actor, episode)
     episodes.require_open(episode)
     known, now = {"episode_locator": episode.locator, "party_locator": episode.party_locator}, clock.now()
+    known["confidentiality"] = episode.confidentiality
     row = insert(
         Referral, *REFERRALS, *(literal(value).label(name) for name, value in known.items()),
         tenant_id=actor.tenant_id, episode_id=episode.id, patient_id=episode.patient_id, type=type, reason=reason,
@@ -64,9 +71,10 @@ def act(
 ) -> ReferralView:  # fmt: skip
     """Book a referral (when, where), complete it (outcome) or cancel it (reason).
 
-    Raises NotFound, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
+    Raises NotFound, Restricted, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
     """
     episode, row = episodes.lock_inside(actor, referral_rows(actor), REFERRALS.locator == locator)
+    reading.require(actor, row)
     episodes.require_open(episode)
     check_version(row, version)
     given = {"scheduled_for": scheduled_for, "facility": facility, "outcome": outcome}

@@ -6,7 +6,12 @@ from typing import Any, Self
 from sqlalchemy import Row
 
 from careapp.access import Actor, Permission
+from careapp.disclosure import reading
+from careapp.disclosure.rules import WITHHELD
 from careapp.views import Page, View
+
+# What a referral of a restricted patient says, besides its type, as against that it exists.
+HIDDEN = ("reason", "facility", "outcome")
 
 
 class ReferralView(View):
@@ -27,6 +32,8 @@ class ReferralView(View):
     @classmethod
     def seen_by(cls, actor: Actor, row: Row[Any], **changes: Any) -> Self:
         """The view of a row for this actor."""
+        if not reading.sees(actor, row):
+            return cls.of(row, **{**changes, **dict.fromkeys(HIDDEN), "type": WITHHELD})
         hidden = {} if actor.may(Permission.REFERRAL_READ) else dict.fromkeys(("reason", "outcome"))
         return cls.of(row, **{**changes, **hidden})
 

@@ -42,6 +42,7 @@ def appointment_rows(actor: Actor) -> Select[Any]:
             *APPOINTMENTS,
             EPISODES.locator.label("episode_locator"),
             PATIENTS.locator.label("party_locator"),
+            PATIENTS.confidentiality,
             PROVIDERS.locator.label("provider_locator"),
             SLOTS.locator.label("slot_locator"),
             clinic_locator_of(APPOINTMENTS.clinic_id, APPOINTMENTS.tenant_id),
@@ -146,7 +147,9 @@ def act(
     """
     row = lock_appointment(actor, locator)
     check_version(row, version)
-    return AppointmentView.of(row, **make_move(actor, row, action, reason=reason, category=category)._mapping)
+    return AppointmentView.seen_by(
+        actor, row, **make_move(actor, row, action, reason=reason, category=category)._mapping
+    )
 
 
 def lock_appointment(actor: Actor, locator: str) -> Row[Any]:

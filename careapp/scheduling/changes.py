@@ -74,7 +74,7 @@ def _put_into(actor: Actor, row: Row[Any], slot: Row[Any], reason: str | None) -
         )
     )  # fmt: skip
     tell_status(row, status)  # every move tells it, also one that leaves the status as it was (design §7)
-    return AppointmentView.of(row, **facts)
+    return AppointmentView.seen_by(actor, row, **facts)
 
 
 @command(Permission.APPOINTMENT_VIEW)  # asks for the permission of the move that is taken back
@@ -99,7 +99,7 @@ def undo(actor: Actor, locator: str, *, version: int | None = None, reason: str 
     changed = set_status(actor, APPOINTMENT, Appointment, row, "undo", last.from_status, reason=reason, category=None)
     count_change(actor, row, row.status, last.from_status)
     tell_status(row, last.from_status, correction=True)
-    return AppointmentView.of(row, **changed._mapping)
+    return AppointmentView.seen_by(actor, row, **changed._mapping)
 
 
 class Change(Protocol):

@@ -66,7 +66,7 @@ def get_appointment(actor: Actor, locator: str) -> AppointmentView:
     """One appointment in the actor's scope; raises NotFound."""
     row = found(db.session.execute(appointment_rows(actor).where(APPOINTMENTS.locator == locator)).one_or_none())
     record_read("appointment.read", locator, patients=(row.party_locator,))
-    return AppointmentView.of(row)
+    return AppointmentView.seen_by(actor, row)
 
 
 @query(Permission.APPOINTMENT_VIEW)
@@ -77,7 +77,8 @@ def list_appointments(
     episode_id = episode_id_of(actor, episode_locator)
     statement = appointment_rows(actor).where(APPOINTMENTS.episode_id == episode_id)
     page = read_page(
-        statement, (APPOINTMENTS.starts_at, APPOINTMENTS.id), AppointmentView.of, limit=limit, cursor=cursor
-    )
+        statement, (APPOINTMENTS.starts_at, APPOINTMENTS.id), lambda row: AppointmentView.seen_by(actor, row),
+        limit=limit, cursor=cursor,
+    )  # fmt: skip
     record_read("appointment.list", episode_locator, patients=patients_in(page.items))
     return page

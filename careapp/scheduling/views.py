@@ -1,9 +1,13 @@
 """What slots and appointments look like from outside."""
 
 from datetime import datetime
+from typing import Any, Self
 
 from pydantic import Field
+from sqlalchemy import Row
 
+from careapp.access import Actor
+from careapp.disclosure import reading
 from careapp.views import Page, View
 
 
@@ -21,6 +25,9 @@ class SlotView(View):
     version: int
 
 
+HIDDEN = ("reason", "notes")  # what an appointment is about, as against when and with whom it is
+
+
 class PortalAppointmentView(View):
     """One appointment as the patient may see it: without what staff wrote about it."""
 
@@ -36,6 +43,11 @@ class PortalAppointmentView(View):
     status: str
     reason: str | None
     version: int
+
+    @classmethod
+    def seen_by(cls, actor: Actor, row: Row[Any], **changes: Any) -> Self:
+        """The view of a row for this actor: of a restricted patient perhaps without what it is about."""
+        return cls.of(row, **{**changes, **({} if reading.sees(actor, row) else dict.fromkeys(HIDDEN))})
 
 
 class AppointmentView(PortalAppointmentView):

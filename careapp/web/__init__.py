@@ -10,6 +10,7 @@ from careapp.web import (
     calendar,
     dashboard,
     drafts,
+    emergency,
     episodes,
     federation,
     home,
@@ -21,6 +22,7 @@ from careapp.web import (
     preferences,
     prescription_print,
     prescriptions,
+    record_access,
     referral_board,
     referrals,
     registration,
@@ -30,7 +32,7 @@ from careapp.web import (
     today,
     walk_in,
 )
-from careapp.web.admin import audit, clinics, outbox, sections, settings, users
+from careapp.web.admin import audit, clinics, emergencies, outbox, sections, settings, users
 from careapp.web.assets import init_assets
 from careapp.web.compression import init_compression
 from careapp.web.context import init_context
@@ -42,6 +44,7 @@ PAGES = (
     sign_in, federation, backchannel, home, today, walk_in, calendar, spans, next_free, slots, board, episodes,
     appointments, prescriptions, medicines, prescription_print, referrals, referral_board, registration, patients,
     patient_facts, dashboard, drafts, preferences, palette, sections, users, clinics, settings, outbox, audit,
+    record_access, emergency, emergencies,
 )  # fmt: skip
 
 

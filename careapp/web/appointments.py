@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 from careapp.access import Permission
 from careapp.errors import Conflict, Invalid, Refusal, Upstream
 from careapp.lifecycle import Transition
+from careapp.overviews.booking import page_after
 from careapp.overviews.next_free import Wanted, find_next_free
 from careapp.overviews.slot_cells import get_slot_cell, get_slot_cells
 from careapp.overviews.timeline import get_appointment_row, get_banner
@@ -73,7 +74,7 @@ def reschedule(locator: str) -> Response:
         return _reschedule_page(form, locator, refusal)
     on_calendar = str(sent.back or "").startswith("/calendar?")
     return see_other(
-        sent.back if on_calendar else f"/episodes/{made.episode_locator}",
+        sent.back if on_calendar else page_after(current_actor(), made.episode_locator),
         Notice(_("%(locator)s has moved to another time.", locator=locator)),
     )
 
@@ -82,7 +83,7 @@ def _reschedule_page(form: RescheduleForm, locator: str, refusal: Refusal | None
     actor = current_actor()
     appointment = get_appointment_row(actor, locator)
     form.version.raw_data, form.version.data = None, appointment.version
-    episode, banner, zone = get_banner(actor, appointment.episode_locator)
+    episode, banner, zone = get_banner(actor, appointment.episode_locator, whole=False)
     after = locator_in(request.args.get("after"), "SLT")
     since = get_slot_cell(actor, after).ends_at if after else None
     wanted = Wanted(provider=appointment.provider_locator)

@@ -37,7 +37,10 @@ MENU = (
     ("/admin/audit", lazy_gettext("Audit"), "l", Permission.AUDIT_VIEW),
 )
 
-ALSO = {"/admin/users": ("/admin/clinics", "/admin/settings", "/admin/outbox")}  # where an entry leads as well
+ALSO = {  # where an entry leads as well
+    "/admin/users": ("/admin/clinics", "/admin/settings", "/admin/outbox", "/admin/emergency-access"),
+    "/admin/audit": ("/admin/emergency-access",),
+}
 MYANMAR = re.compile("[\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f]")
 MINE = {"/episodes": "/episodes?clinician=mine"}  # where the menu leads who treats patients himself
 

@@ -11,7 +11,7 @@ from flask import Response, request
 
 from careapp import clock
 from careapp.access import Permission
-from careapp.errors import Conflict, Invalid, Refusal
+from careapp.errors import Conflict, Invalid, Refusal, Restricted
 from careapp.overviews.entries import Entry
 from careapp.overviews.episode_items import KINDS
 from careapp.overviews.timeline import EpisodePage, get_episode_page
@@ -21,7 +21,7 @@ from careapp.web.drafts import Draft, kept
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm
 from careapp.web.forms.typed import code_in
-from careapp.web.htmx import Notice, Undo, changed, page_or_fragment
+from careapp.web.htmx import Notice, Undo, changed, page_or_fragment, see_other
 from careapp.web.refusals import said
 from careapp.web.words import now
 
@@ -72,7 +72,10 @@ def moved(act: Callable[[], Changed], episode_of: Callable[[], str], *, undo: st
     except (Conflict, Invalid) as refusal:
         return episode_page(episode_of(), refusal.status, alert=said(refusal))
     episode = episode_of()
-    context = _context(episode, focus=thing.locator)
+    try:
+        context = _context(episode, focus=thing.locator)
+    except Restricted as refusal:  # done it is all the same: the desk checks in whom it may not read about
+        return see_other(f"/patients/{refusal.party}", Notice(now(thing.locator, thing.status)))
     notice = Notice(
         now(thing.locator, thing.status), context["chart"].banner.name,
         Undo(undo, thing.version, episode, "keep") if undo and thing.locator in context["chart"].undoable else None,

@@ -9,6 +9,7 @@ from careapp.episodes.queries import list_episodes
 from careapp.episodes.states import OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import Conflict, Invalid
+from careapp.overviews.booking import page_after
 from careapp.overviews.timeline import get_banner, get_episode_mark
 from careapp.overviews.zones import get_tenant_zone
 from careapp.patients.queries import get_patient
@@ -47,7 +48,7 @@ def open_episode() -> Response:
 
         def create() -> str:
             made = service.open_episode(actor, party_locator=party, care_type=sent.care_type, reason=sent.reason)
-            return f"/episodes/{made.locator}"
+            return page_after(actor, made.locator)
 
         return see_other(create_once(actor, form, create), Notice(_("The episode is open.")))
     except Invalid as refusal:

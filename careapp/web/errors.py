@@ -10,9 +10,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from careapp.audit.writer import request_id
-from careapp.errors import Refusal, Upstream
+from careapp.errors import Refusal, Restricted, Upstream
 from careapp.surface.problems import fault, problem_of, speaks_json
 from careapp.surface.sessions import signed_in_actor
+from careapp.web.emergency import restricted_page
 from careapp.web.htmx import is_htmx, refused, signed_out, stale_token
 from careapp.web.refusals import said
 from careapp.web.sign_in import sign_in_address
@@ -32,6 +33,7 @@ def init_errors(app: Flask) -> None:
     app.register_error_handler(CSRFError, stale_form)
     app.register_error_handler(HTTPException, not_served)
     app.register_error_handler(Refusal, refusal_page)
+    app.register_error_handler(Restricted, restricted_page)
     app.register_error_handler(Exception, broken)
 
 

@@ -17,6 +17,7 @@ from careapp.overviews.patients import (
 )
 from careapp.patients.queries import search_patients
 from careapp.surface.actors import current_actor, requires
+from careapp.web.forms.disclosure import EmergencyForm
 from careapp.web.forms.finding import QuickFindForm, meant, meant_by_now
 from careapp.web.forms.patients import FactForm, language_name
 from careapp.web.htmx import is_htmx, page_or_fragment
@@ -107,7 +108,10 @@ def context(locator: str, form: FactForm | None = None) -> dict[str, Any]:
     """What the page of a patient, and the part of it with the facts, show."""
     chart = get_patient_chart(current_actor(), locator)
     fact_form = form or FactForm(formdata=None)
-    return {"chart": chart, "patient": chart.patient, "fact_form": fact_form, "language_name": language_name}
+    return {
+        "chart": chart, "patient": chart.patient, "fact_form": fact_form, "language_name": language_name,
+        "emergency_form": EmergencyForm(formdata=None),
+    }  # fmt: skip
 
 
 def _cursor() -> str | None:

@@ -34,6 +34,7 @@ RULES = {
     "PATIENT_BUSY": _l("The patient has another visit at that time."),
     "PROVIDER_NOT_PARTICIPATING": _l("The provider does not take part in the network at present."),
     "RATE_LIMITED": _l("Too many tries. Wait a moment, then try again."),
+    "RESTRICTED": _l("This record is restricted: it is open to the patient's care team, or in an emergency."),
     "SLOT_OVERLAP": _l("The provider has another slot at that time."),
     "SLOT_UNAVAILABLE": _l("This time is no longer free."),
     "UNAUTHENTICATED": _l("The address or the password is wrong."),

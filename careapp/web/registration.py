@@ -12,6 +12,7 @@ from careapp.errors import Conflict, Invalid
 from careapp.patients import registering, service
 from careapp.patients.duplicates import Reason
 from careapp.patients.queries import get_patient_details
+from careapp.patients.views import PatientDetails
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.csrf import HOME, safe_next
 from careapp.web.forms.fields import CareForm
@@ -84,7 +85,7 @@ def register() -> Response:
 def edit_form(locator: str) -> Response:
     """What is known of the patient, to be changed."""
     patient = get_patient_details(current_actor(), locator)
-    return _edit_page(EditPatientForm(formdata=None, version=patient.version, **values_of(patient)), locator)
+    return _edit_page(EditPatientForm(formdata=None, version=patient.version, **values_of(patient)), patient)
 
 
 @bp.post("/patients/<locator>/edit")
@@ -99,10 +100,10 @@ def edit(locator: str) -> Response:
     except Conflict as refusal:
         form.version.raw_data, form.version.data = None, before.version
         form.form_errors.append(said(refusal))
-        return _edit_page(form, locator, refusal.status, now=before)
+        return _edit_page(form, before, refusal.status, now=before)
     except Invalid as refusal:
         _refuse(form, refusal)
-        return _edit_page(form, locator, 422)
+        return _edit_page(form, before, 422)
     return see_other(f"/patients/{locator}", Notice(_("The change is saved.")))
 
 
@@ -137,8 +138,8 @@ def _register_page(form: RegisterPatientForm, status: int = 200, *, likely: Any 
     )  # fmt: skip
 
 
-def _edit_page(form: EditPatientForm, locator: str, status: int = 200, *, now: Any = None) -> Response:
+def _edit_page(form: EditPatientForm, patient: PatientDetails, status: int = 200, *, now: Any = None) -> Response:
     return page_or_fragment(
-        "patients/edit.html", "patients/_edit.html", status, title=_("Change patient"), form=form, locator=locator,
-        now=now,
+        "patients/edit.html", "patients/_edit.html", status, title=_("Change patient"), form=form, patient=patient,
+        locator=patient.locator, now=now,
     )  # fmt: skip

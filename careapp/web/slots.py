@@ -10,7 +10,15 @@ from careapp.access import Permission
 from careapp.episodes import service as episodes
 from careapp.errors import Conflict, Invalid, NotFound, Refusal, Upstream
 from careapp.lifecycle import Transition
-from careapp.overviews.booking import Candidate, SameDay, find_candidates, get_candidate, list_bookings, list_same_day
+from careapp.overviews.booking import (
+    Candidate,
+    SameDay,
+    find_candidates,
+    get_candidate,
+    list_bookings,
+    list_same_day,
+    page_after,
+)
 from careapp.overviews.next_free import Wanted, find_next_free
 from careapp.overviews.slot_cells import SlotCell, get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
@@ -90,7 +98,7 @@ def book(locator: str) -> Response:
                 opened = episodes.open_episode(actor, party_locator=episode, care_type=sent.care_type, reason=reason)
                 episode = opened.locator
             appointments.book(actor, episode, slot_locator=locator, type=sent.type, reason=reason, accepted=True)
-            return f"/episodes/{episode}"
+            return page_after(actor, episode)
 
         return see_other(create_once(actor, form, create), Notice(_("The appointment is booked.")))
     except (Conflict, Invalid, NotFound, Upstream) as refusal:

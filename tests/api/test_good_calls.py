@@ -21,7 +21,7 @@ FIELDS = {
     "referral": "locator episodeLocator partyLocator type priority reason facility scheduledFor outcome status version",
     "provider": "locator npi name specialty networkStatus clinics version",
     "clinic": "locator name timeZone version",
-    "patient": "locator name birthDate gender identifiers telecom version",
+    "patient": "locator name birthDate gender identifiers telecom confidentiality version",
 }
 PREFIXES = {
     "EPI": "episode",

@@ -3,9 +3,11 @@
 import json
 from datetime import date
 
-from careapp.access import Actor
+from careapp.access import Actor, Role
+from careapp.disclosure import emergency
 from careapp.episodes import service as episodes
 from careapp.outbox import topics
+from careapp.patients import confidentiality
 from careapp.patients import service as patients
 from careapp.patients.views import ContactPoint, HumanName, Identifier
 from careapp.prescriptions import service as prescriptions
@@ -59,6 +61,11 @@ def run_everything(god: Actor) -> None:
             later = make.a_slot(god, provider, hours=5)
         else:
             episodes.cancel(god, episode.locator, reason=f"{MARK} cancelled")
+    confidentiality.restrict(god, patient.locator, reason=f"{MARK} known to the staff")
+    stranger = make.a_person(god, Role.CLINICIAN)
+    emergency.declare(stranger, patient.locator, reason=f"{MARK} found unconscious")
+    entry = emergency.list_emergencies(god).items[0]
+    emergency.review(god, entry.id, remark=f"{MARK} remark")
     providers.act(god, provider.locator, action="deactivate", reason=f"{MARK} left")
 
 

@@ -9,8 +9,9 @@ import pytest
 from apiflask import APIFlask
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from careapp.access import Actor
+from careapp.access import Actor, Role
 from careapp.cli.events import DIRECTORY, all_events, events, schema_files
+from careapp.disclosure import emergency
 from careapp.episodes import service as episodes
 from careapp.outbox import topics
 from careapp.scheduling import changes, slots
@@ -53,6 +54,9 @@ def everything_said(app: APIFlask, tenant: TestTenant, speaker: Actor) -> Envelo
         make.a_referral(speaker, status=status)
     episodes.close(speaker, episode.locator, summary="Recovered, no further visit needed")
     episodes.cancel(speaker, make.an_episode(speaker).locator, reason="Entered twice")
+    emergency.declare(
+        make.a_person(speaker, Role.CLINICIAN), make.a_restricted_patient(speaker).locator, reason="Found unconscious"
+    )
     with relay_role(app) as connection:
         rows = connection.execute(
             "SELECT envelope FROM outbox WHERE tenant_id = %s ORDER BY id", [tenant.id]
@@ -82,7 +86,10 @@ def test_every_event_keeps_to_its_schema(everything_said: Envelopes) -> None:
 
 def test_no_event_says_a_name_a_birth_date_or_what_somebody_wrote(everything_said: Envelopes) -> None:
     text = json.dumps([envelope["data"] for envelope in everything_said])
-    names, wrote = ("Testowa", "Daw", "Dr Provider", "1980-05-17"), ("Recovered", "Entered", "Amoxicillin", "blood")
+    names, wrote = (
+        ("Testowa", "Daw", "Dr Provider", "1980-05-17"),
+        ("Recovered", "Entered", "Amoxicillin", "blood", "unconscious"),
+    )
     assert [private for private in names + wrote if private in text] == []
 
 

@@ -11,6 +11,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 # Tables on which the relay role has a policy of its own: it moves the events and seals the audit of all tenants.
 RELAY_TABLES = frozenset({"outbox", "audit_event", "audit_patients", "audit_seal", "audit_retired"})
 APPEND_ONLY = ("audit_event", "audit_patients", "audit_seal", "audit_retired", "status_changes")
+NEVER_DELETED = ("care_team_members", "consent_directives", "emergency_accesses")  # not by the application
 
 
 def tenant_tables(connection: Connection, *, partitions: bool = False) -> list[str]:

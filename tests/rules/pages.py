@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from careapp import commands
 from careapp.access import Actor, Role
 from careapp.db import db
+from careapp.disclosure import emergency
 from careapp.identity import drafts, sessions
 from tests import factories as make
 from tests.identity.people import a_user
@@ -37,6 +38,7 @@ PAGE_OF: dict[str, Callable[[Actor], Any]] = {
 NUMBERED: dict[str, Callable[[Actor], str]] = {
     "user_id": lambda actor: str(a_user(actor, Role.FRONT_DESK).id),
     "event_id": lambda actor: str(_event_of(make.an_episode(actor), actor)),
+    "access_id": lambda actor: str(_emergency(actor)),
     "draft_id": lambda actor: str(_draft(actor)),
 }
 
@@ -44,6 +46,13 @@ NUMBERED: dict[str, Callable[[Actor], str]] = {
 def _event_of(episode: Any, actor: Actor) -> Any:
     """The number of the event that told of an episode."""
     return one(actor, "SELECT event_id FROM outbox WHERE key = :key", key=episode.locator)
+
+
+def _emergency(actor: Actor) -> int:
+    """The number of an emergency access to a restricted record."""
+    patient = make.a_restricted_patient(actor)
+    emergency.declare(make.a_person(actor, Role.CLINICIAN), patient.locator, reason="Found unconscious at home")
+    return int(one(actor, "SELECT max(id) FROM emergency_accesses"))
 
 
 def _draft(actor: Actor) -> int | None:

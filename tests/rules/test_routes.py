@@ -84,6 +84,9 @@ PAGES_OF_ADMINISTRATION = {
     "admin_settings": SET_UP,
     "admin_outbox": SET_UP,
     "admin_audit": {Role.AUDITOR},
+    "admin_emergencies": {Role.ADMIN, Role.AUDITOR},
+    "record_access": {Role.CLINICIAN, Role.ADMIN},
+    "emergency": {Role.CLINICIAN},
 }
 OWN_SLOTS_PAGES = {"spans.slots_form", "spans.block_form"}  # forms a clinician fills for himself
 Browser = Callable[[Role], FlaskClient]

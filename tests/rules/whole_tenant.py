@@ -61,6 +61,12 @@ def fill(actor: Actor) -> None:
         "INSERT INTO service_clients (tenant_id, client_id, name, roles, scopes, secret_hash, secret_made_at)"
         " VALUES (:tenant, 'c.1', 'Lab', '{clinician}', '{}', '\\x01', now())",
         "INSERT INTO internal_nonces (tenant_id, nonce) VALUES (:tenant, 'n')",
+        "INSERT INTO care_team_members (tenant_id, patient_id, provider_id, role, added_by)"
+        " VALUES (:tenant, :patient, :provider, 'Nurse', 'user:1')",
+        "INSERT INTO consent_directives (tenant_id, patient_id, scope, decision, recorded_by)"
+        " VALUES (:tenant, :patient, 'PORTAL_SHARING', 'DENY', 'user:1')",
+        "INSERT INTO emergency_accesses (tenant_id, patient_id, user_id, reason, ends_at)"
+        " SELECT :tenant, :patient, id, 'Found unconscious', now() + interval '1 hour' FROM users",
         "INSERT INTO imported_records (tenant_id, resource_type, source_id) VALUES (:tenant, 'Patient', '1')",
         "INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)"
         " VALUES (:tenant, 'p', 'r', 'k', 'h')",

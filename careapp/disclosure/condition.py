@@ -1,0 +1,195 @@
+"""The rules of rules.py as SQL: the ground on which the reader may see a patient, as an expression beside his row.
+
+Nothing in it is looked at for a patient who is not restricted. Relations are asked one after the other and each by an
+index; LIMIT 1 keeps the planner from reading a whole table to answer for many patients at once.
+"""
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    column,
+    exists,
+    literal_column,
+    null,
+    or_,
+    select,
+    table,
+)
+
+from careapp.disclosure.models import CONSENTS, EMERGENCIES, TEAM
+from careapp.disclosure.rules import NORMAL, PERMIT, PORTAL_SHARING, RECENT, Ground, Reader, Who
+from careapp.lifecycle import HISTORY
+
+# What lies above this layer is known only by these columns.
+PEOPLE = table(
+    "patients", column("tenant_id", Integer), column("id", BigInteger), column("locator", Text),
+    column("confidentiality", Text), column("restricted_at", DateTime(timezone=True)),
+).alias("its_patient")  # fmt: skip
+_VISITS = table(
+    "appointments", column("tenant_id", Integer), column("id", BigInteger), column("patient_id", BigInteger),
+    column("provider_id", BigInteger), column("status", Text), column("starts_at", DateTime(timezone=True)),
+).alias("its_visits").c  # fmt: skip
+_ORDERS = table(
+    "prescriptions", column("tenant_id", Integer), column("patient_id", BigInteger), column("episode_id", BigInteger),
+    column("provider_id", BigInteger), column("issued_at", DateTime(timezone=True)),
+).alias("its_orders").c  # fmt: skip
+_EPISODES = table(
+    "episodes", column("tenant_id", Integer), column("id", BigInteger), column("patient_id", BigInteger),
+    column("status", Text),
+).alias("its_episodes").c  # fmt: skip
+_DONE = HISTORY.id.table.alias("its_history").c
+
+OPEN_VISIT = ("PENDING", "BOOKED", "CONFIRMED", "ARRIVED", "IN_PROGRESS")  # scheduling's ACTIVE; a test holds it equal
+MOMENT = DateTime(timezone=True)
+
+
+def given(reader: Reader, now: datetime) -> dict[str, Any]:
+    """The values of ground() for this reader now."""
+    return {
+        "reader_who": reader.who, "reader_name": reader.name, "reader_user": reader.user_id,
+        "reader_provider": reader.provider_id, "reader_treats": reader.treats, "read_at": now,
+        "recent_since": now - RECENT,
+    }  # fmt: skip
+
+
+@cache
+def ground() -> ColumnElement[Any]:
+    """The ground (rules.Ground) for the patient of the PEOPLE row beside it, or NULL where his record is withheld."""
+    people, who = PEOPLE.c, bindparam("reader_who", type_=Text)
+    consent = _consent()
+    open_to_all = people.confidentiality == NORMAL
+    permitted = consent == PERMIT
+    return case(
+        (and_(who == Who.PORTAL, permitted), Ground.CONSENT),
+        (and_(who == Who.PORTAL, consent.is_(None), open_to_all), Ground.NORMAL),
+        (who == Who.PORTAL, null()),
+        (open_to_all, Ground.NORMAL),
+        (who == Who.SYSTEM, Ground.SYSTEM),
+        (and_(who == Who.SERVICE, permitted), Ground.CONSENT),
+        (who != Who.PERSON, null()),
+        (_any(_membership()), Ground.MEMBER),
+        (_any(_visit()), Ground.VISIT),
+        (_any(_order()), Ground.PRESCRIBED),
+        (_any(_opening()), Ground.OPENED),
+        (_any(_emergency()), Ground.EMERGENCY),
+        else_=null(),
+    )
+
+
+def is_open(tenant: ColumnElement[Any], patient: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition that the patient with this id is open to the reader: where rows are chosen by what is clinical, so
+    that the choice itself tells nothing."""
+    one = select(ground().is_not(None)).where(PEOPLE.c.tenant_id == tenant, PEOPLE.c.id == patient)
+    return one.limit(1).scalar_subquery().is_(True)
+
+
+@cache
+def grounds_of() -> Select[Any]:
+    """The ground for each of some patients (`tenant`, `patients`, by their ids)."""
+    return select(PEOPLE.c.id, PEOPLE.c.locator, ground().label("ground")).where(
+        PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.id.in_(bindparam("patients", expanding=True))
+    )
+
+
+@cache
+def record_of() -> Select[Any]:
+    """One patient (`tenant`, `locator`) with his confidentiality and the ground on which the reader may see him."""
+    return select(*PEOPLE.c, ground().label("ground")).where(
+        PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.locator == bindparam("locator")
+    )
+
+
+def _any(statement: Select[Any]) -> ColumnElement[bool]:
+    return statement.limit(1).correlate(PEOPLE).scalar_subquery().is_(True)
+
+
+def _of(rows: Any) -> tuple[ColumnElement[bool], ...]:
+    return (rows.tenant_id == PEOPLE.c.tenant_id, rows.patient_id == PEOPLE.c.id)
+
+
+_TRUE: ColumnElement[bool] = literal_column("true")
+
+
+def _consent() -> ColumnElement[Any]:
+    newest = (
+        select(CONSENTS.decision)
+        .where(*_of(CONSENTS), CONSENTS.scope == PORTAL_SHARING)
+        .order_by(CONSENTS.id.desc())
+        .limit(1)
+    )
+    return newest.correlate(PEOPLE).scalar_subquery()
+
+
+def _membership() -> Select[Any]:
+    his = or_(TEAM.user_id == _user(), TEAM.provider_id == _provider())
+    holds = or_(TEAM.until.is_(None), TEAM.until > _now())
+    return select(_TRUE).where(*_of(TEAM), his, TEAM.since <= _now(), holds)
+
+
+def _visit() -> Select[Any]:
+    recent = and_(_VISITS.status != "CANCELLED", _VISITS.starts_at > bindparam("recent_since", type_=MOMENT))
+    by_himself = exists().where(
+        _DONE.tenant_id == _VISITS.tenant_id, _DONE.entity == "appointment", _DONE.entity_id == _VISITS.id,
+        _DONE.action.in_(("book", "reschedule")), _DONE.actor == _name(), _DONE.at >= PEOPLE.c.restricted_at,
+    )  # fmt: skip
+    return select(_TRUE).where(
+        *_of(_VISITS), _VISITS.provider_id == _provider(), or_(_VISITS.status.in_(OPEN_VISIT), recent), ~by_himself
+    )
+
+
+def _order() -> Select[Any]:
+    still_open = select(_TRUE).where(
+        _EPISODES.tenant_id == _ORDERS.tenant_id, _EPISODES.id == _ORDERS.episode_id, _EPISODES.status == "OPEN"
+    )
+    recent = _ORDERS.issued_at > bindparam("recent_since", type_=MOMENT)
+    return select(_TRUE).where(
+        *_of(_ORDERS), _ORDERS.provider_id == _provider(), or_(recent, still_open.scalar_subquery().is_(True))
+    )
+
+
+def _opening() -> Select[Any]:
+    return select(_TRUE).where(
+        *_of(_EPISODES), _treats(), _DONE.tenant_id == _EPISODES.tenant_id, _DONE.entity == "episode",
+        _DONE.entity_id == _EPISODES.id, _DONE.action == "open", _DONE.actor == _name(),
+        _DONE.at < PEOPLE.c.restricted_at,
+        or_(_EPISODES.status == "OPEN", _DONE.at > bindparam("recent_since", type_=MOMENT)),
+    )  # fmt: skip
+
+
+def _emergency() -> Select[Any]:
+    return select(_TRUE).where(
+        *_of(EMERGENCIES), _treats(), EMERGENCIES.user_id == _user(), EMERGENCIES.started_at <= _now(),
+        EMERGENCIES.ends_at > _now(), EMERGENCIES.ended_at.is_(None),
+    )  # fmt: skip
+
+
+def _user() -> ColumnElement[Any]:
+    return bindparam("reader_user", type_=BigInteger)
+
+
+def _provider() -> ColumnElement[Any]:
+    return bindparam("reader_provider", type_=BigInteger)
+
+
+def _name() -> ColumnElement[Any]:
+    return bindparam("reader_name", type_=Text)
+
+
+def _now() -> ColumnElement[Any]:
+    return bindparam("read_at", type_=MOMENT)
+
+
+def _treats() -> ColumnElement[bool]:
+    return bindparam("reader_treats", type_=Boolean)

@@ -1,0 +1,75 @@
+"""Looking at a record: every read of what is clinical asks here whether it may be shown to who asks.
+
+`look()` asks for all patients of a list in one statement, and in none where nobody in it is restricted; `sees()` and
+`require()` then know. Who forgets to look first asks once a patient, and shows nothing that he may not.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from careapp import clock
+from careapp.access import Actor
+from careapp.commands import current_unit
+from careapp.db import db
+from careapp.disclosure import condition
+from careapp.disclosure.rules import NORMAL, Ground, Reader, Who
+from careapp.errors import Restricted
+
+Rows = Sequence[Any]
+
+
+def values(actor: Actor) -> dict[str, Any]:
+    """The values of the conditions in condition.py for this actor now."""
+    return condition.given(Reader.of(actor), clock.now())
+
+
+def look(actor: Actor, rows: Rows) -> Rows:
+    """Find out which patients in these rows the actor may read; the rows have `patient_id` and `confidentiality`."""
+    _find(actor, {row.patient_id for row in rows if not _plain(actor, row)})
+    return rows
+
+
+def sees(actor: Actor, row: Any) -> bool:
+    """Whether this actor may see what is clinical about the row's patient."""
+    return _plain(actor, row) or _ground(actor, row.patient_id) is not None
+
+
+def require(actor: Actor, row: Any) -> None:
+    """Raise Restricted unless this actor may see what is clinical; the row has `party_locator` as well."""
+    if not sees(actor, row):
+        raise Restricted(row.party_locator)
+
+
+def ground_of(actor: Actor, row: Any) -> Ground | None:
+    """On what ground the actor may see the row's patient, or None."""
+    if _plain(actor, row):
+        return Ground.NORMAL
+    found = _ground(actor, row.patient_id)
+    return Ground(found) if found else None
+
+
+def forget() -> None:
+    """What was found out holds no longer, as this transaction has changed what it depends on."""
+    current_unit().grounds.clear()
+
+
+def _plain(actor: Actor, row: Any) -> bool:
+    """Whether nothing has to be asked. The portal depends on consent also where nothing is restricted."""
+    return bool(row.confidentiality == NORMAL) and Reader.of(actor).who is not Who.PORTAL
+
+
+def _ground(actor: Actor, patient_id: int) -> str | None:
+    _find(actor, {patient_id})
+    return current_unit().grounds.get(patient_id)
+
+
+def _find(actor: Actor, patients: Iterable[int]) -> None:
+    unit = current_unit()
+    unknown = sorted(set(patients) - unit.grounds.keys())
+    if not unknown:
+        return
+    given = {**values(actor), "tenant": actor.tenant_id, "patients": unknown}
+    for row in db.session.execute(condition.grounds_of(), given):
+        unit.grounds[row.id] = row.ground
+        if row.ground == Ground.EMERGENCY:
+            unit.in_emergency.add(row.locator)
