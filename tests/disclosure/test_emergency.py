@@ -16,9 +16,8 @@ from careapp.patients.queries import get_patient, list_facts
 from tests import factories as make
 from tests.api.client import is_problem, speaking_for
 from tests.disclosure.conftest import MARK, Scene
-from tests.disclosure.test_restricted import browser_of
 from tests.looking import audits, events, execute, newest, one
-from tests.rules.pages import ask, csrf_token
+from tests.rules.pages import ask, csrf_token, signed_in_as
 
 WHY = "Found unconscious at home"
 
@@ -132,7 +131,7 @@ def test_more_than_five_a_day_stand_out(god: Actor, stranger: Actor) -> None:
 def test_pages_offer_it_say_how_long_it_lasts_and_end_it(
     app: APIFlask, god: Actor, scene: Scene, stranger: Actor
 ) -> None:
-    client = browser_of(app, stranger)
+    client = signed_in_as(app, stranger)
     token = csrf_token(app, client)
     asked = f"/episodes/{scene.episode}"
     assert ask(app, client, "GET", asked).status_code == 403
@@ -166,14 +165,14 @@ def test_a_token_of_the_user_reads_what_he_opened(app: APIFlask, scene: Scene, s
 
 def test_the_pages_of_review_and_of_the_record(app: APIFlask, god: Actor, scene: Scene, stranger: Actor) -> None:
     emergency.declare(stranger, scene.party, reason=f"{WHY} <b>")
-    auditor = browser_of(app, make.a_person(god, Role.AUDITOR))
+    auditor = signed_in_as(app, make.a_person(god, Role.AUDITOR))
     listed = ask(app, auditor, "GET", "/admin/emergency-access?open").text
     assert f"{WHY} &lt;b&gt;" in listed
     number = one(god, "SELECT id FROM emergency_accesses")
     sent = {"csrf_token": csrf_token(app, auditor), "remark": "Fine"}
     assert ask(app, auditor, "POST", f"/admin/emergency-access/{number}/review", data=sent).status_code == 303
     assert ask(app, auditor, "POST", f"/admin/emergency-access/{number}/review", data=sent).status_code == 409
-    admin = browser_of(app, make.a_person(god, Role.ADMIN))
+    admin = signed_in_as(app, make.a_person(god, Role.ADMIN))
     page = ask(app, admin, "GET", f"/patients/{scene.party}/access")
     assert page.status_code == 200
     token = csrf_token(app, admin)

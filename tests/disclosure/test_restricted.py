@@ -5,13 +5,10 @@ from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
-from flask.testing import FlaskClient
 
-from careapp import commands
 from careapp.access import Actor, Role
 from careapp.disclosure import team
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound, Restricted
-from careapp.identity import sessions
 from careapp.overviews import board
 from careapp.overviews import referrals as referral_board
 from careapp.overviews.board_choices import Filter
@@ -25,19 +22,9 @@ from tests.api.calls import CALLS
 from tests.api.client import Api, is_problem, speaking_for
 from tests.disclosure.conftest import MARK, Scene
 from tests.looking import audits, events, newest, one
-from tests.rules.pages import NUMBERED, ask, csrf_token, rules
+from tests.rules.pages import NUMBERED, ask, csrf_token, rules, signed_in_as
 
 EVERYBODY = [Role.FRONT_DESK, Role.CLINICIAN, Role.ADMIN, Role.AUDITOR]
-
-
-def browser_of(app: APIFlask, actor: Actor) -> FlaskClient:
-    """A browser with this member of staff signed in."""
-    client = app.test_client()
-    with commands.system_transaction(actor.tenant_id):
-        sid = sessions.start(actor.tenant_id, actor.user_id or 0)
-    with client.session_transaction() as cookie:
-        cookie["tenant"], cookie["sid"] = actor.tenant_id, sid
-    return client
 
 
 def addresses(app: APIFlask, god: Actor, scene: Scene) -> list[str]:
@@ -63,7 +50,7 @@ def addresses(app: APIFlask, god: Actor, scene: Scene) -> list[str]:
 
 @pytest.mark.parametrize("role", EVERYBODY)
 def test_no_page_shows_a_stranger_what_is_clinical(app: APIFlask, god: Actor, scene: Scene, role: Role) -> None:
-    client = browser_of(app, make.a_person(god, role))
+    client = signed_in_as(app, make.a_person(god, role))
     for address in addresses(app, god, scene):
         for headers in ({}, {"HX-Request": "true"}):
             answer = ask(app, client, "GET", address, headers=headers)
@@ -73,7 +60,7 @@ def test_no_page_shows_a_stranger_what_is_clinical(app: APIFlask, god: Actor, sc
 
 @pytest.mark.parametrize("role", EVERYBODY)
 def test_no_form_shows_a_stranger_what_is_clinical(app: APIFlask, god: Actor, scene: Scene, role: Role) -> None:
-    client = browser_of(app, make.a_person(god, role))
+    client = signed_in_as(app, make.a_person(god, role))
     token = csrf_token(app, client)
     sent = {"csrf_token": token, "q": scene.party, "version": "1", "reason": "Because", "summary": "Well"}
     for rule in rules(app, "POST"):
@@ -116,10 +103,10 @@ def test_asked_directly_it_is_refused_and_the_refusal_stands_in_the_log_of_the_p
     assert said["partyLocator"] == scene.party
     [row] = audits(god, after=before)
     assert (row.outcome, row.detail["code"], row.patients) == ("refused", "RESTRICTED", [scene.party])
-    page = ask(app, browser_of(app, stranger), "GET", f"/episodes/{scene.episode}")
+    page = ask(app, signed_in_as(app, stranger), "GET", f"/episodes/{scene.episode}")
     assert page.status_code == 403
     assert f'action="/patients/{scene.party}/emergency' in page.text
-    at_the_desk = ask(app, browser_of(app, make.a_person(god, Role.FRONT_DESK)), "GET", f"/episodes/{scene.episode}")
+    at_the_desk = ask(app, signed_in_as(app, make.a_person(god, Role.FRONT_DESK)), "GET", f"/episodes/{scene.episode}")
     assert at_the_desk.status_code == 403
     assert "/emergency" not in at_the_desk.text
 
@@ -154,7 +141,7 @@ def test_the_desk_books_and_checks_in_whom_it_may_not_read_about(app: APIFlask, 
     assert changes.undo(desk, scene.appointment).reason is None
     moved = changes.reschedule(desk, booked.locator, slot_locator=make.a_slot(god, hours=60).locator)
     assert moved.status == "BOOKED"
-    client = browser_of(app, desk)
+    client = signed_in_as(app, desk)
     sent = {"csrf_token": csrf_token(app, client), "version": "3"}
     answer = ask(app, client, "POST", f"/appointments/{scene.appointment}/confirm", data=sent)
     assert answer.headers["Location"].endswith(f"/patients/{scene.party}"), "the page he may see"
@@ -164,7 +151,7 @@ def test_the_desk_books_and_checks_in_whom_it_may_not_read_about(app: APIFlask, 
 
 
 def test_a_provider_with_an_appointment_reads_it_all(app: APIFlask, god: Actor, scene: Scene) -> None:
-    client = browser_of(app, make.a_person(god, Role.CLINICIAN, provider=scene.provider))
+    client = signed_in_as(app, make.a_person(god, Role.CLINICIAN, provider=scene.provider))
     page = ask(app, client, "GET", f"/episodes/{scene.episode}").text
     for text in ("complaint", "visit", "drug", "why", "allergy"):
         assert f"{MARK} {text}" in page, text

@@ -87,11 +87,21 @@ def absent_address(address: str) -> str:
 
 def signed_in(app: APIFlask, role: Role, admin: Actor) -> FlaskClient:
     """A browser with somebody of that role signed in, in the tenant of `admin`."""
-    client, user = app.test_client(), a_user(admin, role)
-    with commands.system_transaction(admin.tenant_id):
-        sid = sessions.start(admin.tenant_id, user.id)
+    return _browser_of(app, admin.tenant_id, a_user(admin, role).id)
+
+
+def signed_in_as(app: APIFlask, actor: Actor) -> FlaskClient:
+    """A browser with this member of staff signed in."""
+    assert actor.user_id is not None
+    return _browser_of(app, actor.tenant_id, actor.user_id)
+
+
+def _browser_of(app: APIFlask, tenant_id: int, user_id: int) -> FlaskClient:
+    client = app.test_client()
+    with commands.system_transaction(tenant_id):
+        sid = sessions.start(tenant_id, user_id)
     with client.session_transaction() as cookie:
-        cookie["tenant"], cookie["sid"] = admin.tenant_id, sid
+        cookie["tenant"], cookie["sid"] = tenant_id, sid
     return client
 
 
