@@ -12,6 +12,8 @@ from apiflask import APIFlask
 from playwright.sync_api import Page, expect
 from werkzeug.routing import MapAdapter
 
+from careapp.patients.views import PatientView
+from tests import factories as make
 from tests.journeys.people import sign_in
 from tests.journeys.scene import Scene
 from tests.looking import one
@@ -55,12 +57,14 @@ def addresses(scene: Scene) -> dict[str, list[str]]:
         ],
         "patients": [
             "/patients", "/patients/new", patient, f"{patient}/edit", f"{patient}/episodes", f"{patient}/appointments",
-            f"{patient}/prescriptions", f"{patient}/referrals", "/preferences", "/palette", "/keys", "/verify",
+            f"{patient}/prescriptions", f"{patient}/referrals", f"{patient}/access",
+            "/preferences", "/palette", "/keys", "/verify",
             "/sign-in",
         ],
         "administration": [
             "/admin/users", "/admin/users/new", f"/admin/users/{user}", "/admin/clinics", "/admin/clinics/new",
             f"/admin/clinics/{clinic}", "/admin/settings", "/admin/outbox", f"/admin/outbox/{event}", "/admin/audit",
+            "/admin/emergency-access",
         ],
     }  # fmt: skip
 
@@ -93,6 +97,31 @@ def test_pages(scene: Scene, scene_url: str, signed_in: Page, axe: Axe, part: st
         assert answer
         assert answer.status == 200, address
         sound(signed_in, axe, address)
+
+
+def test_pages_of_a_restricted_record(scene: Scene, scene_url: str, axe: Axe, new_page: Callable[..., Page]) -> None:
+    party = make.a_restricted_patient(scene.actor).locator
+    episode = make.an_episode(scene.actor, PatientView.model_construct(locator=party)).locator
+    page = new_page(statuses=(403, 404, 409, 422))
+    sign_in(page, scene_url, scene.everybody)
+    closed = ((f"/episodes/{episode}", 403), (f"/patients/{party}", 200), (f"/patients/{party}/access", 200))
+    for address, status in closed:
+        answer = page.goto(scene_url + address)
+        assert answer
+        assert answer.status == status, address
+        sound(page, axe, address)
+    page.goto(f"{scene_url}/episodes/{episode}")
+    page.get_by_label("Reason").fill("Found unconscious at home")
+    page.get_by_role("button", name="Open the record for 60 minutes").click()
+    expect(page.get_by_text("Emergency access: 60 minutes left.")).to_be_visible()
+    sound(page, axe, "an episode in an emergency")
+    page.goto(f"{scene_url}/patients/{party}")
+    sound(page, axe, "a patient in an emergency")
+    page.get_by_role("button", name="End now").click()
+    expect(page.get_by_text("Emergency access: 60 minutes left.")).to_have_count(0)
+    page.goto(f"{scene_url}/admin/emergency-access")
+    expect(page.get_by_text("Found unconscious at home")).to_be_visible()
+    sound(page, axe, "the review")
 
 
 def test_no_page_is_forgotten(app: APIFlask, scene: Scene) -> None:
