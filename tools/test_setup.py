@@ -1,4 +1,4 @@
-"""What `make test` needs besides Python: a Chromium, Java 17 and Maven. Found, or fetched, or named."""
+"""What `make test` needs besides Python: a Chromium, Java 17, Maven and Keycloak. Found, or fetched, or named."""
 
 import os
 import shutil
@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main() -> None:
     """Check the browser and Kafka's tools; say what to install where one is missing."""
     missing = [*browser(), *kafka()]
+    if not missing:
+        keycloak()
     if missing:
         sys.exit("Tests need more than is here:\n  " + "\n  ".join(missing))
 
@@ -32,6 +35,13 @@ def kafka() -> list[str]:
         return []
     needed = {"java": "Java 17: `apt install openjdk-17-jre-headless`", "mvn": "Maven: `apt install maven`"}
     return [how for tool, how in needed.items() if not shutil.which(tool)]
+
+
+def keycloak() -> None:
+    """Fetch and prepare Keycloak; where that fails, its tests say NOT TESTED."""
+    setup = subprocess.run([sys.executable, "-m", "tools.keycloak.server"], cwd=ROOT, check=False)
+    if setup.returncode:
+        print("Sign-in through Keycloak will not be tested.", file=sys.stderr)
 
 
 if __name__ == "__main__":

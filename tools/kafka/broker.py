@@ -5,10 +5,8 @@ As a script, `python tools/kafka/broker.py` does what `make kafka` does; see com
 
 import fcntl
 import os
-import random
 import runpy
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,13 +23,11 @@ if __name__ == "__main__":  # a script finds only its own directory
     sys.path.insert(0, str(ROOT))
 
 from tools.kafka.jars import BrokerError, class_path, program  # noqa: E402
+from tools.ports import free_port, port_taken  # noqa: E402
 
 CLAIM_SECONDS = 3
 START_SECONDS = 60
 STOP_SECONDS = 30
-# Below the ports that Linux (32768 and up) and macOS (49152 and up) hand out to outgoing connections: a client that
-# keeps calling a stopped broker could otherwise be given the broker's own port, and the restart would find it taken.
-PORTS = range(20_000, 32_000)
 JAVA_OPTIONS = (
     "-Xmx512m",
     "-XX:+UseSerialGC",
@@ -192,17 +188,6 @@ class Broker:
         tail = self.log_tail()
         hint = " Java 17 or later is needed." if "UnsupportedClassVersionError" in tail else ""
         return f"The Kafka broker on {self.bootstrap} {what}.{hint} The end of {self.log}:\n{tail}"
-
-
-def free_port(besides: int | None = None) -> int:
-    """A port of this machine nobody listens on, and not `besides`; never one that outgoing connections are given."""
-    return next(port for port in random.sample(PORTS, len(PORTS)) if port != besides and not port_taken(port))
-
-
-def port_taken(port: int) -> bool:
-    """Whether something on this machine listens on the port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _locked(lock: IO[str]) -> bool:

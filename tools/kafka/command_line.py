@@ -7,9 +7,10 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from tools.kafka.broker import ROOT, Broker, port_taken
+from tools.kafka.broker import ROOT, Broker
 from tools.kafka.events import print_events
 from tools.kafka.jars import BrokerError
+from tools.ports import port_taken
 
 DEFAULT_PORT = 9092
 DATA = ROOT / "var" / "kafka" / "data"

@@ -22,7 +22,7 @@ def program(name: str, install: str) -> str:
     """The full path of a program; BrokerError with what to install when this machine does not have it."""
     path = shutil.which(name)
     if path is None:
-        raise BrokerError(f"Kafka needs the program `{name}`, which was not found. Install {install}, then try again.")
+        raise BrokerError(f"This needs the program `{name}`, which was not found. Install {install}, then try again.")
     return path
 
 
@@ -32,7 +32,7 @@ def class_path() -> str:
     The first call for a given pom.xml downloads them into Maven's own store; other processes wait for it.
     """
     cached = CACHE / f"{hashlib.sha256(POM.read_bytes()).hexdigest()[:16]}.txt"
-    with _alone(CACHE / "lock"):
+    with alone(CACHE / "lock"):
         if not _complete(cached):
             _resolve(cached)
         return cached.read_text().strip()
@@ -54,7 +54,7 @@ def _resolve(cached: Path) -> None:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Hold the lock file, so that of several test processes one asks Maven and the others find the answer."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:

@@ -1,0 +1,1 @@
+"""A real Keycloak on this machine, for tests."""
