@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
     jwt_issuer: str = "careapp"
     jwt_audience: str = "careapp"
     jwt_max_life_seconds: int = 12 * 3600
+    jwt_signing_key: SecretStr | None = None
+    oauth_issuer: str | None = None
     internal_tokens: SecretStr = SecretStr("")
     encryption_keys: SecretStr | None = None
     internal_keys: SecretStr = SecretStr("")
@@ -96,6 +99,7 @@ class Settings(BaseSettings):
         self.provider_service_signing_keys()
         if self.provider_service_url and not SERVICE_URL.fullmatch(self.provider_service_url):
             raise ValueError("PROVIDER_SERVICE_URL is an address such as https://providers.internal, without a query")
+        self._check_issuer()
         for name in ("secret_key", "jwt_secret"):
             secret: SecretStr | None = getattr(self, name)
             if secret and _is_short(secret.get_secret_value()):
@@ -113,6 +117,22 @@ class Settings(BaseSettings):
         if "openid" not in self.oidc_scopes.split():
             raise ValueError("OIDC_SCOPES must name openid")
         return self
+
+    @property
+    def own_issuer(self) -> str:
+        """The `iss` of tokens for service clients: the address under which this application is reached."""
+        return self.oauth_issuer or f"http://127.0.0.1:{self.port}"
+
+    def _check_issuer(self) -> None:
+        """Raise ValueError where tokens of ours could be taken for somebody else's, or name no address of ours."""
+        if self.own_issuer == self.jwt_issuer:
+            raise ValueError("OAUTH_ISSUER and JWT_ISSUER are the same: whose keys check a token would be open")
+        if self.oauth_issuer and (
+            urlsplit(self.oauth_issuer).scheme not in ("http", "https") or "?" in self.oauth_issuer
+        ):
+            raise ValueError("OAUTH_ISSUER is an address such as https://clinic.example")
+        if self.jwt_signing_key and not self.development and not (self.oauth_issuer or "").startswith("https://"):
+            raise ValueError("JWT_SIGNING_KEY needs OAUTH_ISSUER, an https address")
 
     def internal_credentials(self) -> list[tuple[str, str]]:
         """The portal's credentials as (tenant key, token); raises ValueError where one is not `tenant:TOKEN`."""
@@ -168,6 +188,8 @@ def load(**overrides: object) -> Settings:
     }
     if not settings.encryption_keys:
         made["encryption_keys"] = _kept_secret(settings.var_dir / "encryption_keys.secret", new_encryption_key)
+    if not settings.jwt_signing_key:
+        made["jwt_signing_key"] = _kept_secret(settings.var_dir / "jwt_signing_key.secret", new_signing_key)
     return settings.model_copy(update={name: SecretStr(value) for name, value in made.items()})
 
 
@@ -182,6 +204,15 @@ def _signing_keys(listed: SecretStr, name: str) -> list[tuple[str, str, str]]:
     if any(_is_short(entry[2]) for entry in split):
         raise ValueError(f"{name} has a secret shorter than {SHORTEST_SECRET} bytes")
     return [(entry[0], entry[1], entry[2]) for entry in split]
+
+
+def new_signing_key() -> str:
+    """A new P-256 private key as PEM, as JWT_SIGNING_KEY takes it."""
+    from cryptography.hazmat.primitives.asymmetric import ec  # here, as few processes need it and it loads slowly
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _is_short(secret: str) -> bool:

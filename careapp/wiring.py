@@ -104,7 +104,8 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
     init_provider_port(app, settings)
     init_request_limits(app, settings)
     init_oidc(app, settings)
-    init_actors(app, settings, bearer=[api.blueprint.api], internal=[internal], signed=[web.backchannel.bp])
+    bearer, signed = [api.blueprint.api, api.oauth.bp], [web.backchannel.bp]
+    init_actors(app, settings, bearer=bearer, internal=[internal], signed=signed)
     init_csrf(app)
 
 

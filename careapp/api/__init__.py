@@ -2,7 +2,7 @@
 
 from apiflask import APIFlask
 
-from careapp.api import directory, episodes, patients, prescriptions, referrals, scheduling
+from careapp.api import directory, episodes, oauth, patients, prescriptions, referrals, scheduling
 from careapp.api.blueprint import api
 from careapp.api.openapi import docs, init_openapi
 
@@ -13,4 +13,5 @@ def register(app: APIFlask) -> None:
     """Put the API and its documentation into the application."""
     app.register_blueprint(api)
     app.register_blueprint(docs)
+    app.register_blueprint(oauth.bp)
     init_openapi(app)

@@ -66,6 +66,8 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
     None when the tenant is gone, the user is disabled, or a `user:` of ours does not exist. A user's clinics and roles
     come from his row, so a token that is older than a change of rights cannot bring them back.
     """
+    if subject.startswith("client:"):
+        return None  # only this application speaks for its service clients
     number = subject.removeprefix("user:")
     ours = number != subject
     if ours and not (number.isascii() and number.isdecimal() and int(number) <= LARGEST_ID):

@@ -25,7 +25,8 @@ MOST_EXPORTED = 10_000  # rows of one file
 AT_A_TIME = 500
 # What a row's details may say on a page: codes, counts and locators, and what administrators wrote about machinery.
 SHOWN_DETAILS = frozenset({
-    "code", "status", "roles", "clinics", "sessions_ended", "event_id", "topic", "reason", "address", "before", "after",
+    "code", "status", "roles", "scopes", "clinics", "sessions_ended", "event_id", "topic", "reason", "address",
+    "before", "after",
     "step", "stage", "filter", "rows", "waiting", "count", "kind", "care_type", "clinic", "provider", "week", "day",
     "state", "slots", "ending", "factor",
 })  # fmt: skip

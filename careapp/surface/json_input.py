@@ -20,7 +20,7 @@ class StrictJSON(DefaultJSONProvider):
             return {}
         try:
             text = s.decode("utf-8") if isinstance(s, bytes) else s
-            value = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_refuse_constant)
+            value = json.loads(text, object_pairs_hook=no_repeats, parse_constant=refuse_constant)
         except RecursionError:
             raise ValueError("nested too deeply") from None
         if value is None:
@@ -34,14 +34,16 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a key stands in it twice: two readers could take two values."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return found
 
 
-def _refuse_constant(name: str) -> Any:
+def refuse_constant(name: str) -> Any:
+    """Raises ValueError: NaN and Infinity are no JSON."""
     raise ValueError(f"{name} is no JSON number")
 
 

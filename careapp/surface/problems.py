@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from careapp.audit.writer import request_id
 from careapp.errors import InsufficientScope, Invalid, Refusal, TooMany, Upstream
 
-JSON_PATHS = ("/api/", "/internal/", "/fhir/")
+JSON_PATHS = ("/api/", "/internal/", "/fhir/", "/oauth/", "/.well-known/")
 CONTENT_TYPE = "application/problem+json"
 
 _CODES = {

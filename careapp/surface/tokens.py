@@ -1,6 +1,7 @@
-"""Bearer tokens: every check a JWT has to pass, and the actor it speaks for.
+"""Bearer tokens: every check a JWT has to pass (RFC 8725), and the actor it speaks for.
 
 PyJWT accepts no `exp`, `exp` as text and any `typ`; the checks here do not. Whatever is wrong, the answer is the same.
+Whose keys a token is checked by follows from its issuer; which algorithms are taken, from whose keys they are.
 """
 
 import re
@@ -20,31 +21,41 @@ from careapp.access import Actor
 from careapp.config import Settings
 from careapp.errors import Unauthenticated, Upstream
 from careapp.identity.actors import actor_of_subject
+from careapp.identity.service_clients import ServiceClientView, actor_of_client
 from careapp.scopes import known_scopes, narrowed
+from careapp.surface import compact
 from careapp.surface.jwks import ALGORITHMS, KeySet
+from careapp.surface.signing_keys import ALGORITHM, SigningKey, signing_keys
 from careapp.surface.tenants import tenant_id
 
 RULES = "careapp.tokens"
+OWN_KEYS = "careapp.signing_keys"
 LONGEST_TOKEN = 8192  # characters
 LONGEST_NAME = 255  # characters of a subject, a tenant's key or a key's id
 LEEWAY = 30  # seconds two clocks may differ
 REMEMBERED, MOST_REMEMBERED = 60, 1000  # seconds a good token is not checked again, and how many are remembered
-OWN_LIFE = 3600  # seconds a token of ours lives
+OWN_LIFE = 3600  # seconds a token for a local user lives
+CLIENT_LIFE = 900  # seconds a token of a service client lives
 SMALLEST_RSA = 2048  # bits
 SCOPE = re.compile(r"(?:[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*)?")
-TYPES = ("jwt", "at+jwt")
+TYPES, ACCESS_TOKEN = ("jwt", "at+jwt"), "at+jwt"
 CLAIMS = ("iss", "aud", "exp", "iat", "sub", "jti", "tenant", "roles")
 
 
 @dataclass(frozen=True)
 class TokenRules:
-    """What a good token looks like here. `algorithms` is fixed by where keys come from, never by the token."""
+    """What a good token of one issuer looks like. `algorithms` is fixed by whose keys they are, never by the token.
+
+    `of_clients`: the issuer is this application, and its tokens are those of service clients.
+    """
 
     issuer: str
     audience: str
     max_life: int
     algorithms: tuple[str, ...]
     key_for: Callable[[dict[str, Any]], Any]
+    types: tuple[str, ...] = TYPES
+    of_clients: bool = False
     good: dict[str, "Claims"] = field(default_factory=dict, compare=False)
 
 
@@ -60,15 +71,18 @@ class Claims:
 
 
 def init_tokens(app: Flask, settings: Settings) -> None:
-    """Choose the source of keys once, at start: JWKS, else a public key, else the development secret, else none.
+    """Choose the sources of keys once, at start: JWKS, else a public key, else the development secret; and our own.
 
     Raises ValueError for a public key that is no RSA key of 2048 bits or more and no P-256 key.
     """
-    app.extensions[RULES] = token_rules(settings)
+    keys = signing_keys(settings.jwt_signing_key.get_secret_value()) if settings.jwt_signing_key else []
+    sources = (token_rules(settings), own_rules(settings, keys))
+    app.extensions[OWN_KEYS] = keys
+    app.extensions[RULES] = {rules.issuer: rules for rules in sources if rules}
 
 
 def token_rules(settings: Settings) -> TokenRules | None:
-    """The rules these settings ask for; None, which accepts nothing, where no source of keys is set."""
+    """The rules for tokens of the identity provider, or of the development secret; None, where neither is set."""
     if settings.jwt_jwks_url:
         keys = KeySet.at(settings.jwt_jwks_url)
         return _rules(settings, ALGORITHMS, lambda header: keys.key(_short_text(header["kid"])))
@@ -81,18 +95,39 @@ def token_rules(settings: Settings) -> TokenRules | None:
     return None
 
 
+def own_rules(settings: Settings, keys: list[SigningKey]) -> TokenRules | None:
+    """The rules for tokens that this application gives to service clients; None where it has no key to sign with."""
+    if not keys:
+        return None
+    public = {key.kid: key.public for key in keys}
+    return TokenRules(
+        settings.own_issuer, settings.jwt_audience, CLIENT_LIFE, (ALGORITHM,),
+        lambda header: public[_short_text(header["kid"])], types=(ACCESS_TOKEN,), of_clients=True,
+    )  # fmt: skip
+
+
 def bearer_actor() -> Actor:
     """Who the request's bearer token speaks for; cookies are never looked at. Raises Unauthenticated, or Upstream."""
     kind, _, raw = request.headers.get("Authorization", "").partition(" ")
-    rules: TokenRules | None = current_app.extensions[RULES]
-    if kind.lower() != "bearer" or rules is None:
+    if kind.lower() != "bearer":
         raise Unauthenticated()
-    claims = known_token(raw.strip(), rules)
-    tenant = tenant_id(claims.tenant)
-    actor = actor_of_subject(tenant, claims.tenant, claims.subject, claims.roles) if tenant is not None else None
+    actor = actor_of_token(raw.strip(), current_app.extensions[RULES])
     if actor is None:
         raise Unauthenticated()
-    return narrowed(actor, claims.scopes)
+    return actor
+
+
+def actor_of_token(raw: str, sources: dict[str, TokenRules]) -> Actor | None:
+    """The actor of a token, by the rules of its issuer; None where its tenant or its subject is nobody (any more)."""
+    rules = _rules_for(raw, sources)
+    claims = known_token(raw, rules)
+    tenant = tenant_id(claims.tenant)
+    if tenant is None:
+        return None
+    if rules.of_clients:
+        return actor_of_client(tenant, claims.tenant, claims.subject, claims.scopes or frozenset())
+    actor = actor_of_subject(tenant, claims.tenant, claims.subject, claims.roles)
+    return narrowed(actor, claims.scopes) if actor else None
 
 
 def known_token(raw: str, rules: TokenRules) -> Claims:
@@ -126,20 +161,48 @@ def own_token(actor: Actor, settings: Settings) -> str:
     rules = token_rules(settings)
     if rules is None or rules.algorithms != ("HS256",):
         raise ValueError("tokens come from the identity provider here; only JWT_SECRET lets careapp make its own")
-    now = int(time.time())
     claims = {
-        "iss": rules.issuer, "aud": rules.audience, "iat": now, "exp": now + OWN_LIFE, "sub": actor.name,
-        "jti": str(uuid.uuid4()), "tenant": actor.tenant_key, "roles": sorted(role.value for role in actor.roles),
+        **_frame(rules.issuer, rules.audience, OWN_LIFE), "sub": actor.name, "tenant": actor.tenant_key,
+        "roles": sorted(role.value for role in actor.roles),
         **({} if actor.scopes is None else {"scope": " ".join(sorted(actor.scopes))}),
     }  # fmt: skip
     return jwt.encode(claims, rules.key_for({}), algorithm="HS256")
 
 
+def client_token(
+    client: ServiceClientView, tenant_key: str, scopes: frozenset[str], settings: Settings, key: SigningKey
+) -> str:
+    """A token for a service client that lives a quarter of an hour (RFC 9068), signed by the first of our keys."""
+    claims = {
+        **_frame(settings.own_issuer, settings.jwt_audience, CLIENT_LIFE), "sub": f"client:{client.id}",
+        "client_id": client.client_id, "tenant": tenant_key, "roles": sorted(client.roles),
+        "scope": " ".join(sorted(scopes)),
+    }  # fmt: skip
+    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": ACCESS_TOKEN, "kid": key.kid})
+
+
+def _frame(issuer: str, audience: str, life: int) -> dict[str, Any]:
+    """The claims by which a token is known and ends."""
+    now = int(time.time())
+    return {"iss": issuer, "aud": audience, "iat": now, "exp": now + life, "jti": str(uuid.uuid4())}
+
+
+def _rules_for(raw: str, sources: dict[str, TokenRules]) -> TokenRules:
+    """The rules of the issuer a token names. Raises Unauthenticated for a token nobody here could have issued."""
+    for rules in sources.values():
+        if raw in rules.good:
+            return rules
+    try:
+        return sources[compact.read(raw[: LONGEST_TOKEN + 1]).claims["iss"]]
+    except Exception as error:
+        raise Unauthenticated() from error
+
+
 def _checked(raw: str, rules: TokenRules) -> Claims:
     if len(raw) > LONGEST_TOKEN:
         raise Unauthenticated()
-    header = jwt.get_unverified_header(raw)
-    if str(header.get("typ", "JWT")).lower() not in TYPES or "crit" in header or header["alg"] not in rules.algorithms:
+    header = compact.read(raw).header
+    if str(header.get("typ", "JWT")).lower() not in rules.types or header["alg"] not in rules.algorithms:
         raise Unauthenticated()  # before the key is asked for: a junk token must not cause a fetch of keys
     claims = jwt.decode(
         raw, rules.key_for(header), algorithms=list(rules.algorithms), audience=rules.audience, issuer=rules.issuer,

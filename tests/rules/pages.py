@@ -19,7 +19,7 @@ from tests import factories as make
 from tests.identity.people import a_user
 from tests.looking import one
 
-NO_PAGES = ("api", "internal", "docs", "health", "static")
+NO_PAGES = ("api", "internal", "oauth", "docs", "health", "static")
 
 # What an address of a page stands for, by the word before its locator.
 PAGE_OF: dict[str, Callable[[Actor], Any]] = {
