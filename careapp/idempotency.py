@@ -15,6 +15,7 @@ from careapp.access import Actor
 from careapp.audit.writer import AuditRow
 from careapp.db import Base, db, table_of
 from careapp.errors import Invalid, Refusal
+from careapp.outbox import crash_points
 
 STORED_REFUSALS = frozenset({403, 404, 409, 422})
 
@@ -87,7 +88,9 @@ def once(
         _keep(actor, route, key, given)
         return given
 
-    return commands.run_outermost(actor, route, work)
+    given = commands.run_outermost(actor, route, work)
+    crash_points.reached("before_answer")
+    return given
 
 
 def _run(answer: Callable[[], Answer], refused: Callable[[Refusal], Answer], route: str) -> Answer:

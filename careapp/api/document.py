@@ -48,7 +48,7 @@ PROBLEM: dict[str, Any] = {
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key", "in": "header", "required": False,
-    "description": "The same key and body again give the first answer again, for 24 hours.",
+    "description": "The same key and request again give the first answer again, for 24 hours.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255},
 }  # fmt: skip
 IF_MATCH = {
@@ -145,7 +145,7 @@ def _complete_operation(
     for status in sorted(statuses):
         operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
     if method != "get":
-        operation["parameters"].append(IDEMPOTENCY_KEY if method == "post" else IF_MATCH)
+        operation["parameters"] += [IDEMPOTENCY_KEY] if method == "post" else [IDEMPOTENCY_KEY, IF_MATCH]
         body = named(schemas, operation["requestBody"]["content"]["application/json"]["schema"])
         operation["requestBody"]["required"] = bool(body.get("required"))
     _describe_success(operation["responses"], schemas)

@@ -10,7 +10,7 @@ from careapp.api.blueprint import api
 from careapp.lifecycle import Lifecycle
 from careapp.scopes import scope_of, writing
 from careapp.surface.actors import current_actor, requires
-from careapp.surface.answers import expected_version, tagged
+from careapp.surface.answers import answer_of, done_once, expected_version
 from careapp.surface.fields import ActionIn, MoveIn
 from careapp.views import View
 
@@ -47,10 +47,10 @@ def add_move(
 
     def change(locator: str, json_data: MoveIn) -> Response:
         given = json_data.model_dump(exclude={"version"}, exclude_unset=True)
-        version = expected_version(json_data.version, optional=optional)
+        actor, version = current_actor(), expected_version(json_data.version, optional=optional)
         if first:
-            first(current_actor(), json_data)
-        return tagged(act(current_actor(), locator, version=version, **given))
+            first(actor, json_data)
+        return done_once(actor, lambda: answer_of(act(actor, locator, version=version, **given)))
 
     change.__name__ = f"{lifecycle.entity}_{name}".replace("-", "_")
     documented = api.doc(

@@ -1,4 +1,7 @@
-"""Crash points: named places where a test ends the relay as a power cut would; without the variable nothing happens."""
+"""Crash points: named places where a test ends a process as a power cut would; without the variable nothing happens.
+
+Those of `NAMES` are the relay's; `before_answer` lies between the commit of a request and its answer.
+"""
 
 import os
 import signal

@@ -41,14 +41,19 @@ def tagged(view: BaseModel) -> Response:
 
 
 def done_once(actor: Actor, work: Callable[[], Answer]) -> Response:
-    """Run a POST, at most once where the client sent an Idempotency-Key (design §6)."""
+    """Run what changes something, at most once where the client sent an Idempotency-Key (design §6).
+
+    The version a change was based on belongs to the request: the same key with another one is another request.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return respond(work())
     if not KEY.match(key):
         raise Invalid({"Idempotency-Key": "Send 1 to 255 visible ASCII characters."})
     route = f"{request.method} {request.url_rule}"
-    seen = sha256(b"\n".join((request.method.encode(), request.full_path.encode(), request.get_data()))).hexdigest()
+    based_on = request.headers.get("If-Match", "")
+    told = (request.method.encode(), request.full_path.encode(), based_on.encode(), request.get_data())
+    seen = sha256(b"\n".join(told)).hexdigest()
     return respond(idempotency.once(actor, route, key, seen, work, lambda refusal: _kept(problem(refusal))))
 
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key on every POST: one effect and one answer, however often and however many at once."""
+"""Idempotency-Key on all that changes something: one effect and one answer, however often and however many at once."""
 
 import uuid
 from collections.abc import Callable
@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from werkzeug.test import TestResponse
 
 from careapp.access import Actor
 from tests import factories as make
 from tests.api.calls import CALLS, Call
-from tests.api.client import Api, is_problem
+from tests.api.client import Api, is_problem, speaking_for
 from tests.conftest import TestTenant
 from tests.looking import newest, one, rows
 
@@ -63,6 +64,60 @@ def test_the_same_request_again_gives_the_first_answer_and_no_second_effect(api:
     other = client.post(call.path, {**(call.body or {}), **OTHER[name]}, Idempotency_Key=once)
     is_problem(other, 422, "IDEMPOTENCY_KEY_REUSED")
     assert {**newest(god), "audits": 0} == {**after, "audits": 0}
+
+
+CHANGES = sorted(name for name in CALLS if name.startswith("api.") and ".get_" not in name and ".list_" not in name)
+
+
+def test_these_are_all_routes_that_change_something(app: APIFlask) -> None:
+    changing = {"POST", "PUT", "PATCH", "DELETE"}
+    routes = (rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/v1"))
+    assert {rule.endpoint for rule in routes if (rule.methods or set()) & changing} == set(CHANGES)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_change_sent_twice_has_one_effect_and_two_equal_answers(app: APIFlask, god: Actor, name: str) -> None:
+    call, once = CALLS[name](god), key()
+    client = speaking_for(app, god)
+    first = client.send(call.method, call.path, call.body, **call.headers, Idempotency_Key=once)
+    assert first.status_code == call.status, first.text
+    after = newest(god)
+    again = client.send(call.method, call.path, call.body, **call.headers, Idempotency_Key=once)
+    assert whole(again) == whole(first)
+    assert {**newest(god), "audits": 0} == {**after, "audits": 0}
+
+
+@pytest.mark.parametrize("name", ["api.appointment_arrive", "api.appointment_cancel", "api.provider_activate"])
+def test_the_version_belongs_to_the_request(app: APIFlask, god: Actor, name: str) -> None:
+    call, once, client = CALLS[name](god), key(), speaking_for(app, god)
+    assert client.send(call.method, call.path, call.body, **call.headers, Idempotency_Key=once).status_code == 200
+    other = client.send(call.method, call.path, call.body, If_Match='"77"', Idempotency_Key=once)
+    is_problem(other, 422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_a_refused_change_stays_refused_under_its_key(app: APIFlask, god: Actor) -> None:
+    visit, once, client = make.an_appointment(god), key(), speaking_for(app, god)
+    path = f"/appointments/{visit.locator}"
+    first = client.patch(f"{path}/confirm", Idempotency_Key=once, If_Match='"9"')
+    is_problem(first, 409, "STALE_VERSION")
+    assert whole(client.patch(f"{path}/confirm", Idempotency_Key=once, If_Match='"9"')) == whole(first)
+    assert client.patch(f"{path}/confirm").json["status"] == "CONFIRMED"
+
+
+def test_without_a_version_where_one_is_needed_no_key_is_used_up(app: APIFlask, god: Actor) -> None:
+    visit, once, client = make.an_appointment(god), key(), speaking_for(app, god)
+    path = f"/appointments/{visit.locator}/arrive"
+    is_problem(client.patch(path, Idempotency_Key=once), 428)
+    assert client.patch(path, Idempotency_Key=once, If_Match=f'"{visit.version}"').status_code == 200
+
+
+def test_twenty_changes_at_once_have_one_effect(app: APIFlask, god: Actor) -> None:
+    visit, once, client, before = make.an_appointment(god), key(), speaking_for(app, god), newest(god)
+    path = f"/appointments/{visit.locator}/confirm"
+    with ThreadPoolExecutor(20) as crowd:
+        answers = list(crowd.map(lambda _: client.patch(path, Idempotency_Key=once), range(20)))
+    assert {whole(answer)[:2] for answer in answers} == {(200, answers[0].data)}
+    assert one(god, "SELECT count(*) FROM status_changes WHERE id > :after", after=before["history"]) == 1
 
 
 OTHER: dict[str, dict[str, Any]] = {

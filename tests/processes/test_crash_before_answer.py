@@ -1,0 +1,55 @@
+"""A real server that dies between its commit and its answer: a retry gets the first answer, and there is one effect."""
+
+import uuid
+
+import httpx
+import pytest
+from apiflask import APIFlask
+
+from bench import servers
+from bench.servers import web_server
+from careapp.access import Actor
+from careapp.outbox.crash_points import VARIABLE
+from careapp.surface.tokens import own_token
+from tests.api.calls import CALLS
+from tests.database import TestDatabase
+from tests.looking import newest, one
+
+
+def gained(god: Actor, before: dict[str, int]) -> dict[str, int]:
+    """How many moves and events there are since, and which answers are kept."""
+    return {
+        "moves": one(god, "SELECT count(*) FROM status_changes WHERE id > :after", after=before["history"]),
+        "events": one(god, "SELECT count(*) FROM outbox WHERE id > :after", after=before["events"]),
+        "answers": one(god, "SELECT count(*) FROM idempotency_key WHERE status IS NOT NULL"),
+    }
+
+
+@pytest.mark.parametrize("name", ["api.open_episode", "api.appointment_cancel", "api.book"])
+def test_the_retry_gets_the_first_answer(
+    database: TestDatabase, app: APIFlask, god: Actor, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    servers.VAR.mkdir(parents=True, exist_ok=True)
+    settings = app.config["SETTINGS"]
+    environment = {
+        "DATABASE_URL": database.app, "DATABASE_OWNER_URL": database.owner, "DATABASE_RELAY_URL": database.relay,
+        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(tmp_path_factory.mktemp("var")),
+        "JWT_SECRET": settings.jwt_secret.get_secret_value(),
+    }  # fmt: skip
+    call, before = CALLS[name](god), newest(god)
+    headers = {"Authorization": f"Bearer {own_token(god, settings)}", "Idempotency-Key": str(uuid.uuid4())}
+    headers |= {title.replace("_", "-"): value for title, value in call.headers.items()}
+
+    def send(port: int) -> httpx.Response:
+        address = f"http://127.0.0.1:{port}/api/v1{call.path}"
+        return httpx.request(call.method, address, json=call.body, headers=headers, timeout=30)
+
+    with web_server({**environment, VARIABLE: "before_answer"}) as dying, pytest.raises(httpx.RemoteProtocolError):
+        send(dying.port)
+    done = gained(god, before)
+    assert (done["moves"], done["answers"]) == (1, 1), "it had committed"
+    with web_server(environment) as living:
+        answers = [send(living.port) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [call.status] * 2, answers[0].text
+    assert answers[0].content == answers[1].content
+    assert gained(god, before) == done
