@@ -3,11 +3,15 @@
 PyJWKClient alone forgets its keys when the endpoint is down and then refuses every good token, one slow fetch each.
 """
 
+import functools
+import json
 import threading
 import time
 from collections.abc import Callable, Collection
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import jwt
 import structlog
 
@@ -16,7 +20,8 @@ from careapp.errors import Unauthenticated, Upstream
 FRESH = 300  # seconds after which keys are fetched again, beside the request
 KEPT = 24 * 3600  # seconds that keys are trusted while the endpoint is down
 PAUSE = 30  # seconds between two fetches, after a failure too
-TIMEOUT = 3  # seconds
+TIMEOUT = 3.0  # seconds
+LARGEST_SET = 256 * 1024  # bytes; a dozen keys with certificates are a tenth of it
 ALGORITHMS = ("RS256", "ES256")
 
 Fetch = Callable[[], dict[str, Any]]
@@ -38,9 +43,11 @@ class KeySet:
         self._fetched_at = self._tried_at = float("-inf")
 
     @classmethod
-    def at(cls, url: str) -> "KeySet":
-        """The keys at this address; redirects are not followed. Raises PyJWKClientError unless it is http or https."""
-        return cls(jwt.PyJWKClient(url, cache_jwk_set=False, timeout=TIMEOUT).fetch_data)
+    def at(cls, url: str, *, timeout: float = TIMEOUT, **kwargs: Any) -> "KeySet":
+        """The keys at this address; redirects are not followed. Raises ValueError unless it is http or https."""
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError("JWT_JWKS_URL is an address such as https://idp.example/keys")
+        return cls(functools.partial(_fetched, url, timeout), **kwargs)
 
     def key(self, kid: str) -> jwt.PyJWK:
         """The key with this id. Raises Unauthenticated for an unknown one, Upstream while there are no keys at all."""
@@ -71,10 +78,30 @@ class KeySet:
             self._tried_at = self._clock()
             try:
                 keys = _signing_keys(self._fetch(), self._algorithms)
-            except (jwt.PyJWTError, ValueError, OSError) as error:
+            except (jwt.PyJWTError, httpx.HTTPError, ValueError, OSError) as error:
                 _log.warning("the identity provider's keys could not be fetched", error=type(error).__name__)
                 return
             self._keys, self._fetched_at = keys, self._clock()
+
+
+def _fetched(url: str, timeout: float) -> dict[str, Any]:
+    """The document at an address. Raises ValueError for what is none, HTTPError where there is no answer in time.
+
+    It ends after twice `timeout` seconds at the latest, and after LARGEST_SET bytes.
+    """
+    ends = time.monotonic() + timeout
+    body = bytearray()
+    with httpx.stream("GET", url, timeout=timeout, follow_redirects=False) as answer:
+        if answer.status_code != 200:
+            raise ValueError("the keys are not there")
+        for part in answer.iter_bytes():
+            body += part
+            if len(body) > LARGEST_SET or time.monotonic() > ends + timeout:
+                raise ValueError("the keys are too large, or too slow")
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("the keys are no document")
+    return document
 
 
 def _signing_keys(document: dict[str, Any], algorithms: Collection[str]) -> dict[str, jwt.PyJWK]:

@@ -184,7 +184,7 @@ def test_without_keys_of_the_provider_the_answer_is_503(
         token = signed(claims(), header={"kid": "first"}, key=rsa.generate_private_key(65537, 2048), alg="RS256")
         assert app.test_client().get("/api/who", headers={"Authorization": f"Bearer {token}"}).status_code == 503
     assert [(line["event"], line["error"]) for line in logs] == [
-        ("the identity provider's keys could not be fetched", "PyJWKClientConnectionError")
+        ("the identity provider's keys could not be fetched", "ConnectError")
     ]
 
 
