@@ -20,6 +20,7 @@ from careapp.errors import Refusal
 from careapp.identity.preferences import Preferences
 from careapp.surface.actors import current_actor, init_actors, public, signed_in
 from careapp.surface.csrf import init_csrf
+from careapp.surface.request_limits import init_request_limits
 from careapp.web import assets, htmx
 from careapp.web.language import init_language
 from careapp.web.sign_in import bp as sign_in_pages
@@ -45,6 +46,7 @@ def surface_app(database: TestDatabase, var: Path, **settings: Any) -> Iterator[
     app.context_processor(lambda: {"actor": None, "nav": [], "session_seconds": 900, **look})
     api, portal = _blueprint("api", "/api"), _blueprint("portal", "/internal")
     api.register_blueprint(_blueprint("nested", "/nested"))
+    init_request_limits(app, loaded)
     init_actors(app, loaded, bearer=[api], internal=[portal])
     init_csrf(app)
     for blueprint in (_blueprint("pages", ""), api, portal, sign_in_pages):

@@ -33,7 +33,7 @@ class Provider:
         self.mood("good")
         self.start()
         self.keys = KeySet.at(
-            f"http://127.0.0.1:{self.port}/keys", clock=lambda: self.now, background=self.behind.append, timeout=0.5
+            f"http://127.0.0.1:{self.port}/keys", clock=lambda: self.now, background=self.behind.append
         )
 
     def start(self) -> None:
