@@ -19,7 +19,7 @@ from careapp.access import Actor, Permission, Purpose
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db
-from careapp.errors import Busy, Forbidden, NotFound, Refusal, Restricted
+from careapp.errors import Busy, Forbidden, NotFound, OutcomeUnknown, Refusal, Restricted
 from careapp.outbox import writer as outbox
 from careapp.outbox.events import Event
 
@@ -179,7 +179,7 @@ def system_transaction(tenant_id: int | None) -> Iterator[None]:
     with tenancy.bound(tenant_id):
         try:
             yield
-            db.session.commit()
+            _commit()
         except BaseException:
             db.session.rollback()
             raise
@@ -204,13 +204,16 @@ def _permitted(actor: Actor, permission: Permission, work: Callable[[], R]) -> R
 
 
 def run_outermost(actor: Actor, name: str, work: Callable[[], R], *, asked_for: tuple[object, ...] = ()) -> R:
-    """Run a command in its own transaction, again where the database chose it as the victim of a clash."""
+    """Run a command in its own transaction, again where the database chose it as the victim of a clash, and once more
+    where its connection was lost before the commit."""
     with _refusals_audited(actor, name, asked_for):
         for attempts_left in range(RETRIES, -1, -1):
             try:
                 with _transaction(actor, writes=True):
                     return work()
             except DBAPIError as error:
+                if error.connection_invalidated and attempts_left == RETRIES:
+                    continue  # before the commit, so nothing of it is there; a new connection may well do
                 if _sqlstate(error) not in (DEADLOCK, SERIALIZATION):
                     raise
                 if not attempts_left:
@@ -233,6 +236,8 @@ def _refusals_audited(actor: Actor, name: str, asked_for: tuple[object, ...] = (
             if _sqlstate(error) != LOCK_TIMEOUT:
                 raise
             raise Busy() from None
+    except OutcomeUnknown:
+        raise  # it may have been done, and then its own audit row stands
     except Refusal as refusal:
         _audit_refusal(actor, name, refusal, asked_for)
         raise
@@ -254,7 +259,7 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
                 actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose
             )  # fmt: skip
             outbox.write(actor.tenant_id, actor.tenant_key, unit.events)
-            db.session.commit()
+            _commit()
     except BaseException:
         db.session.rollback()
         raise
@@ -270,6 +275,16 @@ def _with_purposes(unit: Unit) -> list[AuditRow]:
         replace(row, purpose=Purpose.ETREAT) if unit.in_emergency.intersection(row.patients) else row
         for row in unit.audits
     ]
+
+
+def _commit() -> None:
+    """Commit. Raises OutcomeUnknown where the connection was lost on the way: nobody here knows how it ended."""
+    try:
+        db.session.commit()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise OutcomeUnknown() from error
 
 
 def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     env: Literal["production", "development"] = Field("production", validation_alias="CAREAPP_ENV")
     var_dir: Path = Field(Path("var"), validation_alias="CAREAPP_VAR")
     port: int = 8000
+    jobs_port: int | None = None
     surfaces: Literal["all", "public", "internal"] = "all"
 
     database_url: str | None = None

@@ -25,6 +25,8 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column, registry
 from sqlalchemy.sql import ColumnElement
 
+LOCK_TIMEOUT = "5s"  # for every connection of the engine; below the 15 s that end a statement
+
 
 class Base(DeclarativeBase):
     """Base of all mapped tables, with names for constraints that error handling and migrations can rely on."""

@@ -124,3 +124,15 @@ class Upstream(Refusal):
     """A system we depend on does not answer; nothing was changed."""
 
     status, code = 503, "UPSTREAM_UNAVAILABLE"
+
+
+class OutcomeUnknown(Upstream):
+    """The database went away while it was told to commit: what was asked for may have been done, or not."""
+
+    code = "OUTCOME_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The records went away at the very end of this, so it may have been done or not. Look before you do it"
+            " again, or send the same Idempotency-Key."
+        )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from careapp import commands
 from careapp.access import Actor
 from careapp.audit.writer import AuditRow
-from careapp.db import Base, db, table_of
+from careapp.db import LOCK_TIMEOUT, Base, db, table_of
 from careapp.errors import Invalid, Refusal
 from careapp.outbox import crash_points
 
@@ -52,11 +52,11 @@ _READ = select(_TABLE).where(*_THIS)
 _KEEP = update(_TABLE).where(*_THIS)
 # The second request with a key waits two seconds for the first one to end, no longer; what comes after this statement
 # waits for locks as ever. A key that was there already leaves the short wait in force: nothing is locked after that.
-_TAKE = text("""
+_TAKE = text(f"""
 WITH patience AS (SELECT set_config('lock_timeout', '2s', true))
 INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)
 SELECT :the_tenant, :the_principal, :the_route, :the_key, :request_hash FROM patience
-ON CONFLICT DO NOTHING RETURNING set_config('lock_timeout', '0', true)
+ON CONFLICT DO NOTHING RETURNING set_config('lock_timeout', '{LOCK_TIMEOUT}', true)
 """)
 
 

@@ -22,7 +22,7 @@ from careapp.cli.token import token
 from careapp.cli.user import user
 from careapp.commands import register_reactions
 from careapp.config import Settings
-from careapp.db import db
+from careapp.db import LOCK_TIMEOUT, db
 from careapp.episodes.service import register_open_work
 from careapp.internal.routes import internal
 from careapp.logs import configure_logs
@@ -30,7 +30,7 @@ from careapp.operations.database_check import check_first_connection
 from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import init_headers
-from careapp.surface.health import health
+from careapp.surface.health import health, init_health
 from careapp.surface.json_input import StrictJSON
 from careapp.surface.oidc.provider import init_oidc
 from careapp.surface.problems import problem_of
@@ -41,6 +41,12 @@ LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
     access, database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, terminology, token, user,
 )  # fmt: skip
+
+# Whoever waits for a lock longer than this is told to try again; a network that swallows packets is noticed as well.
+CONNECTION = {
+    "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}", "connect_timeout": 5, "keepalives_idle": 10,
+    "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000,
+}  # fmt: skip
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
@@ -125,10 +131,11 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
             "max_overflow": 0,
             "pool_timeout": 5,
             "hide_parameters": True,
-            "connect_args": {"options": "-c timezone=UTC", "connect_timeout": 10},
+            "connect_args": CONNECTION,
         },
     )
     db.init_app(app)
     Migrate(app, db, directory="migrations")
     with app.app_context():
         check_first_connection()
+    init_health(app)

@@ -24,6 +24,7 @@ os.environ["CAREAPP_ENV"] = "development"
 
 
 NEED_MORE = {
+    "chaos",
     "journeys",
     "jobs",
     "localdb",

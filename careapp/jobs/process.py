@@ -18,14 +18,19 @@ from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask
 
 from careapp.config import Settings
-from careapp.jobs import upkeep
+from careapp.jobs import health, upkeep
 from careapp.jobs.watchdog import Watchdog
 from careapp.operations.database_check import check_at_start
 from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
 
 MINUTE, HOUR = 60, 3600  # seconds
-HANGS_AFTER_SECONDS = 60.0  # the longest pass takes about 35 s, with a broker that freezes in the middle of it
+# The longest run a job may take before it counts as hanging. The longest pass of the relay takes about 35 s, with a
+# broker that freezes in the middle of it; everything else works in batches the database ends after 15 s each.
+LONGEST_PASS, LONGEST_UPKEEP = 60.0, 600.0
+OUTBOX = "outbox"
+LONGEST = {OUTBOX: LONGEST_PASS}
+LONGEST_SILENCE = 60.0  # the relay's passes alone end each second
 ENDING = {signal.SIGTERM, signal.SIGINT}
 
 Work = Callable[[], None]
@@ -45,14 +50,16 @@ def run(app: Flask, settings: Settings) -> None:
         raise ValueError("the jobs process needs DATABASE_RELAY_URL")
     check_at_start(relay_url)
     relay = Relay(relay_url, sender_for(settings))
-    watchdog = Watchdog(HANGS_AFTER_SECONDS)
+    watchdog = Watchdog(LONGEST_SILENCE)
     scheduler = _scheduler()
-    for name, seconds, work in _work(app, relay_url, relay, watchdog):
+    for name, seconds, work in _work(app, relay_url, relay):
         # Each runs at the start too: a process that is restarted often must still get to the hourly ones.
         trigger = IntervalTrigger(seconds=seconds, timezone=UTC)
-        scheduler.add_job(work, trigger, id=name, next_run_time=datetime.now(UTC))
+        scheduler.add_job(_watched(watchdog, name, work), trigger, id=name, next_run_time=datetime.now(UTC))
     watchdog.start()
     scheduler.start()
+    if settings.jobs_port:
+        health.serve(settings.jobs_port, watchdog)
     _log.info(f"jobs started, events go to {'Kafka' if settings.kafka_bootstrap_servers else 'the log'}")
     signal.sigwait(ENDING)
     relay.stop()
@@ -62,15 +69,25 @@ def run(app: Flask, settings: Settings) -> None:
     _log.info("jobs ended")
 
 
-def _work(app: Flask, relay_url: str, relay: Relay, watchdog: Watchdog) -> list[tuple[str, int, Work]]:
+def _watched(watchdog: Watchdog, name: str, work: Work) -> Work:
+    """The same work under the watchdog, whichever job it is."""
+    longest = LONGEST.get(name, LONGEST_UPKEEP)
+
+    def run_watched() -> None:
+        with watchdog.running(name, longest):
+            work()
+
+    return run_watched
+
+
+def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work]]:
     """Every job: its name, how many seconds lie between its runs, what it does."""
 
     def drain() -> None:
         relay.run_pass()
-        watchdog.beat()
 
     return [
-        ("outbox", 1, drain),
+        (OUTBOX, 1, drain),
         ("outbox figures", MINUTE, functools.partial(upkeep.report_outbox, relay_url, relay)),
         ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),

@@ -1,12 +1,22 @@
 """Health: whether the process lives, and whether it can serve; for supervisors, without a sign-in."""
 
-from flask import Blueprint, Response, jsonify
-from sqlalchemy import text
+from flask import Blueprint, Flask, Response, current_app, has_request_context, jsonify
 
 from careapp.db import db
+from careapp.errors import Upstream
+from careapp.operations.database_health import Answer, DatabaseHealth
 from careapp.surface.actors import public
+from careapp.surface.problems import problem
+
+HEALTH = "careapp.database_health"
 
 health = Blueprint("health", __name__)
+
+
+def init_health(app: Flask) -> None:
+    """Watch the connections that requests have out. Call it when the database is connected."""
+    with app.app_context():
+        app.extensions[HEALTH] = DatabaseHealth(db.engine, applies=has_request_context)
 
 
 @health.get("/healthz")
@@ -19,7 +29,15 @@ def alive() -> Response:
 @health.get("/readyz")
 @public
 def ready() -> Response:
-    """The database answers, too; 500 or 503 where it does not."""
-    db.session.execute(text("SELECT 1"))
-    db.session.rollback()
+    """Whether requests can be served: the database answers, and its schema is at least this code's.
+
+    Asked beside the pool, so that neither can hold up the other, and answered within two seconds whatever the
+    database does: 503 with a problem document while it cannot.
+    """
+    answer: Answer = current_app.extensions[HEALTH].ready()
+    if answer is not Answer.READY:
+        return problem(Upstream(f"Not ready: {answer.value}.", code="NOT_READY"))
+    if not db.engine.pool.checkedin():  # type: ignore[attr-defined]
+        with db.engine.connect():  # the first connection of all is checked as it comes about
+            pass
     return jsonify(status="ok")

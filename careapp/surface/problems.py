@@ -43,9 +43,10 @@ def problem_of(error: Exception) -> Response:
 def fault(error: Exception) -> Refusal:
     """What to say of an error nobody foresaw; a database that is away or overloaded is worth another try."""
     away = isinstance(error, PoolTimeout | OperationalError) or getattr(error, "connection_invalidated", False)
-    _log.error("fault", request_id=request_id.get(), exc_info=error)
     if away:
+        _log.warning("database away", request_id=request_id.get(), error=type(getattr(error, "orig", error)).__name__)
         return Upstream("The database does not answer right now. Nothing was changed. Try again in a moment.")
+    _log.error("fault", request_id=request_id.get(), exc_info=error)
     number = request_id.get()
     unforeseen = Refusal(f"Something went wrong here. Tell support the number {number}.", code="INTERNAL_ERROR")
     unforeseen.status = 500

@@ -1,9 +1,12 @@
 """The jobs process: it really runs, it ends when told, and it does not hide what goes wrong."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +18,10 @@ from structlog.testing import capture_logs
 
 from careapp import clock
 from careapp.access import Actor
+from careapp.jobs import health
+from careapp.jobs import process as jobs_process
 from careapp.jobs.process import Failures
+from careapp.jobs.watchdog import Watchdog
 from careapp.outbox import topics
 from tests.conftest import ROOT, TestTenant
 from tests.jobs.history import Reader, judge
@@ -116,17 +122,58 @@ def test_a_job_that_fails_is_counted_and_named() -> None:
 
 
 def with_watchdog(program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of its own with a watchdog in it."""
-    whole = f"import threading, time; from careapp.jobs.watchdog import Watchdog; {program}"
+    """Run a program of its own with a watchdog `dog` in it."""
+    whole = f"import threading, time; from careapp.jobs.watchdog import Watchdog\n{program}"
     return subprocess.run([sys.executable, "-c", whole], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_the_watchdog_ends_a_process_whose_work_hangs() -> None:
+def test_the_watchdog_ends_a_process_where_no_job_ends() -> None:
     outcome = with_watchdog("Watchdog(0.1).start(); threading.Event().wait()")
     assert outcome.returncode == 1
-    assert "work hangs" in outcome.stdout + outcome.stderr
+    assert "every job" in outcome.stdout + outcome.stderr
+
+
+def test_the_watchdog_ends_a_process_whose_hourly_job_hangs_while_the_relay_goes_on() -> None:
+    outcome = with_watchdog("""
+dog = Watchdog(60); dog.start()
+def hang():
+    with dog.running("drafts", 0.1): threading.Event().wait()
+threading.Thread(target=hang, daemon=True).start()
+while True:
+    with dog.running("outbox", 60): time.sleep(0.05)
+""")
+    assert outcome.returncode == 1
+    assert "drafts" in outcome.stdout + outcome.stderr
 
 
 def test_the_watchdog_leaves_a_living_process_alone() -> None:
-    outcome = with_watchdog("Watchdog(60).start(); time.sleep(1.5); print('alive')")
+    outcome = with_watchdog("""
+dog = Watchdog(60); dog.start()
+with dog.running("outbox", 60): time.sleep(1.5)
+print("alive")
+""")
     assert (outcome.returncode, outcome.stdout) == (0, "alive\n")
+
+
+def test_every_job_runs_under_the_watchdog() -> None:
+    dog = Watchdog(60)
+    seen: list[dict[str, float]] = []
+    jobs_process._watched(dog, "drafts", lambda: seen.append(dog.state()))()
+    assert "drafts" in seen[0]
+    assert "drafts" not in dog.state()
+
+
+def test_the_jobs_health_tells_a_hanging_job() -> None:
+    dog = Watchdog(60)
+    server = health.serve(0, dog)
+    address = f"http://127.0.0.1:{server.server_address[1]}/"
+    try:
+        with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:
+            assert json.load(answer)["status"] == "ok"
+        with dog.running("drafts", 0.0), pytest.raises(urllib.error.HTTPError) as found:
+            urllib.request.urlopen(address, timeout=PATIENCE_SECONDS)
+        with found.value as refused:
+            assert (refused.code, json.load(refused)["job"]) == (503, "drafts")
+    finally:
+        server.shutdown()
+        server.server_close()

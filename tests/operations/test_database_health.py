@@ -1,0 +1,151 @@
+"""The database behind a proxy that hangs, cuts and refuses: requests are refused clearly, and serving begins again."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+from apiflask import APIFlask
+from sqlalchemy import make_url
+
+from careapp.access import Actor
+from careapp.db import db
+from careapp.localdb import libpq_url
+from careapp.operations.database_health import Answer, ask
+from careapp.surface.tokens import own_token
+from chaos.proxy import Proxy
+from tests.conftest import make_app
+from tests.database import TestDatabase
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture
+def proxy(database: TestDatabase) -> Iterator[Proxy]:
+    """The way to the database, which a test may disturb."""
+    url = make_url(database.app)
+    host, port = url.query.get("host") or url.host, url.query.get("port") or url.port or 5432
+    target = Path(str(host)) / f".s.PGSQL.{port}" if str(host).startswith("/") else (str(host), int(str(port)))
+    with Proxy(target) as made:
+        yield made
+
+
+@pytest.fixture
+def address(database: TestDatabase, proxy: Proxy) -> str:
+    """The app role's address through the proxy."""
+    url = make_url(database.app).difference_update_query(["host", "port"])
+    return url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def behind(database: TestDatabase, address: str, tmp_path: Path) -> Iterator[APIFlask]:
+    """The application with its database behind the proxy."""
+    through = TestDatabase(**{**vars(database), "app": address})
+    made = make_app(through, tmp_path, database_pool_size=2)
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return when the condition holds; AssertionError when it never does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "what the test waits for has not happened"
+        time.sleep(0.05)
+
+
+def readiness(app: APIFlask) -> int:
+    """What /readyz answers; a refusal is a problem document that says when to try again."""
+    answer = app.test_client().get("/readyz")
+    if answer.status_code != 200:
+        assert answer.content_type == "application/problem+json"
+        assert answer.headers["Retry-After"]
+        assert answer.json["code"] == "NOT_READY"
+    return answer.status_code
+
+
+def asked(app: APIFlask) -> int:
+    """The status of a request that needs the database: whose token this is, is looked up there."""
+    stranger = Actor(0, "nowhere", "token:nobody", frozenset())
+    token = own_token(stranger, app.config["SETTINGS"])
+    return app.test_client().get("/api/v1/episodes", headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+@pytest.mark.parametrize("fault", ["freeze", "refuse"])
+def test_readiness_goes_red_and_green_again(behind: APIFlask, proxy: Proxy, fault: str) -> None:
+    assert readiness(behind) == 200
+    getattr(proxy, fault)()
+    assert readiness(behind) == 503
+    proxy.restore()
+    wait_until(lambda: readiness(behind) == 200)
+
+
+def test_a_question_ends_in_time_at_every_stage(address: str, proxy: Proxy) -> None:
+    assert ask(address) is Answer.READY
+    for size in (0, 1, 40, 300):  # somewhere in the greeting, or in the answer itself
+        proxy.drop_after(size)
+        assert ask(address, 0.3) is Answer.SILENT
+    proxy.refuse()
+    assert ask(address) is Answer.REFUSED
+
+
+def test_a_schema_that_waits_for_migrations_is_not_ready_and_a_later_one_is(database: TestDatabase) -> None:
+    made = TestDatabase.make(Path(__file__).resolve().parents[2] / "var" / "tests")
+    try:
+        for revision, answer in (("0001", Answer.OLD_SCHEMA), ("9999", Answer.READY)):
+            with psycopg.connect(libpq_url(made.owner)) as connection:
+                connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+            assert ask(made.app, 30) is answer
+    finally:
+        made.drop()
+
+
+def test_connections_the_server_closed_are_replaced_before_anybody_is_refused(
+    behind: APIFlask, database: TestDatabase, proxy: Proxy
+) -> None:
+    for _ in range(3):
+        assert asked(behind) == 401
+        proxy.cut()
+    assert asked(behind) == 401
+
+
+def test_who_waits_for_a_database_that_hangs_is_told_and_others_are_refused_at_once(
+    behind: APIFlask, proxy: Proxy
+) -> None:
+    assert readiness(behind) == 200
+    health = behind.extensions["careapp.database_health"]
+    with behind.app_context(), db.engine.connect():
+        pass
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(hanging_statement, behind, proxy)
+        error = waiting.result(PATIENCE_SECONDS)
+    assert isinstance(error, Exception)
+    assert health.away
+    assert asked(behind) == 503
+    assert behind.test_client().get("/healthz").status_code == 200
+    proxy.restore()
+    wait_until(lambda: not health.away)
+    assert asked(behind) == 401
+
+
+def hanging_statement(app: APIFlask, proxy: Proxy) -> Exception | None:
+    """Run a statement in a request, in the middle of which the database freezes; the error it ends with."""
+    with app.test_request_context("/"):
+        connection = db.engine.connect()
+        proxy.freeze()
+        try:
+            connection.exec_driver_sql("SELECT 1")
+        except Exception as error:
+            return error
+        finally:
+            connection.close()
+    return None
+
+
+def test_nobody_waits_long_for_a_lock(behind: APIFlask) -> None:
+    with behind.app_context(), db.engine.connect() as connection:
+        row = connection.exec_driver_sql("SHOW lock_timeout").one()
+    assert row[0] == "5s"
