@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run kafka test check audit bench format lock docs catalogues screens clean
+.PHONY: help setup run kafka test check audit bench chaos format lock docs catalogues screens clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ audit: setup ## Write the bill of materials (SBOM) and ask for known vulnerabili
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python -m bench
+
+chaos: setup ## Run the fault suite (SEED=1 SECONDS=240 FAULTS='database hangs,disk full')
+	@$(BIN)/python -m chaos --write $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),240) --faults '$(FAULTS)'
 
 format: setup ## Format the code
 	$(BIN)/ruff format .

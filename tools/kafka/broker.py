@@ -51,6 +51,7 @@ class Broker:
     def __init__(self, directory: Path, port: int | None = None) -> None:
         self.directory = directory
         self.port = port if port is not None else free_port()
+        self.advertised_port: int | None = None  # where clients are sent instead: to a proxy before it
         self.log = directory / "broker.log"
         self._controller_port = free_port(besides=self.port)
         self._process: subprocess.Popen[bytes] | None = None
@@ -156,7 +157,7 @@ class Broker:
     def _prepare(self) -> Path:
         """Write the settings, and give an empty data directory the identity of a new cluster of one node."""
         data, settings = self.directory / "topics", self.directory / "server.properties"
-        settings.write_text(_settings(data, self.port, self._controller_port))
+        settings.write_text(_settings(data, self.port, self._controller_port, self.advertised_port))
         if not (data / "meta.properties").exists():
             identity = _run_tool("random-uuid")
             _run_tool("format", "--standalone", "--cluster-id", identity, "--config", str(settings))
@@ -224,12 +225,13 @@ def _run_tool(*arguments: str) -> str:
     return outcome.stdout.strip()
 
 
-def _settings(data: Path, port: int, controller_port: int) -> str:
+def _settings(data: Path, port: int, controller_port: int, advertised_port: int | None = None) -> str:
     """server.properties of a single node; everything not named here stands as Kafka ships it."""
     lines = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised_port or port}",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
         "log.dirs": data,

@@ -1,0 +1,1 @@
+"""The fault suite itself: its judge can fail, its proxy misbehaves as told, and a short run of all of it."""
