@@ -184,6 +184,7 @@ class Suite:
             "DATABASE_URL": f"postgresql+psycopg://care_app{through}",
             "DATABASE_RELAY_URL": f"postgresql+psycopg://care_relay{through}",
             "DATABASE_OWNER_URL": self.postgres.addresses.owner, "DATABASE_POOL_SIZE": "4",
+            **{f"RATE_LIMIT_{who}": "1000000" for who in ("PERSON", "SERVICE", "ADDRESS")},
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.kafka.port}" if self.kafka else "",
         }  # fmt: skip
 
