@@ -18,7 +18,7 @@ from careapp import tenancy
 from careapp.access import Actor, Permission, Purpose
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
-from careapp.db import db
+from careapp.db import db, sqlstate
 from careapp.errors import Busy, Forbidden, NotFound, OutcomeUnknown, Refusal, Restricted
 from careapp.outbox import writer as outbox
 from careapp.outbox.events import Event
@@ -27,8 +27,7 @@ A = ParamSpec("A")
 R = TypeVar("R")
 
 DEADLOCK, SERIALIZATION, LOCK_TIMEOUT = "40P01", "40001", "55P03"
-RETRIES = 2
-LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
+RETRIES, LONGEST_SUBJECT = 2, 64  # the latter in characters of what was asked for that an audit row keeps
 PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
 
 Reaction = Callable[[Actor, Event], None]
@@ -204,8 +203,7 @@ def _permitted(actor: Actor, permission: Permission, work: Callable[[], R]) -> R
 
 
 def run_outermost(actor: Actor, name: str, work: Callable[[], R], *, asked_for: tuple[object, ...] = ()) -> R:
-    """Run a command in its own transaction, again where the database chose it as the victim of a clash, and once more
-    where its connection was lost before the commit."""
+    """Run a command in its own transaction, again where a clash made it the victim, or its connection was lost."""
     with _refusals_audited(actor, name, asked_for):
         for attempts_left in range(RETRIES, -1, -1):
             try:
@@ -214,7 +212,7 @@ def run_outermost(actor: Actor, name: str, work: Callable[[], R], *, asked_for: 
             except DBAPIError as error:
                 if error.connection_invalidated and attempts_left == RETRIES:
                     continue  # before the commit, so nothing of it is there; a new connection may well do
-                if _sqlstate(error) not in (DEADLOCK, SERIALIZATION):
+                if sqlstate(error) not in (DEADLOCK, SERIALIZATION):
                     raise
                 if not attempts_left:
                     raise Busy() from error
@@ -233,13 +231,12 @@ def _refusals_audited(actor: Actor, name: str, asked_for: tuple[object, ...] = (
                 raise
             raise refusal from None  # the database's text would show another row's values
         except DBAPIError as error:
-            if _sqlstate(error) != LOCK_TIMEOUT:
+            if sqlstate(error) != LOCK_TIMEOUT:
                 raise
             raise Busy() from None
-    except OutcomeUnknown:
-        raise  # it may have been done, and then its own audit row stands
     except Refusal as refusal:
-        _audit_refusal(actor, name, refusal, asked_for)
+        if not isinstance(refusal, OutcomeUnknown):  # it may have been done, and then its own audit row stands
+            _audit_refusal(actor, name, refusal, asked_for)
         raise
 
 
@@ -282,9 +279,7 @@ def _commit() -> None:
     try:
         db.session.commit()
     except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise OutcomeUnknown() from error
+        raise (OutcomeUnknown() if error.connection_invalidated else error) from error.orig
 
 
 def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:
@@ -303,8 +298,3 @@ def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[o
             actor.tenant_id, actor.name, [row], on_behalf_of=actor.on_behalf_of, purpose=actor.purpose
         )  # fmt: skip
         db.session.commit()
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    """The five-character SQLSTATE of a database error."""
-    return getattr(error.orig, "sqlstate", None)

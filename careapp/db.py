@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column, registry
 from sqlalchemy.sql import ColumnElement
 
@@ -135,3 +136,8 @@ def guarded_update(
         values["version"] = table.c.version + 1
     statement: UpdateBase = table.update().where(*conditions).values(**values).returning(*(returning or (table.c.id,)))
     return db.session.execute(statement).one_or_none()
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """The five-character SQLSTATE of a database error."""
+    return getattr(error.orig, "sqlstate", None)

@@ -20,7 +20,8 @@ Act = Callable[["Suite"], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """`hold`: between how many seconds it lasts. `red`: readiness must notice it. `needs` says what is missing, or "".
+    """`hold`: between how many seconds it lasts. `red`: readiness must notice it. `in_order`: requests under
+    way are answered all the same. `needs` says what is missing, or "".
 
     `begin` and `end` run in the main thread, the only one that may start PostgreSQL.
     """
@@ -30,6 +31,7 @@ class Fault:
     end: Act = field(default=lambda suite: None)
     hold: tuple[float, float] = (0.0, 0.0)
     red: bool = False
+    in_order: bool = False
     needs: Callable[["Suite"], str] = field(default=lambda suite: "")
 
 
@@ -123,10 +125,10 @@ def _clock_right(suite: "Suite") -> None:
 
 FAULTS = (
     Fault("worker killed", _signal_worker(signal.SIGKILL)),
-    Fault("worker told to end", _signal_worker(signal.SIGTERM)),
+    Fault("worker told to end", _signal_worker(signal.SIGTERM), in_order=True),
     Fault("worker stands still", _stop_worker, _continue_worker, hold=(18, 20)),
     Fault("web killed with its workers", lambda suite: suite.web.send(signal.SIGKILL)),
-    Fault("web told to end", lambda suite: suite.web.send(signal.SIGTERM)),
+    Fault("web told to end", lambda suite: suite.web.send(signal.SIGTERM), in_order=True),
     Fault("jobs killed", _signal_jobs(signal.SIGKILL)),
     Fault("jobs told to end", _signal_jobs(signal.SIGTERM)),
     Fault("database restarted", lambda suite: suite.postgres.stop(signal.SIGINT),

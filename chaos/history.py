@@ -62,6 +62,7 @@ class Injected:
     ended: float = 0.0
     went_red: bool = False
     must_go_red: bool = False
+    in_order: bool = False  # a process was asked to end, which drops nothing that it has accepted
     recovered_after: float | None = None
     refused: int = 0
     unanswered: int = 0

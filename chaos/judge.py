@@ -44,6 +44,7 @@ def judge(
         ("clear refusals", lambda: clear_answers(history)),
         ("nothing hangs", lambda: nothing_hangs(history)),
         ("readiness", lambda: readiness(samples, faults)),
+        ("ends in order", lambda: ends_in_order(history, faults)),
     )
     return [Violation(rule, what) for rule, check in rules for what in check()]
 
@@ -225,3 +226,12 @@ def readiness(samples: Sequence[Sample], faults: Sequence[Injected]) -> Iterator
             yield f"{fault.name}: the application did not come back"
     if samples and samples[-1].status != 200:
         yield f"/readyz is {samples[-1].status} at the end"
+
+
+def ends_in_order(history: Sequence[Intent], faults: Sequence[Injected]) -> Iterator[str]:
+    """A process that is asked to end answers what it has accepted: no request under way at that moment is dropped."""
+    moments = [fault.began for fault in faults if fault.in_order]
+    for intent in history:
+        for one in intent.tries:
+            if one.status == 0 and any(one.at < moment < one.at + one.seconds for moment in moments):
+                yield f"{intent.method} {intent.path} ({intent.number}) was under way and got no answer"

@@ -242,7 +242,7 @@ def disturb(
 
 def inject(suite: Suite, fault: Fault, clients: list[Client]) -> Injected:
     """One fault, and the recovery from it: ready, and something done that a client wanted."""
-    found = Injected(fault.name, time.time(), must_go_red=fault.red)
+    found = Injected(fault.name, time.time(), must_go_red=fault.red, in_order=fault.in_order)
     tell(f"{fault.name} …")
     with held(fault, suite, suite.dice.uniform(*fault.hold)):
         pass

@@ -234,6 +234,11 @@ def red_at_the_end(run: Run) -> None:
     run.samples.append(Sample(3, 503, 0.1))
 
 
+def dropped_at_an_end_in_order(run: Run) -> None:
+    run.faults.append(Injected("web told to end", 5.0, 5.0, in_order=True, recovered_after=1.0))
+    run.history[1].tries.insert(0, Try(4.9, 0.2, 0))
+
+
 BROKEN: list[tuple[Callable[[Run], None], str]] = [
     (lost_booking, "created once"), (booked_twice, "created once"), (stored_without_being_asked_for, "created once"),
     (refused_and_stored, "created once"), (acknowledged_under_another_locator, "created once"),
@@ -244,6 +249,7 @@ BROKEN: list[tuple[Callable[[Run], None], str]] = [
     (never_sent, "topics"), (sent_and_not_committed, "topics"), (gap, "topics"), (wrong_order, "topics"),
     (repeat_with_another_id, "topics"), (internal_error, "clear refusals"), (unclear_refusal, "clear refusals"),
     (hanging_request, "nothing hangs"), (stayed_green, "readiness"), (never_came_back, "readiness"),
+    (dropped_at_an_end_in_order, "ends in order"),
     (red_at_the_end, "readiness"),
 ]  # fmt: skip
 
