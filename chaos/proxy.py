@@ -95,6 +95,7 @@ class Proxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # what was aborted is closed by the loop's next turns
 
     async def _set(self, way: Way) -> None:
         self._way = way

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
 
 from careapp.access import Actor
 from careapp.db import db
@@ -110,6 +110,12 @@ def test_connections_the_server_closed_are_replaced_before_anybody_is_refused(
         assert asked(behind) == 401
         proxy.cut()
     assert asked(behind) == 401
+
+
+def test_connections_that_end_as_soon_as_they_are_made_are_no_fault_of_ours(behind: APIFlask, proxy: Proxy) -> None:
+    with behind.app_context():
+        event.listen(db.engine, "connect", lambda connection, record: proxy.cut())
+    assert asked(behind) == 503
 
 
 def test_who_waits_for_a_database_that_hangs_is_told_and_others_are_refused_at_once(
