@@ -9,6 +9,7 @@ class Permission(StrEnum):
 
     PATIENT_VIEW = "patient.view"
     PATIENT_REGISTER = "patient.register"
+    PATIENT_ERASE = "patient.erase"
     DIRECTORY_VIEW = "directory.view"
     CLINIC_MANAGE = "clinic.manage"
     PROVIDER_MANAGE = "provider.manage"
@@ -83,7 +84,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     | {P.RECORD_RESTRICT, P.EMERGENCY_ACCESS},
     Role.ADMIN: _EVERYBODY_IN_CARE
     | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.CLINIC_MANAGE, P.PROVIDER_MANAGE}
-    | {P.USER_MANAGE, P.OUTBOX_MANAGE, P.SETTINGS_MANAGE}
+    | {P.USER_MANAGE, P.OUTBOX_MANAGE, P.SETTINGS_MANAGE, P.PATIENT_ERASE}
     | {P.RECORD_RESTRICT, P.EMERGENCY_REVIEW},
     Role.AUDITOR: frozenset({P.AUDIT_VIEW, P.EMERGENCY_REVIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS}),
 }

@@ -7,11 +7,11 @@ tenant it no longer opens. Keys come from the setting ENCRYPTION_KEYS; the first
 
 import base64
 import binascii
-import logging
 import os
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Text, cast
@@ -25,7 +25,7 @@ MARK = "enc1:"
 NONCE_BYTES = 12
 UNREADABLE = "(This text cannot be read: its key is missing, or it was changed outside the application.)"
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
 
 class Unreadable(Exception):
@@ -84,6 +84,11 @@ def key_of(kept: str) -> str | None:
     return parts[1] if len(parts) == 3 and kept.startswith(MARK) else None
 
 
+def known_keys() -> frozenset[str]:
+    """The ids of all keys this process can read with."""
+    return frozenset(_keys().ciphers)
+
+
 def writing_key() -> str:
     """The id of the key that new values are encrypted with."""
     return _keys().first
@@ -111,7 +116,7 @@ class EncryptedText(TypeDecorator[Any]):
         told: ColumnElement[Any] = cast(parts[self.row[0]], Text)
         for name in self.row[1:]:
             told = told.concat(" ").concat(cast(parts[name], Text))
-        return told.concat("/").concat(cast(column, Text))
+        return told.concat("/").op("||", return_type=self)(cast(column, Text))
 
     def process_bind_param(self, value: Any, dialect: object) -> str | None:
         """Encrypt on the way in; a bare text is refused, because nobody has said which row it is bound to."""
@@ -131,7 +136,7 @@ class EncryptedText(TypeDecorator[Any]):
         try:
             return decrypt(kept, about=f"{self.place}/{row}")
         except Unreadable as fault:
-            _log.error("unreadable value: %s", fault)
+            _log.error("an encrypted value does not open", where=str(fault))
             return UNREADABLE
 
 

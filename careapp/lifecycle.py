@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
+from careapp.crypto import EncryptedText, OfRow
 from careapp.db import Base, TenantRow, db, insert_many, table_of, tenant_key
 from careapp.errors import Conflict, Forbidden
 from careapp.outbox.events import Event
@@ -70,7 +71,7 @@ class StatusChange(TenantRow, Base):
     to_status: Mapped[str] = mapped_column(Text)
     actor: Mapped[str] = mapped_column(Text)
     cause: Mapped[str | None] = mapped_column(Text)
-    reason: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(EncryptedText("status_changes.reason", row=("locator", "action")))
     category: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
@@ -193,13 +194,18 @@ def remember(
         "to_status": to_status,
         "actor": actor.name,
         "cause": cause.topic if cause else None,
-        "reason": reason,
+        "reason": why(reason, row.locator, action),
         "category": category,
         "at": clock.now(),
     }
     insert_many(StatusChange, [change])
     party = found.get("party_locator")
     commands.record(f"{lifecycle.entity}.{action}", row.locator, patients=(party,) if party else ())
+
+
+def why(reason: str | None, locator: str, action: str) -> OfRow | None:
+    """The reason of a move as its status change keeps it: encrypted, and bound to the thing and the move."""
+    return OfRow(reason, f"{locator} {action}") if reason else None
 
 
 def ordering_key(row: Row[Any]) -> str:

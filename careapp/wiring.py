@@ -14,6 +14,7 @@ from careapp.cli.demo import demo
 from careapp.cli.events import events
 from careapp.cli.import_fhir import import_fhir
 from careapp.cli.jobs import jobs
+from careapp.cli.keys import keys
 from careapp.cli.outbox import outbox
 from careapp.cli.states import states
 from careapp.cli.tenant import tenant
@@ -39,7 +40,8 @@ from careapp.surface.request_limits import init_request_limits
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
-    access, database, database_url, demo, events, import_fhir, jobs, outbox, states, tenant, terminology, token, user,
+    access, database, database_url, demo, events, import_fhir, jobs, keys, outbox, states, tenant, terminology, token,
+    user,
 )  # fmt: skip
 
 # Whoever waits for a lock longer than this is told to try again; a network that swallows packets is noticed as well.
@@ -54,6 +56,7 @@ TABLES = (
     "clinics.models",
     "disclosure.models",
     "episodes.models",
+    "erasure.models",
     "idempotency",
     "identity.client_models",
     "identity.models",

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, Select, select, text
 
 from careapp import tenancy
 from careapp.access import Actor
 from careapp.db import db
+from careapp.lifecycle import HISTORY
 
 
 def rows(actor: Actor, statement: str, **values: Any) -> list[Row[Any]]:
@@ -49,8 +50,17 @@ def topics(actor: Actor, *, after: int = 0) -> list[str]:
 
 
 def history(actor: Actor, *, after: int = 0) -> list[Row[Any]]:
-    """The tenant's status changes in order."""
-    return rows(actor, "SELECT * FROM status_changes WHERE id > :after ORDER BY id", after=after)
+    """The tenant's status changes in order, their reasons as the application reads them."""
+    return read(actor, select(*HISTORY).where(HISTORY.id > after).order_by(HISTORY.id))
+
+
+def read(actor: Actor, statement: Select[Any]) -> list[Row[Any]]:
+    """The rows of a statement over the application's own columns, so that encrypted ones are read as text."""
+    db.session.rollback()
+    with tenancy.bound(actor.tenant_id):
+        found = list(db.session.execute(statement).all())
+        db.session.rollback()
+    return found
 
 
 def audits(actor: Actor, *, after: int = 0) -> list[Row[Any]]:

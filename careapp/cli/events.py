@@ -8,6 +8,7 @@ from flask.cli import AppGroup
 
 from careapp.disclosure import events as disclosure_events
 from careapp.episodes import events as episode_events
+from careapp.erasure import events as erasure_events
 from careapp.outbox.events import Event
 from careapp.outbox.schemas import event_classes, schema_of
 from careapp.patients import events as patient_events
@@ -20,6 +21,7 @@ DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "events"
 MODULES = (
     episode_events, scheduling_events, prescription_events, referral_events, patient_events, provider_events,
     disclosure_events,
+    erasure_events,
 )  # fmt: skip
 
 events = AppGroup("events", help="The events this application publishes.")

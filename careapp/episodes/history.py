@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam
 
 from careapp.access import Actor
+from careapp.crypto import OfRow
 from careapp.db import db, insert, insert_many, table_of
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import CLOSED, EPISODE, OPEN
@@ -38,6 +39,7 @@ def enter_closed(
     one = EndedEpisode(patient_id, care_type, reason, summary, opened_at, closed_at)
     row = insert(Episode, *EPISODES, **_row(actor, one))
     insert_many(StatusChange, _changes(actor, row.id, row.locator, one))
+    _sum_up(actor, [row.id], [one])
     return row
 
 
@@ -50,13 +52,31 @@ def enter_all_closed(actor: Actor, episodes: Sequence[EndedEpisode]) -> list[int
     happened = zip(rows, episodes, strict=True)
     changes = [change for row, one in happened for change in _changes(actor, row.id, row.locator, one)]
     db.session.execute(table_of(StatusChange).insert(), changes)
+    _sum_up(actor, [row.id for row in rows], episodes)
     return [row.id for row in rows]
+
+
+_SUMMARY = (
+    table_of(Episode)
+    .update()
+    .where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))
+    .values(summary=bindparam("the_summary"))
+)
+
+
+def _sum_up(actor: Actor, ids: Sequence[int], episodes: Sequence[EndedEpisode]) -> None:
+    """Store the summaries: each is encrypted for its row, which is known only once the row is there."""
+    told = [
+        {"tenant": actor.tenant_id, "the_id": id, "the_summary": OfRow(one.summary, id)}
+        for id, one in zip(ids, episodes, strict=True)
+    ]
+    db.session.execute(_SUMMARY, told)
 
 
 def _row(actor: Actor, one: EndedEpisode) -> dict[str, Any]:
     return {
         "tenant_id": actor.tenant_id, "patient_id": one.patient_id, "care_type": one.care_type, "status": CLOSED,
-        "reason": one.reason, "summary": one.summary, "opened_at": one.opened_at, "closed_at": one.closed_at,
+        "reason": one.reason, "opened_at": one.opened_at, "closed_at": one.closed_at,
         "seen": one.seen, "version": 2,
     }  # fmt: skip
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Computed, Index, Integer, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from careapp.crypto import EncryptedText
 from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.episodes.states import CARE_TYPES, EPISODE, STAGE_RULE
 from careapp.locators import column_rule
@@ -36,7 +37,7 @@ class Episode(Aggregate, Base):
     stage: Mapped[str | None] = mapped_column(Text, Computed(STAGE_RULE, persisted=True))
     triage_session_locator: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
-    summary: Mapped[str | None] = mapped_column(Text)
+    summary: Mapped[str | None] = mapped_column(EncryptedText("episodes.summary"))
     opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
     closed_at: Mapped[datetime | None]
     last_provider_id: Mapped[int | None] = mapped_column(BigInteger)

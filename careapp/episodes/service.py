@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, literal, 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
+from careapp.crypto import OfRow
 from careapp.db import db, insert, table_of
 from careapp.disclosure import reading
 from careapp.episodes.events import EpisodeOpened
@@ -146,9 +147,13 @@ def open_episode(
     actor: Actor, *, party_locator: str, care_type: str, triage_session_locator: str | None = None,
     reason: str | None = None,
 ) -> EpisodeView:  # fmt: skip
-    """Begin a course of care for a patient. Raises Invalid naming partyLocator when there is no such patient."""
+    """Begin a course of care for a patient. Raises Invalid naming partyLocator when there is no such patient.
+
+    The lock is the one the foreign key takes all the same; taken here, it waits for an erasure that runs now.
+    """
+    mine = (PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party_locator, PATIENTS.erased_at.is_(None))
     patient_id = db.session.execute(
-        select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party_locator)
+        select(PATIENTS.id).where(*mine).with_for_update(read=True, key_share=True)
     ).scalar_one_or_none()
     if patient_id is None:
         raise Invalid({"partyLocator": "There is no patient with this locator."})
@@ -183,7 +188,7 @@ def close(actor: Actor, locator: str, *, summary: str, version: int | None = Non
         raise Conflict(
             f"{locator} cannot be closed yet. Still open: {named}.", code="EPISODE_HAS_OPEN_WORK", openWork=items
         )
-    changed = move(actor, EPISODE, Episode, episode, "close", summary=summary, closed_at=clock.now())
+    changed = move(actor, EPISODE, Episode, episode, "close", summary=OfRow(summary, episode.id), closed_at=clock.now())
     return EpisodeView.of(changed, party_locator=episode.party_locator)
 
 

@@ -10,6 +10,7 @@ from careapp.db import Base, one_of, table_of
 
 LONGEST_BUFFER = 240  # minutes
 NEEDS_SECOND_FACTOR = ("nobody", "administrators", "everybody")
+LONGEST_RETENTION = 100  # years
 
 
 class Tenant(Base):
@@ -29,7 +30,8 @@ class TenantSettings(Base):
 
     `buffer_minutes`: free time a provider keeps after each appointment. `name`: what pages call the tenant, where that
     is not the name it was made with. `language`: what pages speak to staff who have chosen none (None: what the browser
-    asks for). `second_factor`: who must sign in with more than a password.
+    asks for). `second_factor`: who must sign in with more than a password. `records_kept_years`: how long after his
+    last episode a patient is not erased.
     """
 
     __tablename__ = "tenant_settings"
@@ -39,10 +41,12 @@ class TenantSettings(Base):
     name: Mapped[str | None] = mapped_column(Text)
     language: Mapped[str | None] = mapped_column(Text)
     second_factor: Mapped[str] = mapped_column(Text, server_default="nobody")
+    records_kept_years: Mapped[int] = mapped_column(Integer, server_default="10")
     version: Mapped[int] = mapped_column(Integer, server_default="1")
 
     __table_args__ = (
         CheckConstraint(f"buffer_minutes BETWEEN 0 AND {LONGEST_BUFFER}", name="buffer_minutes"),
+        CheckConstraint(f"records_kept_years BETWEEN 1 AND {LONGEST_RETENTION}", name="records_kept_years"),
         one_of("language", LANGUAGES),
         one_of("second_factor", NEEDS_SECOND_FACTOR),
     )

@@ -21,6 +21,7 @@ SLOT_UNBLOCKED = "care.slot.unblocked"
 PATIENT_REGISTERED = "care.patient.registered"
 PATIENT_CONFIDENTIALITY_CHANGED = "care.patient.confidentiality_changed"
 PATIENT_EMERGENCY_ACCESS = "care.patient.emergency_access"
+PATIENT_ERASED = "care.patient.erased"
 PROVIDER_UPDATED = "provider.updated"
 
 ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, str))

@@ -10,7 +10,7 @@ from careapp.disclosure.rules import NORMAL, RESTRICTED
 from careapp.disclosure.stewards import lock_record
 from careapp.disclosure.team import PATIENT, enter_member
 from careapp.errors import Conflict, Invalid, found
-from careapp.lifecycle import StatusChange
+from careapp.lifecycle import StatusChange, why
 from careapp.patients.models import PATIENTS, Patient
 
 RESTRICT, LIFT = "restrict", "lift"
@@ -47,7 +47,7 @@ def _change(actor: Actor, locator: str, action: str, before: str, after: str, re
     change = {
         "tenant_id": actor.tenant_id, "episode_id": None, "entity": PATIENT, "entity_id": row.id, "locator": locator,
         "action": action, "from_status": before, "to_status": after, "actor": actor.name, "cause": None,
-        "reason": reason.strip(), "category": None, "at": now,
+        "reason": why(reason.strip(), locator, action), "category": None, "at": now,
     }  # fmt: skip
     insert_many(StatusChange, [change])
     reading.forget()

@@ -14,6 +14,7 @@ from careapp.errors import Conflict, Invalid, found
 from careapp.patients import history
 from careapp.patients.models import FACTS, PATIENTS, Patient, PatientFact
 from careapp.patients.names import fold
+from careapp.patients.service import refuse_erased
 from careapp.patients.states import ALLERGY, NO_KNOWN_ALLERGY, NONE_KNOWN, SNOMED
 from careapp.patients.views import FactView
 
@@ -82,11 +83,12 @@ def _add(actor: Actor, locator: str, patient_id: int, **values: Any) -> FactView
 def _lock_patient(actor: Actor, locator: str) -> Any:
     """The patient, locked: two who record the same allergy at once wait for each other. Raises NotFound, Restricted."""
     columns = (PATIENTS.id, PATIENTS.id.label("patient_id"), PATIENTS.locator.label("party_locator"))
-    statement = select(*columns, PATIENTS.confidentiality).where(
+    statement: Select[Any] = select(*columns, PATIENTS.confidentiality, PATIENTS.erased_at).where(
         PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator
     )
     row = found(db.session.execute(statement.with_for_update(of=table_of(Patient))).one_or_none())
     reading.require(actor, row)
+    refuse_erased(row)
     return row
 
 

@@ -14,7 +14,10 @@ from careapp.patients.states import FACT_KINDS, GENDERS, KEY_KINDS
 
 
 class Patient(Aggregate, Base):
-    """A person under care. `family` and `given` are FHIR's name parts; `telecom` and `identifiers` FHIR's lists."""
+    """A person under care. `family` and `given` are FHIR's name parts; `telecom` and `identifiers` FHIR's lists.
+
+    `erased_at`: nothing is left of who it was (careapp/erasure); nothing new may be entered.
+    """
 
     __tablename__ = "patients"
 
@@ -25,6 +28,7 @@ class Patient(Aggregate, Base):
     gender: Mapped[str] = mapped_column(Text)
     language: Mapped[str | None] = mapped_column(Text)
     deceased_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
     telecom: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     identifiers: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     confidentiality: Mapped[str] = mapped_column(Text, server_default=NORMAL)

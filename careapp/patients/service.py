@@ -49,6 +49,7 @@ def update(
     wanted = _columns(name, birth_date, gender, identifiers, telecom) | {"language": language}
     this = (PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
     before = found(db.session.execute(select(*PATIENTS).where(*this).with_for_update()).one_or_none())
+    refuse_erased(before)
     if before.version != version:
         raise Conflict(f"{locator} has changed since you saw it. Look again, then decide.", code="STALE_VERSION")
     changes = sorted(column for column, value in wanted.items() if value != before._mapping[column])
@@ -59,6 +60,12 @@ def update(
     _index(actor, row.id, name, identifiers, telecom)
     commands.record("patient.update", locator, patients=(locator,), changed=changes)
     return PatientDetails.from_row(row)
+
+
+def refuse_erased(patient: Any) -> None:
+    """Raise Conflict PATIENT_ERASED for a patient who was erased: nothing new is entered about him."""
+    if patient.erased_at:
+        raise Conflict("This patient was erased. Register him anew.", code="PATIENT_ERASED")
 
 
 def require_sound(name: HumanName, birth_date: date | None) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, Unique
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from careapp.crypto import EncryptedText
 from careapp.db import Aggregate, Base, TenantRow, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.prescriptions.states import PRESCRIPTION
@@ -33,7 +34,7 @@ class Prescription(Aggregate, Base):
     quantity: Mapped[int | None] = mapped_column(Integer)
     refills: Mapped[int | None] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(Text, server_default="ISSUED")
-    void_reason: Mapped[str | None] = mapped_column(Text)
+    void_reason: Mapped[str | None] = mapped_column(EncryptedText("prescriptions.void_reason"))
     issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
     dosage_parts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     checks: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

@@ -7,6 +7,7 @@ from sqlalchemy import Row, Select, literal, select
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
+from careapp.crypto import OfRow
 from careapp.db import db, insert, table_of
 from careapp.disclosure import reading
 from careapp.episodes import service as episodes
@@ -15,6 +16,7 @@ from careapp.errors import Invalid
 from careapp.lifecycle import check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
+from careapp.patients.service import refuse_erased
 from careapp.prescriptions.checks import CLEAR, Checks
 from careapp.prescriptions.dosage import Dosage
 from careapp.prescriptions.dosage_fhir import to_fhir
@@ -128,8 +130,10 @@ def act(
     """Fill a prescription or void it; both work after the episode has ended, too (design §5)."""
     _, row = episodes.lock_inside(actor, prescription_rows(actor), PRESCRIPTIONS.locator == locator)
     reading.require(actor, row)
+    patient = (PATIENTS.tenant_id == actor.tenant_id, PATIENTS.id == row.patient_id)
+    refuse_erased(db.session.execute(select(PATIENTS.erased_at).where(*patient)).one())
     check_version(row, version)
-    voided: dict[str, Any] = {"void_reason": reason} if action == "void" else {}
+    voided: dict[str, Any] = {"void_reason": OfRow(reason, row.id) if reason else None} if action == "void" else {}
     changed = move(actor, PRESCRIPTION, Prescription, row, action, reason=reason, **voided)
     return PrescriptionView.seen_by(actor, row, **changed._mapping)
 

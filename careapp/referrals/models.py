@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from careapp.crypto import EncryptedText
 from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.referrals.states import PRIORITIES, REFERRAL, TYPES
@@ -29,7 +30,7 @@ class Referral(Aggregate, Base):
     reason: Mapped[str] = mapped_column(Text)
     facility: Mapped[str | None] = mapped_column(Text)
     scheduled_for: Mapped[datetime | None]
-    outcome: Mapped[str | None] = mapped_column(Text)
+    outcome: Mapped[str | None] = mapped_column(EncryptedText("diagnostics_referrals.outcome"))
     status: Mapped[str] = mapped_column(Text, server_default="REFERRED")
     referred_at: Mapped[datetime] = mapped_column(server_default=func.now())
     status_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -8,6 +8,7 @@ from sqlalchemy import Row, Select, literal, select
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
+from careapp.crypto import OfRow
 from careapp.db import db, insert, table_of
 from careapp.disclosure import reading
 from careapp.episodes import service as episodes
@@ -77,7 +78,7 @@ def act(
     reading.require(actor, row)
     episodes.require_open(episode)
     check_version(row, version)
-    given = {"scheduled_for": scheduled_for, "facility": facility, "outcome": outcome}
+    given = {"scheduled_for": scheduled_for, "facility": facility, "outcome": outcome and OfRow(outcome, row.id)}
     changed = _move(actor, row, action, reason, **{name: value for name, value in given.items() if value is not None})
     return ReferralView.seen_by(actor, row, **changed._mapping)
 

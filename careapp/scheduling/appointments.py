@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from careapp import commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
+from careapp.crypto import OfRow
 from careapp.db import db, table_of
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
@@ -85,7 +86,6 @@ def book(
         **place_wanted(actor, slot_locator),
         "new_type": type,
         "new_reason": reason,
-        "new_notes": notes,
         "new_status": status,
     }
     row = db.session.execute(_booking(actor.clinic_ids is not None), given).one_or_none()
@@ -100,7 +100,18 @@ def book(
         )
     remember(actor, APPOINTMENT, row, "book", None, row.status)
     commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
-    return AppointmentView.of(row)
+    if notes:  # encrypted for the row, which is known only now
+        given = {"tenant": actor.tenant_id, "the_id": row.id, "the_notes": OfRow(notes, row.id)}
+        db.session.execute(_NOTES, given)
+    return AppointmentView.of(row, notes=notes or None)
+
+
+_NOTES = (
+    table_of(Appointment)
+    .update()
+    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.id == bindparam("the_id"))
+    .values(notes=bindparam("the_notes"))
+)
 
 
 @cache
@@ -117,7 +128,7 @@ def _booking(scoped: bool) -> Select[Any]:
     values: dict[str, Any] = {name: place.c[name] for name in taken_over}
     values |= {"slot_id": place.c.id, "busy_until": place.c.ends_at + place.c.buffer_minutes * timedelta(minutes=1)}
     values |= {"episode_id": episode.c.id, "patient_id": episode.c.patient_id}
-    for name in ("type", "reason", "notes", "status"):
+    for name in ("type", "reason", "status"):
         values[name] = bindparam(
             f"new_{name}", type_=APPOINTMENTS[name].type
         )  # a column's own name would be set in each UPDATE
@@ -128,7 +139,7 @@ def _booking(scoped: bool) -> Select[Any]:
         .returning(*APPOINTMENTS)
         .cte("made")
     )
-    names = ("id", "locator", "episode_id", "starts_at", "ends_at", "type", "status", "reason", "notes", "version")
+    names = ("id", "locator", "episode_id", "starts_at", "ends_at", "type", "status", "reason", "version")
     shown = (made.c[name] for name in names)  # what view, event and history need: each column more costs time
     return select(
         *shown, episode.c.patient_id, episode.c.locator.label("episode_locator"), episode.c.party_locator,

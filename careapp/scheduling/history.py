@@ -11,7 +11,7 @@ from typing import Any
 
 from careapp.access import Actor
 from careapp.db import db, table_of
-from careapp.lifecycle import StatusChange
+from careapp.lifecycle import StatusChange, why
 from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment, Slot
 from careapp.scheduling.states import APPOINTMENT, AVAILABLE, BOOKED, SLOT, holds_place
 
@@ -115,5 +115,6 @@ def _change(
     return {
         "tenant_id": actor.tenant_id, "episode_id": episode_id, "entity": entity, "entity_id": row.id,
         "locator": row.locator, "action": step.action, "from_status": before, "to_status": step.status,
-        "actor": actor.name, "reason": step.reason, "category": step.category, "at": step.at,
+        "actor": actor.name, "reason": why(step.reason, row.locator, step.action), "category": step.category,
+        "at": step.at,
     }  # fmt: skip

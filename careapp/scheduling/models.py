@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, Unique
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from careapp.crypto import EncryptedText
 from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
 from careapp.locators import column_rule
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
@@ -65,7 +66,7 @@ class Appointment(Aggregate, Base):
     type: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
-    notes: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[str | None] = mapped_column(EncryptedText("appointments.notes"))
     category: Mapped[str | None] = mapped_column(Text)
 
     # The range stands before the slot: the other order made the index nine times slower to build on a million rows.

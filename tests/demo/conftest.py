@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import Row, text
+from sqlalchemy import Row, select, text
 
 from careapp import tenancy
 from careapp.db import db
 from careapp.demo.blueprints import EVERY_DAY, OTHER, Blueprint, Group, ProviderPlan, Rota
 from careapp.demo.build import build
 from careapp.demo.stories import STORIES
+from careapp.episodes.models import EPISODES
 from careapp.operations.tenants import tenant_id_of
+from careapp.prescriptions.models import PRESCRIPTIONS
+from careapp.referrals.models import REFERRALS
 
 WEDNESDAY = datetime(2026, 6, 10, 15, 30, tzinfo=UTC)  # 11:30 in New York; no clock changes in the weeks around it
 
@@ -27,11 +30,16 @@ _ALIKE = (
     " JOIN providers p ON p.id = provider_id ORDER BY s.starts_at, p.id",
     "SELECT given, family, a.starts_at - :now, a.status, type, reason, category FROM appointments a"
     " JOIN patients p ON p.id = patient_id ORDER BY a.id",
-    "SELECT status, stage, care_type, reason, summary, opened_at - :now, closed_at - :now FROM episodes ORDER BY id",
-    "SELECT status, medication_text, issued_at - :now, void_reason FROM prescriptions ORDER BY id",
-    "SELECT status, type, priority, scheduled_for - :now, outcome FROM diagnostics_referrals ORDER BY id",
+    "SELECT status, stage, care_type, reason, opened_at - :now, closed_at - :now FROM episodes ORDER BY id",
+    "SELECT status, medication_text, issued_at - :now FROM prescriptions ORDER BY id",
+    "SELECT status, type, priority, scheduled_for - :now FROM diagnostics_referrals ORDER BY id",
     "SELECT entity, action, from_status, to_status, at - :now FROM status_changes WHERE entity <> 'provider'"
     " ORDER BY id",
+    # encrypted, so read as the application reads them
+    *(
+        select(columns[name]).order_by(columns.id)
+        for columns, name in ((EPISODES, "summary"), (PRESCRIPTIONS, "void_reason"), (REFERRALS, "outcome"))
+    ),
 )
 
 WRONG_PLACES = """SELECT s.locator FROM provider_slots s
@@ -56,11 +64,13 @@ def build_at(app: APIFlask) -> Callable[..., bool]:
     return lambda blueprint, now=WEDNESDAY: build(app.config["DATABASE_OWNER_URL"], blueprint, now=now)
 
 
-def rows(blueprint: Blueprint, statement: str, **values: Any) -> list[Row[Any]]:
+def rows(blueprint: Blueprint, statement: Any, **values: Any) -> list[Row[Any]]:
     """Rows of a built tenant."""
     tenant_id = tenant_id_of(blueprint.key)
     with tenancy.bound(tenant_id):
-        found = list(db.session.execute(text(statement), values).all())
+        found = list(
+            db.session.execute(*((text(statement), values) if isinstance(statement, str) else (statement,))).all()
+        )
         db.session.rollback()
     return found
 

@@ -6,6 +6,7 @@ from datetime import date
 from careapp.access import Actor, Role
 from careapp.disclosure import emergency
 from careapp.episodes import service as episodes
+from careapp.erasure.erase import erase_patient
 from careapp.outbox import topics
 from careapp.patients import confidentiality
 from careapp.patients import service as patients
@@ -67,6 +68,9 @@ def run_everything(god: Actor) -> None:
     entry = emergency.list_emergencies(god).items[0]
     emergency.review(god, entry.id, remark=f"{MARK} remark")
     providers.act(god, provider.locator, action="deactivate", reason=f"{MARK} left")
+    mistaken = make.a_patient(god, name=HumanName(family=f"{MARK} twice"))
+    given = {"category": "ENTERED_IN_ERROR", "reason": f"{MARK} erased", "version": 1}
+    erase_patient(god, mistaken.locator, **given)
 
 
 def test_no_event_and_no_audit_row_holds_a_name_or_free_text(god: Actor) -> None:

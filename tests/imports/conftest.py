@@ -31,13 +31,13 @@ def run(app: APIFlask, tenant: TestTenant) -> Callable[..., Report]:
 
 
 @pytest.fixture
-def rows(app: APIFlask, tenant: TestTenant) -> Callable[[str], list[Row[Any]]]:
-    """rows("SELECT …") in this test's tenant."""
+def rows(app: APIFlask, tenant: TestTenant) -> Callable[[Any], list[Row[Any]]]:
+    """rows("SELECT …"), or rows(select(…)) to read encrypted columns, in this test's tenant."""
 
-    def select(statement: str) -> list[Row[Any]]:
+    def select(statement: Any) -> list[Row[Any]]:
         db.session.rollback()
         with tenancy.bound(tenant.id):
-            found = list(db.session.execute(text(statement)).all())
+            found = list(db.session.execute(text(statement) if isinstance(statement, str) else statement).all())
             db.session.rollback()
         return found
 

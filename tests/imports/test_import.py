@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy import select
 
+from careapp.episodes.models import EPISODES
 from careapp.imports.report import Outcome, Report
 from careapp.imports.storing import STORES
 from careapp.patients import queries as patients
@@ -30,7 +32,7 @@ def test_a_history_becomes_patient_episode_facts_and_prescription(run: Run, rows
     [patient] = rows("SELECT * FROM patients")
     assert (patient.family, patient.given, patient.language) == ("Peña", ["María", "Luisa"], "es")
     assert patient.telecom == [{"system": "phone", "value": "555-0100", "use": "home"}]
-    [episode] = rows("SELECT * FROM episodes")
+    [episode] = rows(select(*EPISODES))
     assert (episode.status, episode.care_type, episode.reason) == ("CLOSED", "URGENT_CARE", "Appendicitis")
     assert (episode.summary, episode.version) == ("Emergency room admission", 2)
     assert episode.opened_at == datetime(2019, 2, 23, 12, 11, 31, tzinfo=UTC)

@@ -67,6 +67,9 @@ def fill(actor: Actor) -> None:
         " VALUES (:tenant, :patient, 'PORTAL_SHARING', 'DENY', 'user:1')",
         "INSERT INTO emergency_accesses (tenant_id, patient_id, user_id, reason, ends_at)"
         " SELECT :tenant, :patient, id, 'Found unconscious', now() + interval '1 hour' FROM users",
+        "INSERT INTO legal_holds (tenant_id, patient_id, reason, set_by) VALUES (:tenant, :patient, 'Suit', 'test')",
+        "INSERT INTO patient_erasures (tenant_id, patient_id, category, reason, erased_by)"
+        " VALUES (:tenant, :patient, 'PATIENT_REQUEST', 'Asked', 'test')",
         "INSERT INTO imported_records (tenant_id, resource_type, source_id) VALUES (:tenant, 'Patient', '1')",
         "INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)"
         " VALUES (:tenant, 'p', 'r', 'k', 'h')",
