@@ -39,6 +39,7 @@ class Permission(StrEnum):
     AUDIT_VIEW = "audit.view"
     OWN_PREFERENCES = "preferences.own"
     OWN_DRAFTS = "drafts.own"
+    OWN_ACCOUNT = "account.own"
     HISTORY_IMPORT = "history.import"
     RECORD_RESTRICT = "record.restrict"
     EMERGENCY_ACCESS = "record.emergency"
@@ -69,6 +70,7 @@ P = Permission
 _EVERYBODY_IN_CARE = frozenset({
     P.PATIENT_VIEW, P.PATIENT_REGISTER, P.DIRECTORY_VIEW, P.EPISODE_VIEW, P.EPISODE_OPEN, P.EPISODE_CANCEL,
     P.APPOINTMENT_VIEW, P.APPOINTMENT_BOOK, P.APPOINTMENT_MOVE, P.SLOT_VIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS,
+    P.OWN_ACCOUNT,
 })  # fmt: skip
 
 # VIEW shows that a prescription or referral exists, READ also what it says. SLOT_MANAGE_OWN alone reaches only the
@@ -86,7 +88,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     | {P.SLOT_MANAGE, P.SLOT_MANAGE_OWN, P.CLINIC_MANAGE, P.PROVIDER_MANAGE}
     | {P.USER_MANAGE, P.OUTBOX_MANAGE, P.SETTINGS_MANAGE, P.PATIENT_ERASE}
     | {P.RECORD_RESTRICT, P.EMERGENCY_REVIEW},
-    Role.AUDITOR: frozenset({P.AUDIT_VIEW, P.EMERGENCY_REVIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS}),
+    Role.AUDITOR: frozenset({P.AUDIT_VIEW, P.EMERGENCY_REVIEW, P.OWN_PREFERENCES, P.OWN_DRAFTS, P.OWN_ACCOUNT}),
 }
 
 

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     rate_limit_person: int = Field(1200, ge=1)  # requests a minute
     rate_limit_service: int = Field(12_000, ge=1)
     rate_limit_address: int = Field(1200, ge=1)
+    step_up_seconds: int = 5 * 60
     trusted_hosts: str = ""
     trusted_proxies: int = 0
 

@@ -66,12 +66,20 @@ def admit(email: str, address: str) -> None:
     It is counted as a failure of the e-mail address at once, before the password is looked at: a thousand guesses sent
     together could otherwise all pass before the first is counted. `clear` takes it back.
     """
-    now = clock.now()
-    of_email, of_address = _locked(_email_key(email), now), _read(_address_key(address))
-    wait = max(seconds_left(of_email, now), seconds_left(of_address, now) if of_address else 0)
-    if wait:
-        raise TooMany(wait)
-    _write(_email_key(email), after_email_failure(of_email, now))
+    _admit(_email_key(email), address)
+
+
+def admit_confirmation(tenant_id: int, user_id: int) -> None:
+    """The same for somebody signed in who shall prove again who he is. These failures count apart from sign-ins, and
+    his network address is not asked: strangers who fail at the sign-in form delay nobody who is signed in.
+    `clear_confirmation` takes it back.
+    """
+    _admit(_confirmation_key(tenant_id, user_id))
+
+
+def clear_confirmation(tenant_id: int, user_id: int) -> None:
+    """Forget how often a user failed to prove again who he is: he has just done so."""
+    _forget(_confirmation_key(tenant_id, user_id))
 
 
 def count_address_failure(address: str) -> None:
@@ -113,8 +121,7 @@ def count_code_failure(address: str, *, of: str = "code") -> None:
 
 def clear(email: str) -> None:
     """Forget the failures of an e-mail address: its owner has just signed in."""
-    table = table_of(SignInAttempts)
-    db.session.execute(table.delete().where(table.c.subject == _email_key(email)))
+    _forget(_email_key(email))
 
 
 def forget_old() -> int:
@@ -124,6 +131,24 @@ def forget_old() -> int:
     with commands.system_transaction(None):
         gone = db.session.execute(table.delete().where(last < clock.now() - KEPT).returning(table.c.subject))
         return len(gone.all())
+
+
+def _admit(key: bytes, address: str | None = None) -> None:
+    now = clock.now()
+    of_subject, of_address = _locked(key, now), _read(_address_key(address)) if address else None
+    wait = max(seconds_left(of_subject, now), seconds_left(of_address, now) if of_address else 0)
+    if wait:
+        raise TooMany(wait)
+    _write(key, after_email_failure(of_subject, now))
+
+
+def _forget(key: bytes) -> None:
+    table = table_of(SignInAttempts)
+    db.session.execute(table.delete().where(table.c.subject == key))
+
+
+def _confirmation_key(tenant_id: int, user_id: int) -> bytes:
+    return hashlib.sha256(f"confirm:{tenant_id}:{user_id}".encode()).digest()
 
 
 def _email_key(email: str) -> bytes:

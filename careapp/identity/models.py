@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, func, text, true
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint, false, func, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -12,7 +12,10 @@ from careapp.identity.states import DENSITIES, LANGUAGES, THEMES
 
 
 class User(Aggregate, Base):
-    """A member of staff. `roles` are names of careapp.access.Role; `provider_id` links a clinician to his own slots."""
+    """A member of staff. `roles` are names of careapp.access.Role; `provider_id` links a clinician to his own slots.
+
+    With `needs_new_password` his sessions are good for nothing but choosing one: others know the one he has.
+    """
 
     __tablename__ = "users"
 
@@ -26,6 +29,7 @@ class User(Aggregate, Base):
     theme: Mapped[str] = mapped_column(Text, server_default="system")
     density: Mapped[str] = mapped_column(Text, server_default="normal")
     shortcuts: Mapped[bool] = mapped_column(server_default=true())
+    needs_new_password: Mapped[bool] = mapped_column(server_default=false())
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "email"),
@@ -50,7 +54,11 @@ class UserClinic(Base):
 
 
 class UserSession(TenantRow, Base):
-    """One sign-in of one user: the browser holds a random value, its SHA-256 stands here, so ending the row ends it."""
+    """One sign-in of one user: the browser holds a random value, its SHA-256 stands here, so ending the row ends it.
+
+    `confirmed_at` is when he last proved in it who he is (empty: at sign-in), `confirm_failures` how often he failed to
+    since. `device` ("Chrome on Windows") and the network `address` are as seen at sign-in, for his list of sessions.
+    """
 
     __tablename__ = "user_session"
 
@@ -63,6 +71,10 @@ class UserSession(TenantRow, Base):
     factors: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     federated_id: Mapped[int | None] = mapped_column(BigInteger)  # the identity it was begun with, if any
     idp_sid: Mapped[str | None] = mapped_column(Text)  # the provider's own session behind it
+    confirmed_at: Mapped[datetime | None]
+    confirm_failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    device: Mapped[str | None] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "sid_hash"),

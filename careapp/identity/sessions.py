@@ -6,11 +6,12 @@ they find out who the actor is, so there is none yet.
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, update
 
 from careapp import clock, commands
 from careapp.access import Actor
@@ -23,61 +24,117 @@ from careapp.identity.models import User, UserSession
 from careapp.identity.preferences import Preferences, preference_columns, tenant_columns
 
 SEEN_EVERY = timedelta(minutes=1)
+KEPT = timedelta(days=30)  # after it was last used
+ROWS = table_of(UserSession)
 
 
-def start(tenant_id: int, user_id: int, *, federated_id: int | None = None, idp_sid: str | None = None) -> str:
+@dataclass(frozen=True)
+class Origin:
+    """Where a session is begun: the network address, and the device ("Chrome on Windows") where it is known."""
+
+    address: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """What a live session is known by: `confirmed_at` is when its holder last proved in it who he is, `factors` what he
+    proved it with at sign-in.
+
+    With `needs_new_password` it is good for nothing but choosing one.
+    """
+
+    id: int
+    created_at: datetime
+    confirmed_at: datetime
+    needs_new_password: bool = False
+    factors: tuple[str, ...] = ()
+
+
+class Holder(NamedTuple):
+    """Who holds a session, how he likes pages, and the session."""
+
+    actor: Actor
+    preferences: Preferences
+    session: OpenSession
+
+
+def start(tenant_id: int, user_id: int, *, origin: Origin | None = None, **values: Any) -> str:
     """Write a new session in the present transaction and return the value the browser will hold (256 random bits).
 
-    `federated_id` and `idp_sid`: the identity, and the session at the provider, that it stands on.
+    `values` are more columns of its row: its factors, and the identity and the session at the provider it stands on.
     """
-    sid, now = secrets.token_urlsafe(32), clock.now()
+    sid, now, origin = secrets.token_urlsafe(32), clock.now(), origin or Origin()
     insert(
         UserSession, UserSession.id,
-        tenant_id=tenant_id, sid_hash=_hash(sid), user_id=user_id, created_at=now, last_seen_at=now,
-        federated_id=federated_id, idp_sid=idp_sid,
+        tenant_id=tenant_id, sid_hash=_hash(sid), user_id=user_id, created_at=now, last_seen_at=now, confirmed_at=now,
+        address=origin.address, device=origin.device, **values,
     )  # fmt: skip
     return sid
 
 
-def session_actor(
-    tenant_id: int, sid: str, *, settings: Settings, poll: bool = False
-) -> tuple[Actor, Preferences] | None:
-    """Who holds this session and how he likes pages, or None where it is over: ended, idle or open too long, or its
-    user disabled.
+def renew(tenant_id: int, session_id: int, **values: Any) -> str | None:
+    """Give a session a new value in the present transaction, so that a copy of the old one is worth nothing (ASVS 5.0
+    7.2.4), change `values` of its row, and return the new one; None where it is over.
+    """
+    sid = secrets.token_urlsafe(32)
+    row = guarded_update(UserSession, *_of_id(tenant_id, session_id), sid_hash=_hash(sid), **values)
+    return sid if row else None
+
+
+def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = False) -> Holder | None:
+    """Who holds this session, or None where it is over: ended, idle or open too long, or its user disabled.
 
     Reads once. Writes that it was seen at most once a minute, and never for a `poll`: a forgotten screen must run out.
     """
     now = clock.now()
-    given = {
-        "tenant": tenant_id,
-        "sid_hash": _hash(sid),
-        "seen_after": now - timedelta(seconds=settings.session_idle_seconds),
-        "begun_after": now - timedelta(seconds=settings.session_life_seconds),
-    }
+    given = {"tenant": tenant_id, "sid_hash": _hash(sid), **limits(settings)}
     with commands.system_transaction(tenant_id):
         row = db.session.execute(_live_session(), given).one_or_none()
         if row is None:
             return None
         if not poll and row.last_seen_at < now - SEEN_EVERY:
             _seen(tenant_id, sid, now)
-    return actor_for_user(row), Preferences.of(row)
+    session = OpenSession(row.session_id, row.begun_at, row.proved_at, row.needs_new_password, tuple(row.factors))
+    return Holder(actor_for_user(row), Preferences.of(row), session)
+
+
+def limits(settings: Settings) -> dict[str, datetime]:
+    """The values of `live()`: a session last seen, or begun, before these is over (ASVS 5.0 7.3)."""
+    now = clock.now()
+    return {
+        "seen_after": now - timedelta(seconds=settings.session_idle_seconds),
+        "begun_after": now - timedelta(seconds=settings.session_life_seconds),
+    }
+
+
+def live() -> tuple[ColumnElement[bool], ...]:
+    """The conditions of a session that is neither ended nor idle nor open for too long; `limits()` are their values."""
+    return (
+        ROWS.c.ended_at.is_(None),
+        ROWS.c.last_seen_at > bindparam("seen_after"),
+        ROWS.c.created_at > bindparam("begun_after"),
+    )
 
 
 @cache
 def _live_session() -> Select[Any]:
     """The session with its user, where it is live; built once, as each page asks it."""
-    mine, users = table_of(UserSession), table_of(User)
+    mine, users = ROWS, table_of(User)
+    session = (
+        mine.c.id.label("session_id"), mine.c.created_at.label("begun_at"), mine.c.last_seen_at,
+        func.coalesce(mine.c.confirmed_at, mine.c.created_at).label("proved_at"), users.c.needs_new_password,
+        mine.c.factors,
+    )  # fmt: skip
     return (
-        users_joined(mine.c.last_seen_at, *preference_columns(), *tenant_columns(mine.c.tenant_id))
+        users_joined(*session, *preference_columns(), *tenant_columns(mine.c.tenant_id))
         .select_from(mine)
         .join(users, (users.c.tenant_id == mine.c.tenant_id) & (users.c.id == mine.c.user_id))
         .join(TENANTS, TENANTS.c.id == mine.c.tenant_id)
         .where(
             mine.c.tenant_id == bindparam("tenant"),
             mine.c.sid_hash == bindparam("sid_hash"),
-            mine.c.ended_at.is_(None),
-            mine.c.last_seen_at > bindparam("seen_after"),
-            mine.c.created_at > bindparam("begun_after"),
+            *live(),
             users.c.disabled_at.is_(None),
         )
     )
@@ -99,16 +156,35 @@ def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> bool:
     return row is not None and row.federated_id is not None
 
 
-def end_all(tenant_id: int, user_id: int, reason: str) -> int:
-    """End every session of a user, in the present transaction, and return how many there were."""
-    mine = table_of(UserSession)
-    ended = db.session.execute(
-        update(mine)
-        .where(mine.c.tenant_id == tenant_id, mine.c.user_id == user_id, mine.c.ended_at.is_(None))
-        .values(ended_at=clock.now(), end_reason=reason)
-        .returning(mine.c.id)
-    )
-    return len(ended.all())
+def end_one(tenant_id: int, user_id: int, session_id: int, reason: str) -> bool:
+    """End one session of a user, in the present transaction; False where he has no such session that is not ended."""
+    his = (*_of_id(tenant_id, session_id), ROWS.c.user_id == user_id)
+    return guarded_update(UserSession, *his, ended_at=clock.now(), end_reason=reason) is not None
+
+
+def end_all(tenant_id: int, user_id: int, reason: str, *, but: int | None = None) -> int:
+    """End every session of a user, in the present transaction, and return how many there were; the one with the id
+    `but` stays.
+    """
+    his = [ROWS.c.tenant_id == tenant_id, ROWS.c.user_id == user_id, ROWS.c.ended_at.is_(None)]
+    if but is not None:
+        his.append(ROWS.c.id != but)
+    ended = update(ROWS).where(*his).values(ended_at=clock.now(), end_reason=reason).returning(ROWS.c.id)
+    return len(db.session.execute(ended).all())
+
+
+def forget_old(tenant_id: int) -> int:
+    """Delete a tenant's sessions that nobody has used for 30 days, and return how many; a maintenance loop.
+
+    What was done in them stays in the audit log.
+    """
+    old = delete(ROWS).where(ROWS.c.tenant_id == tenant_id, ROWS.c.last_seen_at < clock.now() - KEPT)
+    with commands.system_transaction(tenant_id):
+        return len(db.session.execute(old.returning(ROWS.c.id)).all())
+
+
+def _of_id(tenant_id: int, session_id: int) -> tuple[ColumnElement[bool], ...]:
+    return ROWS.c.tenant_id == tenant_id, ROWS.c.id == session_id, ROWS.c.ended_at.is_(None)
 
 
 def _seen(tenant_id: int, sid: str, now: datetime) -> None:

@@ -15,6 +15,7 @@ from careapp.db import db, guarded_update, table_of
 from careapp.errors import Unauthenticated
 from careapp.identity import attempts, directory, passwords, sessions
 from careapp.identity.models import User
+from careapp.identity.sessions import Origin
 
 # One text for a stranger, a wrong password and a disabled user.
 REFUSED = "The e-mail address or the password is not right."
@@ -27,8 +28,9 @@ class SignedIn(NamedTuple):
     sid: str
 
 
-def sign_in(email: str, password: str, *, address: str) -> SignedIn:
-    """Start a session for whoever knows this password. `address` is the network address, for limits and the audit.
+def sign_in(email: str, password: str, *, address: str, device: str | None = None) -> SignedIn:
+    """Start a session for whoever knows this password. `address` is the network address, for limits and the audit,
+    `device` the browser and system in words, for his list of sessions.
 
     Raises TooMany while the e-mail or network address has to wait, Unauthenticated with one text for every other no.
     """
@@ -42,7 +44,7 @@ def sign_in(email: str, password: str, *, address: str) -> SignedIn:
     if user is None or not right or user.disabled_at:
         _keep_failure(tenant_id, user_id, address)
         raise Unauthenticated(REFUSED)
-    return SignedIn(user.tenant_id, _start(user, email, password, address))
+    return SignedIn(user.tenant_id, _start(user, email, password, Origin(address, device)))
 
 
 def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
@@ -54,7 +56,7 @@ def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
     ).one_or_none()  # fmt: skip
 
 
-def _start(user: Row[*tuple[Any, ...]], email: str, password: str, address: str) -> str:
+def _start(user: Row[*tuple[Any, ...]], email: str, password: str, origin: Origin) -> str:
     """Write the session. The user's row is read again: it may have changed while the password was hashed."""
     users, who = table_of(User).c, f"user:{user.id}"
     unchanged = (
@@ -68,9 +70,9 @@ def _start(user: Row[*tuple[Any, ...]], email: str, password: str, address: str)
             raise Unauthenticated(REFUSED)
         if newer:
             guarded_update(User, *unchanged, password_hash=newer)
-        sid = sessions.start(user.tenant_id, user.id)
+        sid = sessions.start(user.tenant_id, user.id, origin=origin, factors=["password"])
         attempts.clear(email)
-        audit.write(user.tenant_id, who, [AuditRow("user.sign_in", "done", who, detail={"address": address})])
+        audit.write(user.tenant_id, who, [AuditRow("user.sign_in", "done", who, detail={"address": origin.address})])
     return sid
 
 

@@ -111,7 +111,9 @@ def set_password(actor: Actor, user_id: int, *, password: str) -> UserView:
         raise NotFound()
     passwords.check_new(password, email=email)
     kept = passwords.hashed(password)
-    return _changed(actor, user_id, "user.set_password", "password changed", password_hash=kept)
+    return _changed(
+        actor, user_id, "user.set_password", "password changed", password_hash=kept, needs_new_password=False
+    )
 
 
 @command(Permission.USER_MANAGE)

@@ -96,6 +96,7 @@ def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work
         ("nonces", 5 * MINUTE, _inside(app, upkeep.forget_old_nonces)),
         ("request limits", HOUR, _inside(app, upkeep.forget_old_limits)),
         ("drafts", HOUR, _inside(app, upkeep.forget_old_drafts)),
+        ("sessions", HOUR, _inside(app, upkeep.forget_old_sessions)),
     ]
 
 

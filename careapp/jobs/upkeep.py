@@ -2,7 +2,7 @@
 
 import structlog
 
-from careapp.identity import drafts, nonces, request_limits
+from careapp.identity import drafts, nonces, request_limits, sessions
 from careapp.identity.attempts import forget_old
 from careapp.operations import maintenance
 from careapp.operations.maintenance import TenantName
@@ -64,6 +64,12 @@ def forget_old_nonces() -> None:
     """Delete the nonces of signed requests that could not be sent again any more."""
     if forgotten := sum(maintenance.for_each_tenant(lambda tenant: nonces.forget_old(tenant.id))):
         _log.info("old nonces forgotten", count=forgotten)
+
+
+def forget_old_sessions() -> None:
+    """Delete sessions that nobody has used for a month."""
+    if forgotten := sum(maintenance.for_each_tenant(lambda tenant: sessions.forget_old(tenant.id))):
+        _log.info("old sessions forgotten", count=forgotten)
 
 
 def check_booked_counts() -> None:

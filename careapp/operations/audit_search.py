@@ -28,7 +28,7 @@ SHOWN_DETAILS = frozenset({
     "code", "status", "roles", "scopes", "clinics", "sessions_ended", "event_id", "topic", "reason", "address",
     "before", "after",
     "step", "stage", "filter", "rows", "waiting", "count", "kind", "care_type", "clinic", "provider", "week", "day",
-    "state", "slots", "ending", "factor",
+    "state", "slots", "ending", "factor", "way", "session_ended",
 })  # fmt: skip
 
 

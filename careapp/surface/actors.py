@@ -15,10 +15,11 @@ from careapp.access import Actor, Permission
 from careapp.commands import run_outermost
 from careapp.config import Settings
 from careapp.errors import Forbidden, InsufficientScope, Refusal, Unauthenticated
+from careapp.identity.sessions import OpenSession
 from careapp.scopes import scope_of
 from careapp.surface.internal_credentials import init_internal_credentials, internal_actor
 from careapp.surface.request_limits import spend_of_actor, spend_of_address
-from careapp.surface.sessions import init_sessions, signed_in_actor
+from careapp.surface.sessions import init_sessions, signed_in_actor, signed_in_session
 from careapp.surface.tokens import bearer_actor, init_tokens
 
 A = ParamSpec("A")
@@ -32,6 +33,12 @@ Way = Callable[[], Actor]
 
 class SignedOut(Unauthenticated):
     """A page was asked for without a live session; the pages' handler leads to sign-in."""
+
+
+class NewPasswordNeeded(Forbidden):
+    """Signed in with a password that others know: nothing is open but the page for choosing another one."""
+
+    code = "NEW_PASSWORD_NEEDED"
 
 
 def init_actors(
@@ -96,6 +103,20 @@ def requires(permission: Permission, *, scope: str | None = None) -> Callable[[C
     return _guard(permission, scope or scope_of(permission))
 
 
+def page_session() -> OpenSession:
+    """The session somebody is signed in with. Raises SignedOut where nobody is."""
+    session = signed_in_session()
+    if session is None:
+        raise SignedOut()
+    return session
+
+
+def with_any_password(view: Callable[A, R]) -> Callable[A, R]:
+    """Declare that a view also serves a session that needs a new password; stands under `requires`."""
+    view.with_any_password = True  # type: ignore[attr-defined]
+    return view
+
+
 def signed_in(view: Callable[A, R]) -> Callable[A, R]:
     """Declare a view for anybody signed in, whatever his role."""
     return _guard(ANYBODY_SIGNED_IN)(view)
@@ -114,6 +135,7 @@ def _guard(permission: str, scope: str | None = None) -> Callable[[Callable[A, R
             actor = current_actor()
             if scope and actor.scopes is not None and scope not in actor.scopes:
                 _refuse(actor, view.__name__, InsufficientScope(scope))
+            _refuse_known_password(view)
             if isinstance(permission, Permission) and not actor.may(permission):
                 _refuse(actor, view.__name__, Forbidden())
             return view(*args, **kwargs)
@@ -132,3 +154,9 @@ def _refuse(actor: Actor, name: str, refusal: Refusal) -> NoReturn:
         raise refusal
 
     run_outermost(actor, name, work)
+
+
+def _refuse_known_password(view: Callable[..., object]) -> None:
+    session = signed_in_session() if way_of_request() is page_actor else None
+    if session and session.needs_new_password and not getattr(view, "with_any_password", False):
+        raise NewPasswordNeeded("Choose a new password first.")

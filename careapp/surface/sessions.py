@@ -10,8 +10,10 @@ from flask_login import LoginManager, current_user
 from careapp.access import Actor
 from careapp.config import Settings
 from careapp.identity import sessions as rows
+from careapp.identity.devices import device_of
 from careapp.identity.drafts import user_of_ended
 from careapp.identity.preferences import Preferences
+from careapp.identity.sessions import Holder, OpenSession
 
 
 class Person:
@@ -20,8 +22,8 @@ class Person:
     is_authenticated = is_active = True
     is_anonymous = False
 
-    def __init__(self, actor: Actor, preferences: Preferences) -> None:
-        self.actor, self.preferences = actor, preferences
+    def __init__(self, holder: Holder) -> None:
+        self.actor, self.preferences, self.session = holder
 
     def get_id(self) -> str:
         """The actor's name."""
@@ -58,6 +60,11 @@ def signed_in_preferences() -> Preferences | None:
     return current_user.preferences if current_user.is_authenticated else None
 
 
+def signed_in_session() -> OpenSession | None:
+    """The live session of this request's cookie, or None."""
+    return current_user.session if current_user.is_authenticated else None
+
+
 def held_before() -> tuple[int, int] | None:
     """The tenant and the user of this request's cookie where its session has run out by itself; None else.
 
@@ -72,6 +79,16 @@ def begin(tenant_id: int, sid: str) -> None:
     """Start a new cookie for a session just made; nothing of the old one stays, its CSRF token included."""
     session.clear()
     session["tenant"], session["sid"] = tenant_id, sid
+
+
+def renew(sid: str) -> None:
+    """Put a session's new value in the cookie. The CSRF token stays, so that open forms of other tabs do too."""
+    session["sid"] = sid
+
+
+def forget() -> None:
+    """Empty the cookie of a session that is over."""
+    session.clear()
 
 
 def end(reason: str) -> bool:
@@ -89,6 +106,11 @@ def peer() -> str:
     return request.remote_addr or "unknown"
 
 
+def device() -> str | None:
+    """The browser and system the request came from, in words, where they are known."""
+    return device_of(request.headers.get("User-Agent"))
+
+
 def _held() -> tuple[int, str] | None:
     tenant, sid = session.get("tenant"), session.get("sid")
     return (tenant, sid) if isinstance(tenant, int) and isinstance(sid, str) else None
@@ -101,4 +123,4 @@ def _load(request: Request) -> Person | None:
         return None
     poll = request.headers.get("X-Poll") == "1"
     found = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
-    return Person(*found) if found else None
+    return Person(found) if found else None

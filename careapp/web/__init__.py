@@ -4,10 +4,12 @@ from flask import Flask
 from htmx_flask import Htmx
 
 from careapp.web import (
+    account,
     appointments,
     backchannel,
     board,
     calendar,
+    confirm,
     dashboard,
     drafts,
     emergency,
@@ -43,8 +45,8 @@ from careapp.web.row_numbers import init_row_numbers
 PAGES = (
     sign_in, federation, backchannel, home, today, walk_in, calendar, spans, next_free, slots, board, episodes,
     appointments, prescriptions, medicines, prescription_print, referrals, referral_board, registration, patients,
-    patient_facts, dashboard, drafts, preferences, palette, sections, users, clinics, settings, outbox, audit,
-    record_access, emergency, emergencies,
+    patient_facts, dashboard, drafts, preferences, account, confirm, palette, sections,
+    users, clinics, settings, outbox, audit, record_access, emergency, emergencies,
 )  # fmt: skip
 
 

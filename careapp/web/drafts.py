@@ -98,16 +98,18 @@ def forget_what_was_saved(response: Response) -> Response:
 
 
 def keep_posted() -> str | None:
-    """Keep the plain form of this request, whose session has run out by itself, for the user it was of.
+    """Keep the plain form of this request for the user it was sent by: his session has run out by itself, or he shall
+    first confirm that it is he.
 
     Returns the address of the page that will show it to him, or None where there is nothing to keep: a form of htmx
     stays on its page, a password is never kept, and what is sent to the drafts themselves is no form.
     """
     if request.method != "POST" or is_htmx() or request.files or request.blueprint == bp.name:
         return None
-    if any("password" in name for name in request.form):
+    if any("password" in name and text for name, text in request.form.items(multi=True)):
         return None
-    holder = held_before()
+    actor = signed_in_actor()
+    holder = (actor.tenant_id, actor.user_id) if actor and actor.user_id else held_before()
     address = safe_address(request.full_path.rstrip("?"))
     kept_as = drafts.keep(*holder, address, _typed()) if holder and address else None
     return f"/drafts/{kept_as}" if kept_as else None

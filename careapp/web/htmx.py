@@ -130,12 +130,19 @@ def signed_out(sign_in: str) -> Response:
     A plain request goes there by 303, an htmx GET by HX-Redirect (else the page would land inside a fragment); an
     htmx POST, and a poll, get an alert with a link, so that what was typed stays.
     """
+    return led_to(sign_in, 401, alert="signed_out_alert")
+
+
+def led_to(address: str, status: int, *, alert: str) -> Response:
+    """Answer a request that has to wait for what `address`, a page of ours, is there for. `alert` names the macro of
+    NOTICES that says so, given the address, where the page stays.
+    """
     if is_htmx() and (request.method != "GET" or is_poll()):
-        return _alert(str(get_template_attribute(NOTICES, "signed_out_alert")(sign_in)), 401)
+        return _alert(str(get_template_attribute(NOTICES, alert)(address)), status)
     if not is_htmx():
-        return see_other(sign_in)
-    response = _private(make_response("", 401))
-    response.headers["HX-Redirect"] = sign_in
+        return see_other(address)
+    response = _private(make_response("", status))
+    response.headers["HX-Redirect"] = address
     return response
 
 

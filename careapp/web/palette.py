@@ -16,6 +16,7 @@ FOUND_AT_ONCE = 8
 # Places besides the menu: address, name, and who may go there.
 PLACES = (
     ("/patients/new", _l("Register a patient"), Permission.PATIENT_REGISTER),
+    ("/account", _l("Your account"), Permission.OWN_ACCOUNT),
     ("/preferences", _l("Preferences"), Permission.OWN_PREFERENCES),
     ("/keys", _l("Keyboard shortcuts"), Permission.OWN_PREFERENCES),
 )

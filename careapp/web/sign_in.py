@@ -1,8 +1,10 @@
 """Pages of signing in and out, and where somebody who is signed out is led."""
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, urlsplit
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, flash, request
 
 from careapp.errors import Invalid, Refusal, TooMany, Unauthenticated
 from careapp.identity.sign_in import sign_in as start_session
@@ -10,6 +12,7 @@ from careapp.surface import sessions
 from careapp.surface.actors import SignedOut, public, signed_in
 from careapp.surface.csrf import safe_next
 from careapp.web.drafts import keep_posted
+from careapp.web.forms.fields import CareForm
 from careapp.web.forms.sign_in import SignInForm
 from careapp.web.htmx import is_htmx, page_or_fragment, see_other, signed_out, unchanged
 from careapp.web.refusals import said
@@ -25,7 +28,7 @@ def sign_in() -> Response:
     """The form; somebody signed in already goes straight on."""
     if sessions.signed_in_actor():
         return see_other(safe_next(request.args.get("next")))
-    return page_or_fragment(PAGE, PAGE, form=SignInForm(request.args.to_dict()))
+    return _page(SignInForm(request.args.to_dict()))
 
 
 @bp.post("/sign-in")
@@ -35,11 +38,11 @@ def sign_in_post() -> Response:
     form = SignInForm()
     try:
         sent = form.checked()
-        signed = start_session(sent.email, sent.password, address=sessions.peer())
+        signed = start_session(sent.email, sent.password, address=sessions.peer(), device=sessions.device())
     except Invalid:
-        return page_or_fragment(PAGE, PAGE, 422, form=form)
+        return _page(form, 422)
     except (Unauthenticated, TooMany) as refusal:
-        return _refused(form, refusal)
+        return refused_form(form, refusal, _page)
     sessions.end("signed in again")
     sessions.begin(*signed)
     return see_other(safe_next(sent.next))
@@ -73,15 +76,39 @@ def lead_to_sign_in(refusal: SignedOut) -> Response:
 
 
 def sign_in_address() -> str:
-    """The sign-in page's address, with the page to come back to: the one asked for, or the one a change was made on.
+    """The sign-in page's address, with the page to come back to."""
+    return back_to("/sign-in")
+
+
+def back_to(page: str, *, file: bool = False) -> str:
+    """The address of a page somebody is led to, with the one to come back to: the one asked for, or, for a change and
+    for a file, the one it was asked for on.
 
     For a plain form that is the Referer, which our Referrer-Policy lets the browser tell to ourselves alone.
     """
     if is_htmx():
         back = _path_of(request.headers.get("HX-Current-URL", ""))
+    elif request.method == "GET" and not file:
+        back = request.full_path.rstrip("?")
     else:
-        back = request.full_path.rstrip("?") if request.method == "GET" else _path_of(request.referrer or "")
-    return f"/sign-in?next={quote(safe_next(back), safe='/')}"
+        back = _path_of(request.referrer or "")
+    return f"{page}?next={quote(safe_next(back), safe='/')}"
+
+
+def signed_out_by(refusal: Unauthenticated) -> SignedOut:
+    """What to raise where a failed proof has ended the session: the sign-in page then says why."""
+    sessions.forget()
+    flash(said(refusal))
+    return SignedOut()
+
+
+def refused_form(form: CareForm, refusal: Refusal, shown: Callable[[Any, int], Response]) -> Response:
+    """A form again, by `shown(form, status)`, with one sentence on top: 429 with Retry-After for a wait, else 422."""
+    form.form_errors.append(said(refusal))
+    response = shown(form, refusal.status if isinstance(refusal, TooMany) else 422)
+    if isinstance(refusal, TooMany):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
 
 
 def _path_of(page: str) -> str:
@@ -93,11 +120,5 @@ def _path_of(page: str) -> str:
     return parts._replace(scheme="", netloc="", fragment="").geturl() if parts.netloc == request.host else ""
 
 
-def _refused(form: SignInForm, refusal: Refusal) -> Response:
-    """The form again, with one sentence on top: 422 for a wrong password, 429 with Retry-After for a wait."""
-    form.form_errors.append(said(refusal))
-    if not isinstance(refusal, TooMany):
-        return page_or_fragment(PAGE, PAGE, 422, form=form)
-    response = page_or_fragment(PAGE, PAGE, refusal.status, form=form)
-    response.headers["Retry-After"] = str(refusal.retry_after)
-    return response
+def _page(form: SignInForm, status: int = 200) -> Response:
+    return page_or_fragment(PAGE, PAGE, status, form=form)

@@ -9,6 +9,11 @@ from careapp.identity import users
 PASSWORD = "seven red kites over Bagan"
 
 
+def peer() -> str:
+    """A network address no other test uses: failures of other tests count against theirs."""
+    return f"2001:db8:{uuid.uuid4().hex[:4]}:{uuid.uuid4().hex[:4]}::1"
+
+
 def address() -> str:
     """A new e-mail address."""
     return f"{uuid.uuid4().hex[:12]}@clinic.example"

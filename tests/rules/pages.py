@@ -39,6 +39,7 @@ NUMBERED: dict[str, Callable[[Actor], str]] = {
     "user_id": lambda actor: str(a_user(actor, Role.FRONT_DESK).id),
     "event_id": lambda actor: str(_event_of(make.an_episode(actor), actor)),
     "access_id": lambda actor: str(_emergency(actor)),
+    "session_id": lambda actor: str(_session(actor)),
     "draft_id": lambda actor: str(_draft(actor)),
 }
 
@@ -58,6 +59,14 @@ def _emergency(actor: Actor) -> int:
 def _draft(actor: Actor) -> int | None:
     """The number of somebody's draft."""
     return drafts.keep(actor.tenant_id, a_user(actor).id, "/episodes/new", [("reason", "Cough")])
+
+
+def _session(actor: Actor) -> Any:
+    """The number of somebody's session."""
+    user = a_user(actor)
+    with commands.system_transaction(actor.tenant_id):
+        sessions.start(actor.tenant_id, user.id)
+    return one(actor, "SELECT id FROM user_session WHERE user_id = :user", user=user.id)
 
 
 def rules(app: APIFlask, method: str) -> list[Rule]:

@@ -37,7 +37,7 @@ PUBLIC = {
     "prescription_print.verify_post",
 }
 SIGNED_IN = {"admin.first", "home.home", "palette.keys", "palette.palette", "sign_in.stay_signed_in"}
-OWN = {"drafts", "preferences"}  # blueprints of what is somebody's own, whatever his role
+OWN = {"account", "confirm", "drafts", "preferences"}  # blueprints of what is somebody's own, whatever his role
 
 CARE = {Role.FRONT_DESK, Role.CLINICIAN, Role.ADMIN}
 SEE_ORDERS, ORDER = {Role.FRONT_DESK, Role.CLINICIAN}, {Role.CLINICIAN}

@@ -13,6 +13,7 @@ from careapp.errors import Invalid
 from careapp.identity.staff import find_staff, names_of_staff
 from careapp.operations.audit_search import MOST_EXPORTED, AuditFilter, audit_zone, export_audit, search_audit
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.step_up import recently_confirmed
 from careapp.web import times
 from careapp.web.admin.audit_file import as_csv
 from careapp.web.admin.audit_words import OTHERS, actions, sentence, user_ids, who, why
@@ -52,6 +53,7 @@ def people() -> Response:
 
 @bp.get("/admin/audit.csv")
 @requires(Permission.AUDIT_VIEW)
+@recently_confirmed
 def export() -> Response:
     """What meets the filter as a file, at most MOST_EXPORTED rows; its name says where there were more."""
     actor, zone = current_actor(), audit_zone(current_actor())

@@ -15,6 +15,7 @@ from careapp.access import Permission
 from careapp.errors import Conflict, Invalid
 from careapp.operations import outbox_desk
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.step_up import recently_confirmed
 from careapp.web.forms.admin import WithholdForm
 from careapp.web.htmx import Notice, changed, page_or_fragment
 from careapp.web.refusals import said
@@ -53,6 +54,7 @@ def retry(event_id: UUID) -> Response:
 
 @bp.post("/admin/outbox/<uuid:event_id>/withhold")
 @requires(Permission.OUTBOX_MANAGE)
+@recently_confirmed
 def withhold(event_id: UUID) -> Response:
     """Send it without its data, so that the events behind it can go."""
 

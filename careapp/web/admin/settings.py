@@ -9,6 +9,7 @@ from careapp.access import Permission
 from careapp.errors import Conflict, Invalid
 from careapp.operations.settings import change_settings, get_settings
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.step_up import recently_confirmed
 from careapp.web.forms.admin import SettingsForm, rebase
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.refusals import said
@@ -25,6 +26,7 @@ def settings() -> Response:
 
 @bp.post("/admin/settings")
 @requires(Permission.SETTINGS_MANAGE)
+@recently_confirmed
 def change() -> Response:
     """Change them: the whole page follows, as they hold for its frame as well."""
     form = SettingsForm()

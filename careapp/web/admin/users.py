@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from flask_babel import gettext as _
 
 from careapp.access import Permission, Role
 from careapp.errors import Conflict, Invalid
-from careapp.identity import passwords, users
+from careapp.identity import passwords, session_list, users
 from careapp.overviews.staff import Choice, StaffChoices, StaffMember, get_staff_choices, get_staff_member, list_staff
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.step_up import recently_confirmed
 from careapp.web.forms.admin import (
     AddStaffForm,
     ChangeStaffForm,
@@ -58,6 +59,7 @@ def add_form() -> Response:
 
 @bp.post("/admin/users/new")
 @requires(Permission.USER_MANAGE)
+@recently_confirmed
 def add() -> Response:
     """Add somebody and show, this once, the password made for him."""
     actor, choices, password = current_actor(), get_staff_choices(current_actor()), passwords.made()
@@ -88,6 +90,7 @@ def user(user_id: int) -> Response:
 
 @bp.post("/admin/users/<row:user_id>")
 @requires(Permission.USER_MANAGE)
+@recently_confirmed
 def change(user_id: int) -> Response:
     """Change what he is and may do; a stale version shows the present state beside what was typed."""
     actor, choices = current_actor(), get_staff_choices(current_actor())
@@ -105,6 +108,7 @@ def change(user_id: int) -> Response:
 
 @bp.post("/admin/users/<row:user_id>/password")
 @requires(Permission.USER_MANAGE)
+@recently_confirmed
 def password(user_id: int) -> Response:
     """Give a new password, which ends all sessions; one that is made is shown this once."""
     form = NewPasswordForm()
@@ -122,6 +126,7 @@ def password(user_id: int) -> Response:
 
 @bp.post("/admin/users/<row:user_id>/disable")
 @requires(Permission.USER_MANAGE)
+@recently_confirmed
 def disable(user_id: int) -> Response:
     """Shut him out."""
     return _act(user_id, users.disable, _("Disabled: signing in is refused, and all sessions are ended."))
@@ -129,6 +134,7 @@ def disable(user_id: int) -> Response:
 
 @bp.post("/admin/users/<row:user_id>/enable")
 @requires(Permission.USER_MANAGE)
+@recently_confirmed
 def enable(user_id: int) -> Response:
     """Let him in again."""
     return _act(user_id, users.enable, _("Enabled, with the same password and roles as before."))
@@ -136,9 +142,19 @@ def enable(user_id: int) -> Response:
 
 @bp.post("/admin/users/<row:user_id>/end-sessions")
 @requires(Permission.USER_MANAGE)
+@recently_confirmed
 def end_sessions(user_id: int) -> Response:
     """Sign him out everywhere."""
     return _act(user_id, users.end_sessions, _("Signed out everywhere."))
+
+
+@bp.post("/admin/users/<row:user_id>/sessions/<row:session_id>/end")
+@requires(Permission.USER_MANAGE)
+@recently_confirmed
+def end_session(user_id: int, session_id: int) -> Response:
+    """Sign him out in one place."""
+    session_list.end_session_of(current_actor(), user_id, session_id)
+    return _done(user_id, _("Signed out there."))
 
 
 def _act(user_id: int, act: Callable[..., object], text: str) -> Response:
@@ -168,7 +184,9 @@ def _context(user_id: int, *, form: ChangeStaffForm | None = None, **more: Any) 
     defaults = {"password_form": NewPasswordForm(formdata=None), "password": None, "conflict": False}
     if more.get("conflict"):
         rebase(form, member.version)
-    return {"user": member, "zone": zone, "form": form, "own": user_id == actor.user_id, **defaults, **more}
+    sessions = session_list.list_sessions_of(actor, user_id, settings=current_app.config["SETTINGS"])
+    own = user_id == actor.user_id
+    return {"user": member, "zone": zone, "form": form, "own": own, "sessions": sessions, **defaults, **more}
 
 
 def _shown(member: StaffMember) -> dict[str, Any]:

@@ -1,0 +1,211 @@
+"""Dangerous acts ask who is there once more: when, in which form, and what becomes of what was typed."""
+
+from collections.abc import Callable
+
+import pytest
+from apiflask import APIFlask
+
+from careapp.access import Actor, Role
+from careapp.identity import users
+from tests.identity.people import PASSWORD, a_user, peer
+from tests.looking import execute, one, rows
+from tests.rules.pages import page_address
+from tests.rules.pages import rules as rules_of
+from tests.web.conftest import Desk
+
+WRONG = "the wrong words entirely"
+DANGEROUS = {
+    "admin_users.add", "admin_users.change", "admin_users.password", "admin_users.disable", "admin_users.enable",
+    "admin_users.end_sessions", "admin_users.end_session", "admin_settings.change", "admin_outbox.withhold",
+    "admin_audit.export",
+}  # fmt: skip
+
+
+@pytest.fixture
+def boss(desk: Callable[..., Desk], god: Actor) -> Desk:
+    """An administrator who signed in an hour ago and has been at work since."""
+    made = desk(Role.ADMIN)
+    an_hour_later(god)
+    return made
+
+
+@pytest.fixture
+def user(god: Actor) -> users.UserView:
+    return a_user(god, Role.FRONT_DESK, name="Ko Aung")
+
+
+def an_hour_later(god: Actor) -> None:
+    execute(
+        god, "UPDATE user_session SET created_at = now() - interval '1 hour', confirmed_at = now() - interval '1 hour'"
+    )
+
+
+def confirm(desk: Desk, address: str, password: str = PASSWORD) -> str:
+    """Answer the page that asks, and say where it leads then."""
+    form = desk.forms(address)["/confirm"]
+    answer = desk.send(form, password=password)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"]
+
+
+def test_the_dangerous_acts_are_known(app: APIFlask) -> None:
+    marked = {name for name, view in app.view_functions.items() if getattr(view, "recently_confirmed", False)}
+    assert marked >= DANGEROUS
+
+
+def test_no_dangerous_act_is_done_without_a_proof(app: APIFlask, desk: Callable[..., Desk], god: Actor) -> None:
+    tried = set()
+    for role in (Role.ADMIN, Role.AUDITOR):
+        browser = desk(role)
+        token = browser.forms("/account/password")["/account/password"].values["csrf_token"]
+        an_hour_later(god)
+        for method in ("GET", "POST"):
+            for rule in rules_of(app, method):
+                if rule.endpoint not in DANGEROUS or (rule.endpoint == "admin_audit.export") != (role == Role.AUDITOR):
+                    continue
+                answer = browser.open(
+                    method, page_address(rule, god), data={"csrf_token": token} if method == "POST" else None
+                )
+                assert answer.status_code == 303, rule.rule
+                assert answer.headers["Location"].startswith("/confirm?next="), rule.rule
+                tried.add(rule.endpoint)
+    assert tried == DANGEROUS
+    acts = "SELECT count(*) FROM audit_event WHERE actor LIKE 'user:%' AND outcome = 'done'"
+    assert one(god, acts) == 0
+
+
+def test_just_after_sign_in_nothing_is_asked(desk: Callable[..., Desk], user: users.UserView) -> None:
+    boss = desk(Role.ADMIN)
+    address = f"/admin/users/{user.id}"
+    assert boss.send(boss.forms(address)[f"{address}/disable"]).headers["Location"] == address
+
+
+def test_a_session_of_the_version_before_was_confirmed_at_sign_in(
+    desk: Callable[..., Desk], god: Actor, user: users.UserView
+) -> None:
+    boss, address = desk(Role.ADMIN), f"/admin/users/{user.id}"
+    form = boss.forms(address)[f"{address}/disable"]
+    execute(god, "UPDATE user_session SET confirmed_at = NULL, created_at = now() - interval '4 minutes'")
+    assert boss.send(form).headers["Location"] == address
+    execute(god, "UPDATE user_session SET confirmed_at = NULL, created_at = now() - interval '6 minutes'")
+    assert boss.send(form).headers["Location"].startswith("/confirm?next=")
+
+
+def test_what_was_typed_comes_back_after_the_proof(boss: Desk, god: Actor, user: users.UserView) -> None:
+    address = f"/admin/users/{user.id}"
+    asked = boss.send(boss.forms(address)[address], name="Ko Aung Min")
+    assert asked.status_code == 303
+    to = confirm(boss, asked.headers["Location"])
+    assert to.startswith("/drafts/")
+    assert "Ko Aung Min" in boss.get(to).text
+    done = boss.send(boss.forms(to)[address])
+    assert (done.status_code, done.headers["Location"]) == (303, address)
+    assert one(god, "SELECT name FROM users WHERE id = :id", id=user.id) == "Ko Aung Min"
+    assert boss.open("GET", to).status_code == 404, "the draft has done its work"
+
+
+def test_a_password_is_not_kept_for_later(boss: Desk, god: Actor, user: users.UserView) -> None:
+    address = f"/admin/users/{user.id}"
+    form = boss.forms(address)[f"{address}/password"]
+    asked = boss.open(
+        "POST", form.action, data={**form.values, "password": "eleven quiet boats at dawn"},
+        headers={"Referer": f"http://localhost{address}"},
+    )  # fmt: skip
+    assert asked.headers["Location"] == f"/confirm?next={address}"
+    assert one(god, "SELECT count(*) FROM form_drafts") == 0
+    assert confirm(boss, asked.headers["Location"]) == address
+
+
+def test_htmx_asks_in_the_corner_and_leaves_the_page(boss: Desk, user: users.UserView) -> None:
+    address = f"/admin/users/{user.id}"
+    form = boss.forms(address)[f"{address}/password"]
+    typed = {**form.values, "password": "eleven quiet boats at dawn"}
+    asked = boss.open("POST", form.action, htmx=True, data=typed)
+    assert (asked.status_code, asked.headers["HX-Retarget"]) == (403, "#alerts")
+    assert 'hx-post="/confirm"' in asked.text
+    token = {"csrf_token": form.values["csrf_token"]}
+    wrong = boss.open("POST", "/confirm", htmx=True, data=token | {"password": WRONG})
+    assert wrong.status_code == 422
+    assert "This is not your password." in wrong.text
+    right = boss.open("POST", "/confirm", htmx=True, data=token | {"password": PASSWORD})
+    assert right.status_code == 200
+    assert "Now press the button once more." in right.text
+    assert boss.open("POST", form.action, htmx=True, data=typed).status_code == 200, "the page's token is good still"
+
+
+def test_a_page_that_htmx_gets_is_led_away(desk: Callable[..., Desk], god: Actor) -> None:
+    auditor = desk(Role.AUDITOR)
+    an_hour_later(god)
+    answer = auditor.open(
+        "GET", "/admin/audit.csv", htmx=True, headers={"HX-Current-URL": "http://localhost/admin/audit?outcome=refused"}
+    )
+    assert answer.status_code == 403
+    assert answer.headers["HX-Redirect"] == "/confirm?next=/admin/audit%3Foutcome%3Drefused"
+
+
+def test_a_file_leads_back_to_the_page_it_was_asked_for_on(desk: Callable[..., Desk], god: Actor) -> None:
+    auditor = desk(Role.AUDITOR)
+    an_hour_later(god)
+    answer = auditor.open(
+        "GET", "/admin/audit.csv", headers={"Referer": "http://localhost/admin/audit?outcome=refused"}
+    )
+    to = confirm(auditor, answer.headers["Location"])
+    assert to == "/admin/audit?outcome=refused"
+    assert auditor.open("GET", "/admin/audit.csv").mimetype == "text/csv"
+
+
+def test_the_cookie_is_renewed_by_a_proof(app: APIFlask, boss: Desk) -> None:
+    before = boss.client.get_cookie("session").value
+    assert confirm(boss, "/confirm?next=/admin/users") == "/admin/users"
+    thief = Desk(app, app.test_client())
+    thief.client.set_cookie("session", before)
+    assert thief.open("GET", "/account").status_code == 303
+    boss.get("/account")
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/sign-out", "", "/\\evil.example"])
+def test_nobody_is_led_to_another_site(boss: Desk, to: str) -> None:
+    form = boss.forms("/confirm")["/confirm"]
+    assert boss.send(form, password=PASSWORD, next=to).headers["Location"] == "/"
+
+
+def test_five_failures_end_the_session_and_the_next_one_waits(boss: Desk, god: Actor) -> None:
+    form = boss.forms("/confirm?next=/admin/users")["/confirm"]
+    answers = [boss.send(form, password=WRONG) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [422, 422, 422, 422, 303]
+    assert answers[-1].headers["Location"].startswith("/sign-in?next=")
+    assert "this failed too often" in boss.get("/sign-in").text
+    assert one(god, "SELECT end_reason FROM user_session") == "failed to confirm"
+    assert [row.outcome for row in rows(god, "SELECT outcome FROM audit_event WHERE action = 'user.confirm'")] == (
+        ["refused"] * 5
+    )
+
+
+def test_a_proof_forgets_the_failures_before_it(boss: Desk, god: Actor) -> None:
+    for _ in range(2):
+        form = boss.forms("/confirm")["/confirm"]
+        assert [boss.send(form, password=WRONG).status_code for _ in range(4)] == [422] * 4
+        confirm(boss, "/confirm")
+    assert one(god, "SELECT confirm_failures FROM user_session") == 0
+
+
+def test_failures_at_the_sign_in_form_delay_nobody_who_is_signed_in(app: APIFlask, boss: Desk, god: Actor) -> None:
+    email = one(god, "SELECT email FROM users")
+    stranger = Desk(app, app.test_client())
+    stranger.client.environ_base["REMOTE_ADDR"] = peer()
+    for _ in range(6):
+        answer = stranger.send(stranger.forms("/sign-in")["/sign-in"], email=email, password=WRONG)
+    assert answer.status_code == 429
+    assert confirm(boss, "/confirm?next=/admin/users") == "/admin/users"
+
+
+def test_step_up_is_of_one_session(app: APIFlask, boss: Desk, god: Actor, user: users.UserView) -> None:
+    """A proof in one browser opens nothing in another of the same person."""
+    other, email = Desk(app, app.test_client()), one(god, "SELECT email FROM users WHERE roles = '{admin}'")
+    other.client.environ_base["REMOTE_ADDR"] = peer()
+    other.send(other.forms("/sign-in")["/sign-in"], email=email, password=PASSWORD)
+    an_hour_later(god)
+    confirm(other, "/confirm")
+    address = f"/admin/users/{user.id}"
+    assert boss.send(boss.forms(address)[f"{address}/disable"]).headers["Location"].startswith("/confirm")
+    assert other.send(other.forms(address)[f"{address}/disable"]).headers["Location"] == address
