@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     rate_limit_service: int = Field(12_000, ge=1)
     rate_limit_address: int = Field(1200, ge=1)
     step_up_seconds: int = 5 * 60
+    breached_passwords_file: Path | None = None
     trusted_hosts: str = ""
     trusted_proxies: int = 0
 

@@ -16,6 +16,7 @@ from careapp.cli.import_fhir import import_fhir
 from careapp.cli.jobs import jobs
 from careapp.cli.keys import keys
 from careapp.cli.outbox import outbox
+from careapp.cli.passwords import passwords
 from careapp.cli.states import states
 from careapp.cli.tenant import tenant
 from careapp.cli.terminology import terminology
@@ -25,6 +26,7 @@ from careapp.commands import register_reactions
 from careapp.config import Settings
 from careapp.db import LOCK_TIMEOUT, db
 from careapp.episodes.service import register_open_work
+from careapp.identity import known_passwords
 from careapp.internal.routes import internal
 from careapp.logs import configure_logs
 from careapp.operations.database_check import check_first_connection
@@ -40,8 +42,8 @@ from careapp.surface.request_limits import init_request_limits
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
-    access, database, database_url, demo, events, import_fhir, jobs, keys, outbox, states, tenant, terminology, token,
-    user,
+    access, database, database_url, demo, events, import_fhir, jobs, keys, outbox, passwords, states, tenant,
+    terminology, token, user,
 )  # fmt: skip
 
 # Whoever waits for a lock longer than this is told to try again; a network that swallows packets is noticed as well.
@@ -88,6 +90,7 @@ def build(**overrides: object) -> APIFlask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
     _connect_database(app, settings)
+    known_passwords.use_file(settings.breached_passwords_file)
     register_reactions(reactions.REACTIONS)
     register_open_work(reactions.OPEN_WORK)
     _register_surfaces(app, settings)

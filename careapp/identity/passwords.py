@@ -12,7 +12,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from careapp.errors import Invalid, TooMany
-from careapp.identity.common_passwords import COMMON, KEY_ROWS
+from careapp.identity.common_passwords import KEY_ROWS
+from careapp.identity.known_passwords import is_known
 
 SHORTEST, LONGEST = 15, 256  # characters; ASVS 5.0 6.2 asks for 15 where there is no second factor
 FEWEST_DIFFERENT = 6  # different characters
@@ -50,6 +51,11 @@ def needs_rehash(kept: str) -> bool:
     return _hasher.check_needs_rehash(kept)
 
 
+def is_known_to_others(password: str) -> bool:
+    """Whether a password that somebody has stands in a list of passwords that strangers try."""
+    return is_known(_normal(password))
+
+
 def made() -> str:
     """A new password of 20 letters and digits in groups, none of which is taken for another when read out."""
     groups = ("".join(secrets.choice(READABLE) for _ in range(GROUP)) for _ in range(GROUPS))
@@ -67,7 +73,6 @@ def check_new(password: str, *, email: str) -> None:
 
 
 def _problem(password: str, email: str) -> str | None:
-    bare = "".join(sign for sign in password.casefold() if sign.isalnum())
     if len(password) < SHORTEST:
         return f"Use at least {SHORTEST} characters; several words are fine."
     if len(password) > LONGEST:
@@ -76,7 +81,7 @@ def _problem(password: str, email: str) -> str | None:
         return "This repeats itself. Use several different words."
     if _steps(password.casefold()) > MOST_STEPS:
         return "This follows the keyboard or the alphabet. Use several different words."
-    if bare in COMMON or password.casefold() == email.casefold():
+    if password.casefold() == email.casefold() or is_known(password):
         return "Many people use this password, or it is your address. Use several different words."
     return None
 

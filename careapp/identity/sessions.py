@@ -39,7 +39,7 @@ class Origin:
 @dataclass(frozen=True)
 class OpenSession:
     """What a live session is known by: `confirmed_at` is when its holder last proved in it who he is, `factors` what he
-    proved it with at sign-in.
+    proved it with at sign-in; `federated` says that it was begun at an identity provider.
 
     With `needs_new_password` it is good for nothing but choosing one.
     """
@@ -49,6 +49,7 @@ class OpenSession:
     confirmed_at: datetime
     needs_new_password: bool = False
     factors: tuple[str, ...] = ()
+    federated: bool = False
 
 
 class Holder(NamedTuple):
@@ -95,7 +96,9 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
             return None
         if not poll and row.last_seen_at < now - SEEN_EVERY:
             _seen(tenant_id, sid, now)
-    session = OpenSession(row.session_id, row.begun_at, row.proved_at, row.needs_new_password, tuple(row.factors))
+    session = OpenSession(
+        row.session_id, row.begun_at, row.proved_at, row.needs_new_password, tuple(row.factors), bool(row.federated_id)
+    )
     return Holder(actor_for_user(row), Preferences.of(row), session)
 
 
@@ -124,7 +127,7 @@ def _live_session() -> Select[Any]:
     session = (
         mine.c.id.label("session_id"), mine.c.created_at.label("begun_at"), mine.c.last_seen_at,
         func.coalesce(mine.c.confirmed_at, mine.c.created_at).label("proved_at"), users.c.needs_new_password,
-        mine.c.factors,
+        mine.c.factors, mine.c.federated_id,
     )  # fmt: skip
     return (
         users_joined(*session, *preference_columns(), *tenant_columns(mine.c.tenant_id))

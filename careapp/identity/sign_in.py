@@ -17,6 +17,7 @@ from careapp.identity import attempts, directory, passwords, sessions
 from careapp.identity.models import User
 from careapp.identity.sessions import Origin
 
+NO_TENANT = 0  # a stranger's: asked for like any other
 # One text for a stranger, a wrong password and a disabled user.
 REFUSED = "The e-mail address or the password is not right."
 
@@ -51,8 +52,8 @@ def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
     """The user's row; a stranger costs the same query and finds nothing."""
     users = table_of(User).c
     return db.session.execute(
-        select(users.tenant_id, users.id, users.password_hash, users.disabled_at)
-        .where(users.tenant_id == tenant_id, users.id == user_id)
+        select(users.tenant_id, users.id, users.password_hash, users.disabled_at, users.needs_new_password)
+        .where(users.tenant_id == (tenant_id or NO_TENANT), users.id == user_id)
     ).one_or_none()  # fmt: skip
 
 
@@ -63,13 +64,17 @@ def _start(user: Row[*tuple[Any, ...]], email: str, password: str, origin: Origi
         users.tenant_id == user.tenant_id, users.id == user.id,
         users.password_hash == user.password_hash, users.disabled_at.is_(None),
     )  # fmt: skip
-    newer = passwords.hashed(password) if passwords.needs_rehash(user.password_hash) else None
+    changes: dict[str, Any] = {}
+    if passwords.needs_rehash(user.password_hash):
+        changes["password_hash"] = passwords.hashed(password)
+    if not user.needs_new_password and passwords.is_known_to_others(password):
+        changes["needs_new_password"] = True
     with commands.system_transaction(user.tenant_id):
         still = select(users.id).where(*unchanged).with_for_update(key_share=True)
         if db.session.execute(still).one_or_none() is None:
             raise Unauthenticated(REFUSED)
-        if newer:
-            guarded_update(User, *unchanged, password_hash=newer)
+        if changes:
+            guarded_update(User, *unchanged, **changes)
         sid = sessions.start(user.tenant_id, user.id, origin=origin, factors=["password"])
         attempts.clear(email)
         audit.write(user.tenant_id, who, [AuditRow("user.sign_in", "done", who, detail={"address": origin.address})])
@@ -83,3 +88,5 @@ def _keep_failure(tenant_id: int | None, user_id: int, address: str) -> None:
         if tenant_id is not None:
             row = AuditRow("user.sign_in", "refused", f"user:{user_id}", detail={"address": address})
             audit.write(tenant_id, "nobody", [row])
+        else:
+            audit.write_nothing()

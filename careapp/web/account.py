@@ -26,7 +26,8 @@ PAGE, PASSWORD_PAGE = "account/account.html", "account/password.html"
 def account() -> Response:
     """Who one is, and where one is signed in."""
     mine = get_account(current_actor(), settings=current_app.config["SETTINGS"])
-    return page_or_fragment(PAGE, PAGE, account=mine, current=page_session().id)
+    session = page_session()
+    return page_or_fragment(PAGE, PAGE, account=mine, current=session.id, federated=session.federated)
 
 
 @bp.get("/account/password")

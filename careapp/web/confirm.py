@@ -1,8 +1,8 @@
 """The page that asks somebody signed in to prove once more who he is, and the way back to what he was about to do.
 
 A further way of proving it (a code, a passkey) adds a template to WAYS and a route of its own that calls
-`identity.confirmation` and answers with `gone_on`. Who signed in at an identity provider is sent there instead, by a
-route that asks it to authenticate him anew (`prompt=login`, `max_age=0`) and comes back through `gone_on` as well.
+`identity.confirmation` and answers with `gone_on`. Who signed in at an identity provider is sent there instead: it
+authenticates him anew, and he comes back with a new session, which is a proof of itself.
 """
 
 from flask import Blueprint, Response, request
@@ -22,7 +22,8 @@ from careapp.web.sign_in import back_to, refused_form, signed_out_by
 bp = Blueprint("confirm", __name__)
 
 PAGE, DONE, AGAIN = "account/confirm.html", "account/_confirmed.html", "account/_confirm_again.html"
-WAYS: list[str] = ["account/_confirm_password.html"]  # templates, each a form of its own; they expect form and next
+WAYS: list[str] = ["account/_confirm_password.html"]  # templates, each a form of its own; they expect form
+ELSEWHERE = ["account/_confirm_elsewhere.html"]
 
 
 @bp.get("/confirm")
@@ -65,7 +66,8 @@ def ask(refusal: NotConfirmed) -> Response:
     """
     draft = keep_posted()
     address = f"/confirm?next={draft}" if draft else back_to("/confirm", file=_is_file())
-    return led_to(address, refusal.status, alert="confirm_alert")
+    alert = "confirm_elsewhere_alert" if page_session().federated else "confirm_alert"
+    return led_to(address, refusal.status, alert=alert)
 
 
 def _is_file() -> bool:
@@ -74,7 +76,8 @@ def _is_file() -> bool:
 
 
 def _page(form: ConfirmForm, status: int = 200) -> Response:
-    return page_or_fragment(PAGE, PAGE, status, form=form, ways=WAYS)
+    ways = ELSEWHERE if page_session().federated else WAYS
+    return page_or_fragment(PAGE, PAGE, status, form=form, ways=ways)
 
 
 def _corner(form: ConfirmForm, status: int) -> Response:

@@ -3,11 +3,13 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from careapp import clock, tenancy
 from careapp.access import Actor
@@ -178,6 +180,66 @@ def test_a_stranger_hears_the_same_and_costs_a_hash(
         said.add(refusal.value.detail)
     assert len(said) == 1
     assert len(checked) == 5
+
+
+def test_nobody_learns_from_the_work_done_who_is_known(
+    user: users.UserView, admin: Actor, peer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the clock is asked but what takes time: the statements, which are the same, and the hashes."""
+    disabled = a_user(admin)
+    users.disable(admin, disabled.id)
+    done: list[str] = []
+    verify = passwords._hasher.verify
+
+    def hashing(kept: str, given: str) -> bool:
+        done.append("argon2")
+        return bool(verify(kept, given))
+
+    monkeypatch.setattr(passwords, "_hasher", SimpleNamespace(verify=hashing, hash=passwords._hasher.hash))
+    listen = (db.engine, "before_cursor_execute", lambda *told: done.append(told[2]))
+    event.listen(*listen)
+    work: dict[str, list[str]] = {}
+    wrong = "the wrong words entirely"
+    cases = {"known": (user.email, wrong), "unknown": (address(), wrong), "shut out": (disabled.email, PASSWORD)}
+    try:
+        for case, (email, password) in cases.items():
+            done.clear()
+            with pytest.raises(Unauthenticated):
+                sign_in(email, password, address=peer)
+            work[case] = list(done)
+    finally:
+        event.remove(*listen)
+    assert work["known"].count("argon2") == 1
+    assert work["known"] == work["unknown"] == work["shut out"]
+
+
+def test_nobody_is_locked_out_for_good(user: users.UserView, time: Clock) -> None:
+    """A stranger who keeps trying delays the owner by a quarter of an hour at most, however long he goes on."""
+    waits = []
+    for _ in range(40):
+        with pytest.raises((Unauthenticated, TooMany)):
+            sign_in(user.email, "the wrong words entirely", address=next(PEERS))
+        with pytest.raises(TooMany) if len(waits) >= 4 else nullcontext() as refusal:
+            if len(waits) >= 4:
+                sign_in(user.email, PASSWORD, address=next(PEERS))
+        waits.append(refusal.value.retry_after if refusal else 0)
+        time.go(seconds=waits[-1])
+    assert max(waits) == 15 * 60
+    assert waits == sorted(waits), "it only slows"
+    assert sign_in(user.email, PASSWORD, address=next(PEERS))
+
+
+def test_old_sessions_are_deleted_and_younger_ones_stay(
+    app: APIFlask, user: users.UserView, tenant: TestTenant, peer: str, time: Clock
+) -> None:
+    sign_in(user.email, PASSWORD, address=peer)
+    time.go(days=29)
+    _, sid = sign_in(user.email, PASSWORD, address=peer)
+    assert sessions.forget_old(tenant.id) == 0
+    time.go(days=2)
+    assert sessions.forget_old(tenant.id) == 1
+    time.go(days=-2)
+    assert who(app, tenant, sid)
 
 
 def fail(email: str, peer: str) -> int:
