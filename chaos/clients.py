@@ -260,7 +260,6 @@ class Client(threading.Thread):
                 intent.outcome, intent.answer = DONE, json.loads(answer)
                 break
             if status and status not in AGAIN and status < 500 and intent.tries[-1].code != "BUSY":
-                # A move takes no key, so after a try without an answer its refusal may be the trace of its own success.
                 intent.outcome = REFUSED
                 break
             time.sleep(self._dice.uniform(0.2, 1.0))

@@ -8,6 +8,8 @@ import psycopg
 from kafka import KafkaConsumer, TopicPartition
 from psycopg.rows import dict_row
 
+from careapp import tenancy
+from careapp.crypto import decrypt
 from careapp.outbox import topics
 
 Row = dict[str, Any]
@@ -27,7 +29,7 @@ _QUERIES = {
         SELECT t.key AS tenant, p.locator, p.dosage, p.status
         FROM prescriptions p JOIN tenants t ON t.id = p.tenant_id""",
     "changes": """
-        SELECT t.key AS tenant, c.id, c.entity, c.locator, c.action, c.from_status, c.to_status, c.reason
+        SELECT t.key AS tenant, t.id AS tenant_id, c.entity, c.locator, c.action, c.reason
         FROM status_changes c JOIN tenants t ON t.id = c.tenant_id ORDER BY c.id""",
     "audits": """
         SELECT t.key AS tenant, a.action, a.subject FROM audit_event a JOIN tenants t ON t.id = a.tenant_id
@@ -70,7 +72,18 @@ class Evidence:
 def stored(superuser: str) -> Evidence:
     """What the database holds, read past row-level security."""
     with psycopg.connect(superuser, options="-c search_path=care,public", row_factory=dict_row) as connection:
-        return Evidence(**{name: connection.execute(query).fetchall() for name, query in _QUERIES.items()})
+        found = Evidence(**{name: connection.execute(query).fetchall() for name, query in _QUERIES.items()})
+    for change in found.changes:
+        change["reason"] = _opened(change)
+    return found
+
+
+def _opened(change: Row) -> str | None:
+    """The reason of a change, which is kept encrypted; the keys are those the suite has given its processes."""
+    if not change["reason"]:
+        return None
+    with tenancy.bound(change["tenant_id"]):
+        return decrypt(change["reason"], about=f"status_changes.reason/{change['locator']} {change['action']}")
 
 
 def waiting(superuser: str) -> int:

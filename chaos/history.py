@@ -38,11 +38,6 @@ class Intent:
     outcome: str = UNKNOWN
     answer: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether any try may have been carried out without its answer having come."""
-        return any(one.status == 0 or one.status >= 500 for one in self.tries)
-
 
 @dataclass(frozen=True)
 class Sample:

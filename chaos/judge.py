@@ -72,7 +72,7 @@ def _created(intent: Intent, locators: list[str]) -> Iterator[str]:
 
 
 def changed_once(history: Sequence[Intent], evidence: Evidence) -> Iterator[str]:
-    """A change that was acknowledged stands in the history once; one that was refused without doubt, not at all."""
+    """A change that was acknowledged stands in the history once; one that was refused, not at all."""
     stored = Counter((row["tenant"], row["reason"]) for row in evidence.changes if row["reason"])
     for intent in history:
         if intent.kind in CREATED or "reason" not in intent.body:
@@ -82,7 +82,7 @@ def changed_once(history: Sequence[Intent], evidence: Evidence) -> Iterator[str]
             yield f"{intent.kind} {intent.number} was carried out {times} times"
         elif intent.outcome == DONE and not times:
             yield f"{intent.kind} {intent.number} was acknowledged and is lost"
-        elif intent.outcome == REFUSED and times and not intent.doubtful:
+        elif intent.outcome == REFUSED and times:
             yield f"{intent.kind} {intent.number} was refused and yet carried out"
 
 

@@ -38,6 +38,7 @@ WARM_UP, BETWEEN = 4.0, 2.0  # seconds of load before the first fault and betwee
 COMES_BACK = 60.0  # seconds an application may take to serve again after a fault has ended
 SENDS_ALL = 240.0  # seconds the relays may take for what has piled up
 READY_LIMIT = 30.0
+REPEATS = 200  # requests that are sent once more at the end
 
 
 @dataclass
@@ -283,7 +284,7 @@ def finish(suite: Suite, clients: list[Client], outcome: Outcome) -> None:
         if client.failure is not None:
             raise RuntimeError(f"{client.name} broke") from client.failure
     outcome.history = [intent for client in clients for intent in client.history]
-    done = [intent for intent in outcome.history if intent.outcome == DONE and intent.kind in KEYED]
+    done = [intent for intent in outcome.history if intent.outcome == DONE and intent.kind != "page"]
     again = suite.dice.sample(done, min(REPEATS, len(done)))
     repeated = ask_again(suite, again)
     tell("relays send …")
@@ -305,10 +306,6 @@ def finish(suite: Suite, clients: list[Client], outcome: Outcome) -> None:
         "events": len(evidence.outbox), "messages": len(sent), "repeats": len(sent) - len(firsts),
         "answers asked again": len(again),
     }  # fmt: skip
-
-
-KEYED = ("open", "book", "prescribe")
-REPEATS = 200
 
 
 def ask_again(suite: Suite, done: list[Intent]) -> list[Violation]:
