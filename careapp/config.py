@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LANGUAGES = ("en", "my")  # ISO 639-1; each has a catalogue of its own, English is what the code is written in
 SERVICE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
+NEEDS_SECOND_FACTOR = ("nobody", "administrators", "everybody")  # of whom a tenant may ask one
 SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
 ENCRYPTION_KEY_BYTES = 32  # AES-256
 NEEDED = ("secret_key", "database_url", "trusted_hosts", "encryption_keys")  # by production
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     rate_limit_address: int = Field(1200, ge=1)
     step_up_seconds: int = 5 * 60
     breached_passwords_file: Path | None = None
+    webauthn_rp_id: str | None = None  # passkeys are bound to it; unset: the first of TRUSTED_HOSTS
     trusted_hosts: str = ""
     trusted_proxies: int = 0
 

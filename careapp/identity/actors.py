@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Integer, Row, Select, Text, bindparam, col
 from careapp import commands
 from careapp.access import Actor, Permission, Purpose, Role, permissions_of
 from careapp.db import db, table_of
+from careapp.errors import NotFound
 from careapp.identity import directory
 from careapp.identity.models import User, UserClinic
 
@@ -44,6 +45,13 @@ def actor_for_user(row: Row[Any], *, roles: Iterable[str] | None = None) -> Acto
         purpose=purpose_of(held),
         label=row.name,
     )
+
+
+def own_id(actor: Actor) -> int:
+    """The id of the user an actor is. Raises NotFound for one who is none, such as another system."""
+    if actor.user_id is None:
+        raise NotFound()
+    return actor.user_id
 
 
 def users_joined(*more: ColumnElement[Any]) -> Select[Any]:

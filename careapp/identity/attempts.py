@@ -82,6 +82,26 @@ def clear_confirmation(tenant_id: int, user_id: int) -> None:
     _forget(_confirmation_key(tenant_id, user_id))
 
 
+def admit_factor(tenant_id: int, user_id: int, address: str) -> None:
+    """The same for a second factor of a user, whose failures count apart: who knows no password delays nobody here.
+
+    `clear_factor` takes it back.
+    """
+    _admit(_factor_key(tenant_id, user_id), address)
+
+
+def clear_factor(tenant_id: int, user_id: int) -> None:
+    """Forget a user's failures with second factors: he has just signed in with one."""
+    _forget(_factor_key(tenant_id, user_id))
+
+
+def admit_address(address: str) -> None:
+    """Let one attempt through that names nobody, such as a passkey's; raises TooMany while its address has to wait."""
+    count = _read(_address_key(address))
+    if count and (wait := seconds_left(count, clock.now())):
+        raise TooMany(wait)
+
+
 def count_address_failure(address: str) -> None:
     """Count a failure of the network address; successes never come here."""
     now = clock.now()
@@ -149,6 +169,10 @@ def _forget(key: bytes) -> None:
 
 def _confirmation_key(tenant_id: int, user_id: int) -> bytes:
     return hashlib.sha256(f"confirm:{tenant_id}:{user_id}".encode()).digest()
+
+
+def _factor_key(tenant_id: int, user_id: int) -> bytes:
+    return hashlib.sha256(f"factor:{tenant_id}:{user_id}".encode()).digest()
 
 
 def _email_key(email: str) -> bytes:

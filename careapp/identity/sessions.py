@@ -19,6 +19,7 @@ from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.config import Settings
 from careapp.db import db, guarded_update, insert, table_of
+from careapp.identity import factor_rules
 from careapp.identity.actors import TENANTS, actor_for_user, users_joined
 from careapp.identity.models import User, UserSession
 from careapp.identity.preferences import Preferences, preference_columns, tenant_columns
@@ -41,7 +42,7 @@ class OpenSession:
     """What a live session is known by: `confirmed_at` is when its holder last proved in it who he is, `factors` what he
     proved it with at sign-in; `federated` says that it was begun at an identity provider.
 
-    With `needs_new_password` it is good for nothing but choosing one.
+    With `needs_new_password` it is good for nothing but choosing one, with `needs_factor` for nothing but enrolling.
     """
 
     id: int
@@ -50,6 +51,7 @@ class OpenSession:
     needs_new_password: bool = False
     factors: tuple[str, ...] = ()
     federated: bool = False
+    needs_factor: bool = False
 
 
 class Holder(NamedTuple):
@@ -97,8 +99,9 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
         if not poll and row.last_seen_at < now - SEEN_EVERY:
             _seen(tenant_id, sid, now)
     session = OpenSession(
-        row.session_id, row.begun_at, row.proved_at, row.needs_new_password, tuple(row.factors), bool(row.federated_id)
-    )
+        row.session_id, row.begun_at, row.proved_at, row.needs_new_password, tuple(row.factors), bool(row.federated_id),
+        row.needs_factor,
+    )  # fmt: skip
     return Holder(actor_for_user(row), Preferences.of(row), session)
 
 
@@ -127,7 +130,7 @@ def _live_session() -> Select[Any]:
     session = (
         mine.c.id.label("session_id"), mine.c.created_at.label("begun_at"), mine.c.last_seen_at,
         func.coalesce(mine.c.confirmed_at, mine.c.created_at).label("proved_at"), users.c.needs_new_password,
-        mine.c.factors, mine.c.federated_id,
+        mine.c.factors, mine.c.federated_id, factor_rules.missing().label("needs_factor"),
     )  # fmt: skip
     return (
         users_joined(*session, *preference_columns(), *tenant_columns(mine.c.tenant_id))

@@ -13,8 +13,9 @@ from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db, guarded_update, table_of
 from careapp.errors import Unauthenticated
-from careapp.identity import attempts, directory, passwords, sessions
+from careapp.identity import attempts, directory, passwords, second_stage, sessions
 from careapp.identity.models import User
+from careapp.identity.second_stage import HalfSignedIn
 from careapp.identity.sessions import Origin
 
 NO_TENANT = 0  # a stranger's: asked for like any other
@@ -29,9 +30,11 @@ class SignedIn(NamedTuple):
     sid: str
 
 
-def sign_in(email: str, password: str, *, address: str, device: str | None = None) -> SignedIn:
-    """Start a session for whoever knows this password. `address` is the network address, for limits and the audit,
-    `device` the browser and system in words, for his list of sessions.
+def sign_in(email: str, password: str, *, address: str, device: str | None = None) -> SignedIn | HalfSignedIn:
+    """Start a session for whoever knows this password, or half of one where he has a second factor to show as well.
+
+    `address` is the network address, for limits and the audit, `device` the browser and system in words, for his list
+    of sessions.
 
     Raises TooMany while the e-mail or network address has to wait, Unauthenticated with one text for every other no.
     """
@@ -45,7 +48,7 @@ def sign_in(email: str, password: str, *, address: str, device: str | None = Non
     if user is None or not right or user.disabled_at:
         _keep_failure(tenant_id, user_id, address)
         raise Unauthenticated(REFUSED)
-    return SignedIn(user.tenant_id, _start(user, email, password, Origin(address, device)))
+    return _start(user, email, password, Origin(address, device))
 
 
 def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
@@ -57,8 +60,8 @@ def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
     ).one_or_none()  # fmt: skip
 
 
-def _start(user: Row[*tuple[Any, ...]], email: str, password: str, origin: Origin) -> str:
-    """Write the session. The user's row is read again: it may have changed while the password was hashed."""
+def _start(user: Row[*tuple[Any, ...]], email: str, password: str, origin: Origin) -> SignedIn | HalfSignedIn:
+    """Write the session, or half of one. The user's row is read again: it may have changed while hashing."""
     users, who = table_of(User).c, f"user:{user.id}"
     unchanged = (
         users.tenant_id == user.tenant_id, users.id == user.id,
@@ -75,10 +78,13 @@ def _start(user: Row[*tuple[Any, ...]], email: str, password: str, origin: Origi
             raise Unauthenticated(REFUSED)
         if changes:
             guarded_update(User, *unchanged, **changes)
-        sid = sessions.start(user.tenant_id, user.id, origin=origin, factors=["password"])
         attempts.clear(email)
-        audit.write(user.tenant_id, who, [AuditRow("user.sign_in", "done", who, detail={"address": origin.address})])
-    return sid
+        if half := second_stage.begin(user.tenant_id, user.id, origin.address):
+            return half
+        sid = sessions.start(user.tenant_id, user.id, origin=origin, factors=["password"])
+        detail = {"factor": "password", "address": origin.address}
+        audit.write(user.tenant_id, who, [AuditRow("user.sign_in", "done", who, detail=detail)])
+    return SignedIn(user.tenant_id, sid)
 
 
 def _keep_failure(tenant_id: int | None, user_id: int, address: str) -> None:

@@ -93,6 +93,7 @@ def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
         ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),
         ("sign-in attempts", HOUR, _inside(app, upkeep.forget_old_attempts)),
+        ("challenges", HOUR, _inside(app, upkeep.forget_old_challenges)),
         ("nonces", 5 * MINUTE, _inside(app, upkeep.forget_old_nonces)),
         ("request limits", HOUR, _inside(app, upkeep.forget_old_limits)),
         ("drafts", HOUR, _inside(app, upkeep.forget_old_drafts)),

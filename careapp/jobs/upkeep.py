@@ -2,7 +2,7 @@
 
 import structlog
 
-from careapp.identity import drafts, nonces, request_limits, sessions
+from careapp.identity import challenges, drafts, nonces, request_limits, sessions
 from careapp.identity.attempts import forget_old
 from careapp.operations import maintenance
 from careapp.operations.maintenance import TenantName
@@ -58,6 +58,12 @@ def forget_old_drafts() -> None:
     """Delete drafts of forms that nobody has come back to for a week."""
     if forgotten := sum(maintenance.for_each_tenant(lambda tenant: drafts.forget_old(tenant.id))):
         _log.info("old drafts forgotten", count=forgotten)
+
+
+def forget_old_challenges() -> None:
+    """Delete challenges for passkeys that nobody answered in time."""
+    if forgotten := challenges.forget_old():
+        _log.info("old challenges forgotten", count=forgotten)
 
 
 def forget_old_nonces() -> None:

@@ -5,11 +5,10 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Integer, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from careapp.config import LANGUAGES
+from careapp.config import LANGUAGES, NEEDS_SECOND_FACTOR
 from careapp.db import Base, one_of, table_of
 
 LONGEST_BUFFER = 240  # minutes
-NEEDS_SECOND_FACTOR = ("nobody", "administrators", "everybody")
 LONGEST_RETENTION = 100  # years
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import Select, func, select
 
 from careapp.access import Actor, Permission
 from careapp.commands import command, query, record
-from careapp.config import LANGUAGES
+from careapp.config import LANGUAGES, NEEDS_SECOND_FACTOR
 from careapp.db import db, guarded_update
 from careapp.errors import Conflict, Invalid
 from careapp.operations.models import LONGEST_BUFFER, SETTINGS, TENANTS, TenantSettings
@@ -17,7 +17,7 @@ STALE = "Somebody else has changed the settings since you opened them."
 class SettingsView(View):
     """What a tenant has set. `key` and `time_zone` were given when it was made and are not changed here.
 
-    `language` None means: what each browser asks for.
+    `language` None means: what each browser asks for. `second_factor`: who must sign in with more than a password.
     """
 
     key: str
@@ -25,6 +25,7 @@ class SettingsView(View):
     time_zone: str
     buffer_minutes: int
     language: str | None
+    second_factor: str
     version: int
 
 
@@ -36,15 +37,24 @@ def get_settings(actor: Actor) -> SettingsView:
 
 @command(Permission.SETTINGS_MANAGE)
 def change_settings(
-    actor: Actor, *, version: int, name: str, buffer_minutes: int, language: str | None
+    actor: Actor,
+    *,
+    version: int,
+    name: str,
+    buffer_minutes: int,
+    language: str | None,
+    second_factor: str | None = None,
 ) -> SettingsView:
     """Change the settings; the audit keeps what each was before. Appointments that are booked keep their buffer.
+
+    `second_factor` None leaves that as it is.
 
     Raises Invalid naming the field, Conflict STALE_VERSION when somebody else was quicker.
     """
     before = _read(actor)
-    after = {"name": name.strip(), "buffer_minutes": buffer_minutes, "language": language}
-    _check(name.strip(), buffer_minutes, language)
+    kept = second_factor or before.second_factor
+    after = {"name": name.strip(), "buffer_minutes": buffer_minutes, "language": language, "second_factor": kept}
+    _check(name.strip(), buffer_minutes, language, kept)
     changed = guarded_update(
         TenantSettings, SETTINGS.tenant_id == actor.tenant_id, SETTINGS.version == version,
         returning=(SETTINGS.version,), **after,
@@ -57,7 +67,7 @@ def change_settings(
     return _read(actor)
 
 
-def _check(name: str, buffer_minutes: int, language: str | None) -> None:
+def _check(name: str, buffer_minutes: int, language: str | None, second_factor: str) -> None:
     errors: dict[str, str] = {}
     if not name or len(name) > LONGEST_NAME:
         errors["name"] = f"Enter a name of at most {LONGEST_NAME} characters."
@@ -65,6 +75,8 @@ def _check(name: str, buffer_minutes: int, language: str | None) -> None:
         errors["bufferMinutes"] = f"Enter a whole number of minutes from 0 to {LONGEST_BUFFER}."
     if language not in (None, *LANGUAGES):
         errors["language"] = "Choose one of the list."
+    if second_factor not in NEEDS_SECOND_FACTOR:
+        errors["secondFactor"] = "Choose one of the list."
     if errors:
         raise Invalid(errors)
 
@@ -76,5 +88,5 @@ def _read(actor: Actor) -> SettingsView:
 def _settings(actor: Actor) -> Select[tuple[object, ...]]:
     return select(
         TENANTS.key, func.coalesce(SETTINGS.name, TENANTS.name).label("name"), TENANTS.time_zone,
-        SETTINGS.buffer_minutes, SETTINGS.language, SETTINGS.version,
+        SETTINGS.buffer_minutes, SETTINGS.language, SETTINGS.second_factor, SETTINGS.version,
     ).where(SETTINGS.tenant_id == actor.tenant_id, TENANTS.id == SETTINGS.tenant_id)  # fmt: skip

@@ -41,6 +41,12 @@ class NewPasswordNeeded(Forbidden):
     code = "NEW_PASSWORD_NEEDED"
 
 
+class FactorNeeded(Forbidden):
+    """Signed in with a password alone where more is asked: nothing is open but the pages for setting that up."""
+
+    code = "FACTOR_NEEDED"
+
+
 def init_actors(
     app: Flask, settings: Settings, *, bearer: Iterable[Blueprint], internal: Iterable[Blueprint],
     signed: Iterable[Blueprint] = (),
@@ -95,6 +101,12 @@ def nobody() -> Actor:
     raise Unauthenticated()
 
 
+def while_enrolling(view: Callable[A, R]) -> Callable[A, R]:
+    """Declare that a view also serves a session that needs a second factor; stands under `requires`."""
+    view.while_enrolling = True  # type: ignore[attr-defined]
+    return view
+
+
 def requires(permission: Permission, *, scope: str | None = None) -> Callable[[Callable[A, R]], Callable[A, R]]:
     """Declare the permission a view needs; everybody unknown, and everybody without it, is refused before it runs.
 
@@ -135,7 +147,7 @@ def _guard(permission: str, scope: str | None = None) -> Callable[[Callable[A, R
             actor = current_actor()
             if scope and actor.scopes is not None and scope not in actor.scopes:
                 _refuse(actor, view.__name__, InsufficientScope(scope))
-            _refuse_known_password(view)
+            _refuse_unfinished(view)
             if isinstance(permission, Permission) and not actor.may(permission):
                 _refuse(actor, view.__name__, Forbidden())
             return view(*args, **kwargs)
@@ -156,7 +168,11 @@ def _refuse(actor: Actor, name: str, refusal: Refusal) -> NoReturn:
     run_outermost(actor, name, work)
 
 
-def _refuse_known_password(view: Callable[..., object]) -> None:
+def _refuse_unfinished(view: Callable[..., object]) -> None:
+    """Refuse a session that is good for one thing only; the new password comes before the second factor."""
     session = signed_in_session() if way_of_request() is page_actor else None
-    if session and session.needs_new_password and not getattr(view, "with_any_password", False):
-        raise NewPasswordNeeded("Choose a new password first.")
+    if session and session.needs_new_password:
+        if not getattr(view, "with_any_password", False):
+            raise NewPasswordNeeded("Choose a new password first.")
+    elif session and session.needs_factor and not getattr(view, "while_enrolling", False):
+        raise FactorNeeded("Set up a second factor first.")

@@ -81,6 +81,12 @@ def begin(tenant_id: int, sid: str) -> None:
     session["tenant"], session["sid"] = tenant_id, sid
 
 
+def begin_half(tenant_id: int, half: str) -> None:
+    """Start a new cookie for half a session; it is nobody's until a second factor makes a session of it."""
+    session.clear()
+    session["half_tenant"], session["half"] = tenant_id, half
+
+
 def renew(sid: str) -> None:
     """Put a session's new value in the cookie. The CSRF token stays, so that open forms of other tabs do too."""
     session["sid"] = sid

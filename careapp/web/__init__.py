@@ -14,6 +14,7 @@ from careapp.web import (
     drafts,
     emergency,
     episodes,
+    factors,
     federation,
     home,
     medicines,
@@ -28,6 +29,7 @@ from careapp.web import (
     referral_board,
     referrals,
     registration,
+    second_stage,
     sign_in,
     slots,
     spans,
@@ -45,8 +47,8 @@ from careapp.web.row_numbers import init_row_numbers
 PAGES = (
     sign_in, federation, backchannel, home, today, walk_in, calendar, spans, next_free, slots, board, episodes,
     appointments, prescriptions, medicines, prescription_print, referrals, referral_board, registration, patients,
-    patient_facts, dashboard, drafts, preferences, account, confirm, palette, sections,
-    users, clinics, settings, outbox, audit, record_access, emergency, emergencies,
+    patient_facts, dashboard, drafts, preferences, account, confirm, factors, second_stage, palette,
+    sections, users, clinics, settings, outbox, audit, record_access, emergency, emergencies,
 )  # fmt: skip
 
 

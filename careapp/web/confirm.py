@@ -11,7 +11,7 @@ from careapp.access import Permission
 from careapp.errors import Invalid, TooMany, Unauthenticated
 from careapp.identity.confirmation import confirm_by_password
 from careapp.surface import sessions
-from careapp.surface.actors import current_actor, page_session, requires
+from careapp.surface.actors import current_actor, page_session, requires, while_enrolling
 from careapp.surface.csrf import safe_next
 from careapp.surface.step_up import NotConfirmed
 from careapp.web.drafts import keep_posted
@@ -28,6 +28,7 @@ ELSEWHERE = ["account/_confirm_elsewhere.html"]
 
 @bp.get("/confirm")
 @requires(Permission.OWN_ACCOUNT)
+@while_enrolling
 def confirm() -> Response:
     """Ask for a proof."""
     return _page(ConfirmForm(formdata=None, next=safe_next(request.args.get("next"))))
@@ -35,6 +36,7 @@ def confirm() -> Response:
 
 @bp.post("/confirm")
 @requires(Permission.OWN_ACCOUNT)
+@while_enrolling
 def confirm_post() -> Response:
     """Take the password as proof and go on; in the corner of a page, htmx stays on it."""
     form = ConfirmForm()

@@ -7,6 +7,8 @@ from urllib.parse import quote, urlsplit
 from flask import Blueprint, Response, flash, request
 
 from careapp.errors import Invalid, Refusal, TooMany, Unauthenticated
+from careapp.identity.second_stage import HalfSignedIn, SignedInBy
+from careapp.identity.sign_in import SignedIn
 from careapp.identity.sign_in import sign_in as start_session
 from careapp.surface import sessions
 from careapp.surface.actors import SignedOut, public, signed_in
@@ -28,7 +30,7 @@ def sign_in() -> Response:
     """The form; somebody signed in already goes straight on."""
     if sessions.signed_in_actor():
         return see_other(safe_next(request.args.get("next")))
-    return _page(SignInForm(request.args.to_dict()))
+    return show_sign_in(SignInForm(request.args.to_dict()))
 
 
 @bp.post("/sign-in")
@@ -40,12 +42,20 @@ def sign_in_post() -> Response:
         sent = form.checked()
         signed = start_session(sent.email, sent.password, address=sessions.peer(), device=sessions.device())
     except Invalid:
-        return _page(form, 422)
+        return show_sign_in(form, 422)
     except (Unauthenticated, TooMany) as refusal:
-        return refused_form(form, refusal, _page)
+        return refused_form(form, refusal, show_sign_in)
+    if isinstance(signed, HalfSignedIn):
+        sessions.begin_half(*signed)
+        return see_other(f"/sign-in/second?next={quote(safe_next(sent.next), safe='/')}")
+    return started(signed, sent.next)
+
+
+def started(signed: SignedIn | SignedInBy, to: str | None) -> Response:
+    """Put a session just begun into the cookie, in place of whatever it held, and go on to a page of ours."""
     sessions.end("signed in again")
     sessions.begin(*signed)
-    return see_other(safe_next(sent.next))
+    return see_other(safe_next(to))
 
 
 @bp.post("/sign-out")
@@ -120,5 +130,6 @@ def _path_of(page: str) -> str:
     return parts._replace(scheme="", netloc="", fragment="").geturl() if parts.netloc == request.host else ""
 
 
-def _page(form: SignInForm, status: int = 200) -> Response:
+def show_sign_in(form: SignInForm, status: int = 200) -> Response:
+    """The page with the form."""
     return page_or_fragment(PAGE, PAGE, status, form=form)

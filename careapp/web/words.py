@@ -12,6 +12,7 @@ WORDS = {
     "ACTIVE": _l("Active"),
     "ALLERGY": _l("Allergy"),
     "ARRIVED": _l("Arrived"),
+    "administrators": _l("Administrators"),
     "ATTENDED": _l("Attended"),
     "AVAILABLE": _l("Available"),
     "BLOCKED": _l("Blocked"),
@@ -111,6 +112,12 @@ WORDS = {
     "undo": _l("Taken back"),
     "unknown": _l("Unknown"),
     "void": _l("Voided"),
+    "everybody": _l("Everybody"),
+    "nobody": _l("Nobody"),
+    "passkey": _l("Passkey"),
+    "password": _l("Password"),
+    "recovery": _l("Recovery code"),
+    "totp": _l("Authenticator app"),
 }
 
 # What the lifecycle tables call their moves; the domain knows no language, so the catalogues learn of them here.

@@ -164,7 +164,10 @@ def test_sign_ins_and_failures_are_audited(user: users.UserView, tenant: TestTen
     sign_in(user.email, PASSWORD, address=peer)
     rows = [(row.actor, row.outcome, row.subject, row.detail) for row in audit(tenant) if row.action == "user.sign_in"]
     me = f"user:{user.id}"
-    assert rows == [("nobody", "refused", me, {"address": peer}), (me, "done", me, {"address": peer})]
+    assert rows == [
+        ("nobody", "refused", me, {"address": peer}),
+        (me, "done", me, {"address": peer, "factor": "password"}),
+    ]
 
 
 def test_a_stranger_hears_the_same_and_costs_a_hash(

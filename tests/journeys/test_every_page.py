@@ -59,7 +59,7 @@ def addresses(scene: Scene) -> dict[str, list[str]]:
             "/patients", "/patients/new", patient, f"{patient}/edit", f"{patient}/episodes", f"{patient}/appointments",
             f"{patient}/prescriptions", f"{patient}/referrals", f"{patient}/access",
             "/preferences", "/palette", "/keys", "/verify",
-            "/account", "/account/password", "/confirm",
+            "/account", "/account/password", "/account/factors", "/confirm",
             "/sign-in",
         ],
         "administration": [

@@ -17,7 +17,7 @@ from careapp.disclosure import emergency
 from careapp.identity import drafts, sessions
 from tests import factories as make
 from tests.identity.people import a_user
-from tests.looking import one
+from tests.looking import execute, one
 
 NO_PAGES = ("api", "internal", "oauth", "docs", "health", "static")
 
@@ -40,6 +40,7 @@ NUMBERED: dict[str, Callable[[Actor], str]] = {
     "event_id": lambda actor: str(_event_of(make.an_episode(actor), actor)),
     "access_id": lambda actor: str(_emergency(actor)),
     "session_id": lambda actor: str(_session(actor)),
+    "passkey_id": lambda actor: str(_passkey(actor)),
     "draft_id": lambda actor: str(_draft(actor)),
 }
 
@@ -54,6 +55,17 @@ def _emergency(actor: Actor) -> int:
     patient = make.a_restricted_patient(actor)
     emergency.declare(make.a_person(actor, Role.CLINICIAN), patient.locator, reason="Found unconscious at home")
     return int(one(actor, "SELECT max(id) FROM emergency_accesses"))
+
+
+def _passkey(actor: Actor) -> Any:
+    """The number of somebody's passkey."""
+    statement = (
+        "INSERT INTO passkeys (tenant_id, user_id, credential_id, public_key, name, sign_count, backup_eligible,"
+        " backed_up) VALUES (:tenant, :user, :credential, '', 'Phone', 0, false, false)"
+    )
+    credential = uuid.uuid4().bytes
+    execute(actor, statement, tenant=actor.tenant_id, user=a_user(actor).id, credential=credential)
+    return one(actor, "SELECT id FROM passkeys WHERE credential_id = :credential", credential=credential)
 
 
 def _draft(actor: Actor) -> int | None:

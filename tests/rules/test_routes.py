@@ -33,11 +33,23 @@ PUBLIC = {
     "federation.callback",
     "federation.signed_out",
     "backchannel.backchannel_logout",
+    "second_stage.second",
+    "second_stage.second_by_code",
+    "second_stage.second_options",
+    "second_stage.second_by_passkey",
+    "second_stage.passkey_options",
+    "second_stage.by_passkey",
     "prescription_print.verify",
     "prescription_print.verify_post",
 }
 SIGNED_IN = {"admin.first", "home.home", "palette.keys", "palette.palette", "sign_in.stay_signed_in"}
-OWN = {"account", "confirm", "drafts", "preferences"}  # blueprints of what is somebody's own, whatever his role
+OWN = {
+    "account",
+    "confirm",
+    "drafts",
+    "factors",
+    "preferences",
+}  # blueprints of what is somebody's own, whatever his role
 
 CARE = {Role.FRONT_DESK, Role.CLINICIAN, Role.ADMIN}
 SEE_ORDERS, ORDER = {Role.FRONT_DESK, Role.CLINICIAN}, {Role.CLINICIAN}

@@ -34,7 +34,7 @@ def change() -> Response:
         sent = form.checked()
         change_settings(
             current_actor(), version=sent.version, name=sent.name, buffer_minutes=sent.buffer_minutes,
-            language=sent.language or None,
+            language=sent.language or None, second_factor=sent.second_factor,
         )  # fmt: skip
     except Invalid as refusal:
         form.refuse(refusal)
@@ -49,7 +49,7 @@ def _page(form: Any, status: int = 200, *, conflict: bool = False, alert: str | 
     if form is None:
         form = SettingsForm(
             formdata=None, version=stored.version, name=stored.name, buffer_minutes=stored.buffer_minutes,
-            language=stored.language or "",
+            language=stored.language or "", second_factor=stored.second_factor,
         )  # fmt: skip
     if conflict:
         rebase(form, stored.version)

@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 
 from careapp.access import Permission, Role
 from careapp.errors import Conflict, Invalid
-from careapp.identity import passwords, session_list, users
+from careapp.identity import factors, passwords, session_list, users
 from careapp.overviews.staff import Choice, StaffChoices, StaffMember, get_staff_choices, get_staff_member, list_staff
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.step_up import recently_confirmed
@@ -148,6 +148,14 @@ def end_sessions(user_id: int) -> Response:
     return _act(user_id, users.end_sessions, _("Signed out everywhere."))
 
 
+@bp.post("/admin/users/<row:user_id>/remove-factors")
+@requires(Permission.USER_MANAGE)
+@recently_confirmed
+def remove_factors(user_id: int) -> Response:
+    """Take away his second factors, for the day his phone is lost; his password alone then signs him in."""
+    return _act(user_id, factors.remove_all, _("All second factors are removed, and all sessions are ended."))
+
+
 @bp.post("/admin/users/<row:user_id>/sessions/<row:session_id>/end")
 @requires(Permission.USER_MANAGE)
 @recently_confirmed
@@ -186,7 +194,9 @@ def _context(user_id: int, *, form: ChangeStaffForm | None = None, **more: Any) 
         rebase(form, member.version)
     sessions = session_list.list_sessions_of(actor, user_id, settings=current_app.config["SETTINGS"])
     own = user_id == actor.user_id
-    return {"user": member, "zone": zone, "form": form, "own": own, "sessions": sessions, **defaults, **more}
+    held = factors.factors_of(actor, user_id)
+    shown = {"user": member, "held": held, "zone": zone, "form": form, "own": own, "sessions": sessions}
+    return {**shown, **defaults, **more}
 
 
 def _shown(member: StaffMember) -> dict[str, Any]:

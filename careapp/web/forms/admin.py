@@ -13,7 +13,7 @@ from wtforms.validators import Optional, ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from careapp.access import Role
-from careapp.config import LANGUAGES
+from careapp.config import LANGUAGES, NEEDS_SECOND_FACTOR
 from careapp.operations.audit_search import OUTCOMES
 from careapp.web.forms.fields import CareForm, SubmissionField, VersionField, options
 from careapp.web.forms.typed import LineField, LocalMomentField, QuantityField, WordsField
@@ -115,11 +115,13 @@ class SettingsForm(CareForm):
         _l("Minutes kept free after each appointment"), minimum=0, maximum=240, required=True
     )
     language = SelectField(_l("Language of pages"), default="")
+    second_factor = SelectField(_l("Second factor required for"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         offered = [("", _("As each browser asks for")), *((code, LANGUAGE_NAMES[code]) for code in LANGUAGES)]
         self.language.choices = options(offered)
+        self.second_factor.choices = options((one, words(one)) for one in NEEDS_SECOND_FACTOR)
 
 
 class WithholdForm(CareForm):
