@@ -1,23 +1,50 @@
-"""Alembic's environment: migrations run as the owner role, never as the role the application runs as."""
+"""Alembic's environment: migrations run as the owner role, never as the role the application runs as.
+
+The application goes on serving meanwhile. A statement that waits for a lock makes all who come after it wait as well,
+so it gives up after a few seconds, lets them through, and its migration is tried again.
+"""
+
+import random
+import time
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import Engine, create_engine, pool, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.exc import OperationalError
 
 from careapp.audit.models import PARTITION, TransactionId
 from careapp.db import db
+
+LOCK_TIMEOUT = "4s"  # less than the 5 s a request waits for a connection, and than the 15 s a statement may take
+ATTEMPTS = 30
+LONGEST_PAUSE = 5.0  # seconds
+LOCK_NOT_AVAILABLE = "55P03"
 
 ischema_names["xid8"] = TransactionId  # so that `flask db check` can read it back
 
 
 def run() -> None:
-    """Run the migrations over one connection of the owner, in one transaction each.
+    """Run the migrations as the owner, one transaction each; what met a lock runs again from where it stood.
 
     The tests give the owner's address themselves; `flask db` takes the application's.
     """
     address = context.config.attributes.get("owner_url") or current_app.config["DATABASE_OWNER_URL"]
-    engine = create_engine(address, poolclass=pool.NullPool)
+    options = {"options": f"-c lock_timeout={LOCK_TIMEOUT}"}
+    engine = create_engine(address, poolclass=pool.NullPool, connect_args=options)
+    for left in range(ATTEMPTS - 1, -1, -1):
+        try:
+            migrate(engine)
+            return
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or not left:
+                raise
+            print("A migration met a lock, let others through, and is tried again.", flush=True)
+            time.sleep(random.uniform(0.5, LONGEST_PAUSE))
+
+
+def migrate(engine: Engine) -> None:
+    """Run what has not run yet over one connection."""
     with engine.connect() as connection:
         context.configure(
             connection=connection, target_metadata=db.metadata, transaction_per_migration=True,

@@ -28,6 +28,7 @@ NEED_MORE = {
     "journeys",
     "jobs",
     "localdb",
+    "migrations",
     "processes",
 }  # folders of tests that need a browser, Kafka or a server of their own
 

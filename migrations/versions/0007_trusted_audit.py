@@ -25,7 +25,6 @@ MONTHS_AHEAD = 3
 
 def upgrade() -> None:
     """Apply. What is there stays where it is, as the first partition, so that the locks are short."""
-    op.execute("SET LOCAL lock_timeout = '10s'")
     op.add_column("audit_event", sa.Column("purpose", sa.Text(), server_default="TREAT", nullable=False))
     for statement in FUNCTIONS:
         op.execute(statement)

@@ -1,0 +1,51 @@
+"""A migration that meets a lock gives up soon, lets others through, and is tried again."""
+
+import threading
+
+import psycopg
+
+from careapp import localdb
+from tests.database import TestDatabase
+from tests.migrations.versions import database_before, upgrade
+
+TABLE = "care.patients"  # which a migration of this version adds columns to
+
+
+def test_others_get_through_while_a_migration_waits(database: TestDatabase) -> None:
+    with database_before(database.superuser) as moving:
+        done: list[bool] = []
+
+        def migrate() -> None:
+            upgrade(moving)
+            done.append(True)
+
+        reader = psycopg.connect(localdb.libpq_url(moving.whole))
+        reader.execute(f"SELECT count(*) FROM {TABLE}")  # and leaves its transaction open
+        migration = threading.Thread(target=migrate)
+        migration.start()
+        try:
+            with psycopg.connect(localdb.libpq_url(moving.whole), autocommit=True) as watching:
+                for _ in range(2):  # it comes back for another try
+                    _wait_for(watching, True)
+                    with psycopg.connect(localdb.libpq_url(moving.app), options="-c statement_timeout=30s") as other:
+                        other.execute(f"SELECT count(*) FROM {TABLE}")  # stands behind the migration and gets through
+                    _wait_for(watching, False)
+            assert done == [], "as long as somebody reads, it does not get its lock"
+        finally:
+            reader.rollback()
+            reader.close()
+            migration.join(120)
+        assert done == [True]
+
+
+def _wait_for(watching: "psycopg.Connection[tuple[object, ...]]", waits: bool) -> None:
+    """Return when a migration stands in the queue for a lock, or no longer does."""
+    statement = (
+        "SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
+        " AND usename = 'care_owner' AND datname = current_database()"
+    )
+    while True:
+        row = watching.execute(statement).fetchone()
+        assert row is not None
+        if row[0] is waits:
+            return

@@ -1,0 +1,98 @@
+"""An upgrade without a stop: the version before serves while the schema moves, and beside this one afterwards."""
+
+import secrets
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import jwt
+import psycopg
+import pytest
+
+from careapp import localdb
+from careapp.operations.tenants import create_tenant
+from tests.conftest import ROOT
+from tests.database import TestDatabase
+from tests.migrations.load import Desk
+from tests.migrations.versions import code_before, database_before, serving, upgrade
+
+SECRET = secrets.token_urlsafe(48)
+TENANT = "moving"
+
+
+def token() -> str:
+    """A token of somebody who may do all that the load does."""
+    now = int(time.time())
+    claims = {
+        "iss": "careapp", "aud": "careapp", "iat": now, "exp": now + 3600, "sub": "mover@clinic.example",
+        "jti": str(uuid.uuid4()), "tenant": TENANT, "roles": ["admin", "clinician", "front_desk"],
+    }  # fmt: skip
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """What both versions share."""
+    return {
+        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(tmp_path / "var"), "JWT_SECRET": SECRET,
+        "SECRET_KEY": secrets.token_urlsafe(48), "INTERNAL_TOKENS": "", "RATE_LIMIT_SERVICE": "1000000",
+    }  # fmt: skip
+
+
+def test_both_versions_serve_while_the_schema_moves_and_after(
+    database: TestDatabase, environment: dict[str, str], tmp_path: Path
+) -> None:
+    code = code_before(tmp_path / "before")
+    with database_before(database.superuser) as moving:
+        create_tenant(moving.owner, key=TENANT, name="Moving", time_zone="Asia/Yangon")
+        known = {**environment, "DATABASE_URL": moving.app}
+        with serving(code, known, tmp_path / "before.log") as before:
+            old = [Desk(f"http://127.0.0.1:{before.port}", token(), number) for number in range(2)]
+            for desk in old:
+                desk.start()
+            _visits(old, 3)
+            upgrade(moving)
+            _visits(old, 3)
+            with serving(ROOT, known, tmp_path / "after.log") as after:
+                new = [Desk(f"http://127.0.0.1:{after.port}", token(), number) for number in (2, 3)]
+                for desk in new:
+                    desk.start()
+                _visits([*old, *new], 3)
+                for desk in [*old, *new]:
+                    desk.finish()
+        answers = Counter(status for desk in [*old, *new] for _, status in desk.answers)
+        print(f"answers while versions changed: {dict(answers)}")
+        assert set(answers) <= {200, 201}, [desk.answers for desk in old if desk.failed]
+        assert _active(moving) == sorted(locator for desk in [*old, *new] for locator in desk.booked)
+        assert _without_audit(moving) == []
+
+
+def _visits(desks: list[Desk], more: int) -> None:
+    """Wait until every desk has kept so many more bookings."""
+    wanted = {desk: len(desk.booked) + more for desk in desks}
+    while any(len(desk.booked) < count for desk, count in wanted.items()):
+        for desk in desks:
+            if desk.failed:
+                raise desk.failed
+            assert desk.is_alive()
+        time.sleep(0.05)
+
+
+def _active(database: TestDatabase) -> list[str]:
+    """The appointments that hold a place."""
+    return _rows(database, "SELECT locator FROM care.appointments WHERE status = 'PENDING' ORDER BY locator")
+
+
+def _without_audit(database: TestDatabase) -> list[str]:
+    """Appointments no audit row speaks of."""
+    return _rows(
+        database,
+        "SELECT locator FROM care.appointments a WHERE NOT EXISTS"
+        " (SELECT FROM care.audit_event e WHERE e.subject = a.locator)",
+    )
+
+
+def _rows(database: TestDatabase, statement: str) -> list[str]:
+    with psycopg.connect(localdb.libpq_url(database.whole)) as connection:
+        return [row[0] for row in connection.execute(statement).fetchall()]
