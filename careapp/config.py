@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     database_owner_url: str | None = None
     database_relay_url: str | None = None
+    database_backup_url: str | None = None
     database_pool_size: int = 4
 
     secret_key: SecretStr | None = None

@@ -9,8 +9,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from careapp import api, config, crypto, localdb, reactions, web
 from careapp.cli.access import access
+from careapp.cli.backup import backup, restore
 from careapp.cli.database import database, database_url
 from careapp.cli.demo import demo
+from careapp.cli.erasure import erasure
 from careapp.cli.events import events
 from careapp.cli.import_fhir import import_fhir
 from careapp.cli.jobs import jobs
@@ -42,8 +44,8 @@ from careapp.surface.request_limits import init_request_limits
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
-    access, database, database_url, demo, events, import_fhir, jobs, keys, outbox, passwords, states, tenant,
-    terminology, token, user,
+    access, backup, database, database_url, demo, erasure, events, import_fhir, jobs, keys, outbox, passwords, restore,
+    states, tenant, terminology, token, user,
 )  # fmt: skip
 
 # Whoever waits for a lock longer than this is told to try again; a network that swallows packets is noticed as well.
@@ -131,6 +133,7 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
         SQLALCHEMY_DATABASE_URI=settings.database_url or (addresses and addresses.app),
         DATABASE_OWNER_URL=settings.database_owner_url or (addresses and addresses.owner),
         DATABASE_RELAY_URL=settings.database_relay_url or (addresses and addresses.relay),
+        DATABASE_BACKUP_URL=settings.database_backup_url or (addresses and addresses.backup),
         DATABASE_SUPERUSER_URL=addresses and addresses.superuser,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_size": settings.database_pool_size,

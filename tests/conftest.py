@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ["CAREAPP_ENV"] = "development"
+# One key for every application of a run: two on one database read the same values.
+os.environ.setdefault("ENCRYPTION_KEYS", f"tests:{'QUJD' * 10}QUI=")
 
 
 NEED_MORE = {

@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from careapp.localdb import libpq_url
-from careapp.localdb.bootstrap import ROLES, bootstrap
+from careapp.localdb.bootstrap import BACKUP, ROLES, bootstrap
 
 
 @click.group("database")
@@ -18,15 +18,15 @@ def database() -> None:
 @database.command("bootstrap")
 @click.option("--superuser", required=True, help="Address of a superuser, such as postgresql://postgres@db/postgres.")
 @click.option("--name", default="care", show_default=True, help="The database to make.")
-@click.option("--passwords", is_flag=True, help="Ask for a password for each of the three roles.")
-@click.option("--password-from", metavar="VARIABLE", help="Give all three the password in this environment variable.")
+@click.option("--passwords", is_flag=True, help="Ask for a password for each of the four roles.")
+@click.option("--password-from", metavar="VARIABLE", help="Give all four the password in this environment variable.")
 def bootstrap_database(superuser: str, name: str, passwords: bool, password_from: str | None) -> None:
     """Make roles, database, schema and extensions; running it again changes nothing."""
     given = None
     if password_from:
-        given = dict.fromkeys(ROLES, os.environ[password_from])
+        given = dict.fromkeys((*ROLES, BACKUP), os.environ[password_from])
     elif passwords:
-        given = {role: click.prompt(f"Password of {role}", hide_input=True) for role in ROLES}
+        given = {role: click.prompt(f"Password of {role}", hide_input=True) for role in (*ROLES, BACKUP)}
     bootstrap(superuser, database=name, passwords=given)
     click.echo(f"Database {name} is ready for `flask --app wsgi db upgrade`.")
 

@@ -12,11 +12,12 @@ DATABASE = "care"
 
 @dataclass(frozen=True)
 class Addresses:
-    """SQLAlchemy URLs of one database for its three roles, and of the maintenance database for the superuser."""
+    """SQLAlchemy URLs of one database for its roles, and of the maintenance database for the superuser."""
 
     app: str
     owner: str
     relay: str
+    backup: str
     superuser: str
 
     @classmethod
@@ -30,14 +31,16 @@ class Addresses:
             app=url("care_app", database),
             owner=url("care_owner", database),
             relay=url("care_relay", database),
+            backup=url("care_backup", database),
             superuser=url("postgres", "postgres"),
         )
 
     def for_database(self, name: str) -> Addresses:
         """The same roles in another database of the same server; the superuser's address stays as it is."""
         return replace(
-            self, app=_renamed(self.app, name), owner=_renamed(self.owner, name), relay=_renamed(self.relay, name)
-        )
+            self, app=_renamed(self.app, name), owner=_renamed(self.owner, name), relay=_renamed(self.relay, name),
+            backup=_renamed(self.backup, name),
+        )  # fmt: skip
 
 
 def libpq_url(url: str) -> str:

@@ -1,7 +1,8 @@
 """Roles, database, schema and extensions, made by a superuser on any PostgreSQL from 15 on.
 
 The owner migrates, the app role serves requests, the relay role moves events. None is a superuser, passes row-level
-security or is a member of another role, so what the app role may do is exactly what it was granted.
+security or is a member of another role, so what the app role may do is exactly what it was granted. A fourth role reads
+everything and changes nothing: backups are made as it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from careapp.localdb.errors import LocalDatabaseError
 
 OWNER, APP, RELAY = "care_owner", "care_app", "care_relay"
 ROLES = (OWNER, APP, RELAY)
+BACKUP = "care_backup"  # reads every tenant's rows, for pg_dump; no process of the application signs in as it
 SCHEMA = "care"
 OLDEST_VERSION = 150000  # PostgreSQL 15: ON DELETE SET NULL (column), security_invoker views
 BOOTSTRAP_LOCK = 7302265  # an advisory lock: two bootstraps at once would collide on the roles
@@ -31,7 +33,7 @@ def bootstrap(superuser_url: str, *, database: str = DATABASE, passwords: Mappin
     `passwords` gives roles a password by name; without it none is set or changed (the embedded server needs none).
     Raises LocalDatabaseError when the server is too old, the database is not UTF-8, or a role is a member of another.
     """
-    unknown = set(passwords or {}) - set(ROLES)
+    unknown = set(passwords or {}) - {*ROLES, BACKUP}
     if unknown:
         raise ValueError(f"no such role: {', '.join(sorted(unknown))}")
     with _connect(superuser_url) as connection:
@@ -39,18 +41,24 @@ def bootstrap(superuser_url: str, *, database: str = DATABASE, passwords: Mappin
             found = connection.info.server_version // 10000
             raise LocalDatabaseError(f"PostgreSQL 15 or newer is needed; this is {found}.")
         connection.execute("SELECT pg_advisory_lock(%s)", [BOOTSTRAP_LOCK])
-        for role in ROLES:
-            _ensure_role(connection, role, (passwords or {}).get(role))
+        _ensure_roles(connection, passwords or {})
         _ensure_database(connection, database)
         with _connect(superuser_url, database) as inside:
             _ensure_schema(inside)
         configure_database(superuser_url, database)
 
 
+def ensure_roles(superuser_url: str) -> None:
+    """Make or mend the roles alone: a database that is restored brings all else with it."""
+    with _connect(superuser_url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [BOOTSTRAP_LOCK])
+        _ensure_roles(connection, {})
+
+
 def configure_database(superuser_url: str, database: str) -> None:
     """Set what belongs to one database: each role's search_path, which copies do not inherit, and use of schemas."""
     with _connect(superuser_url, database) as connection:
-        for role in ROLES:
+        for role in (*ROLES, BACKUP):
             # Per role and database: SET ROLE does not bring it, so each role signs in as itself.
             _run(
                 connection,
@@ -88,20 +96,24 @@ def _one(connection: Connection, query: str, *values: object) -> Any:
     return row[0] if row else None
 
 
+def _ensure_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
+    for role in (*ROLES, BACKUP):
+        _ensure_role(connection, role, passwords.get(role))
+
+
 def _ensure_role(connection: Connection, role: str, password: str | None) -> None:
+    sees_all = role == BACKUP  # row-level security would leave rows out of a dump in silence
     powers = connection.execute(
-        "SELECT rolcanlogin AND NOT (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)"
+        "SELECT rolcanlogin AND rolbypassrls = %s AND NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication)"
         " FROM pg_roles WHERE rolname = %s",
-        [role],
+        [sees_all, role],
     ).fetchone()
     if powers is None:
         _run(connection, "CREATE ROLE {role} LOGIN", role=role)
-    elif not powers[0]:
-        _run(
-            connection,
-            "ALTER ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION",
-            role=role,
-        )
+    if powers is None or not powers[0]:
+        passing = "BYPASSRLS" if sees_all else "NOBYPASSRLS"
+        rights = f"ALTER ROLE {{role}} LOGIN NOSUPERUSER {passing} NOCREATEROLE NOCREATEDB NOREPLICATION"
+        _run(connection, rights, role=role)
     group = _one(connection, "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole", role)
     if group is not None:
         raise LocalDatabaseError(f"{role} must be a member of no role. Run: REVOKE {group} FROM {role}")
@@ -143,6 +155,10 @@ def _ensure_schema(connection: Connection) -> None:
         owner=OWNER,
         app=APP,
     )
+    for kind in ("TABLES", "SEQUENCES"):
+        grant = f"ALTER DEFAULT PRIVILEGES FOR ROLE {{owner}} GRANT SELECT ON {kind} TO {{backup}}"
+        _run(connection, grant, owner=OWNER, backup=BACKUP)
+        _run(connection, f"GRANT SELECT ON ALL {kind} IN SCHEMA {{schema}} TO {{backup}}", schema=SCHEMA, backup=BACKUP)
     connection.execute("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
     # Statistics are for people who tune; a server built without them serves as well.
     if _one(connection, "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_stat_statements'"):
