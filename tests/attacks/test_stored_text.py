@@ -1,0 +1,88 @@
+"""Text that tries to be markup, in every text column of a tenant: no page, fragment or paper makes more of it."""
+
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from careapp import clock
+from careapp.identity.actors import actor_of_email
+from careapp.terminology.loading import load_starter
+from tests.attacks.hostile_text import SUM, TEXTS, as_a_browser_reads, born, poison, vocabulary
+from tests.database import TestDatabase
+from tests.journeys.scene import TEN, Scene, a_scene, a_tenant
+from tests.journeys.test_every_page import addresses
+from tests.rules import whole_tenant
+from tests.rules.pages import ask, page_address, rules, signed_in_as
+
+HTMX = {"HX-Request": "true"}
+LARGEST_WALK = 400  # addresses; a page links on to others of its kind
+Seen = dict[str, Element]
+
+
+class Clinic:
+    """A clinic with one of everything and somebody signed in who may do everything."""
+
+    def __init__(self, app: APIFlask, database: TestDatabase, key: str) -> None:
+        self.app = app
+        load_starter(database.owner)
+        actor = a_tenant(app, key)
+        with clock.at(TEN):
+            whole_tenant.fill(actor)
+        self.scene: Scene = a_scene(actor)
+        with clock.at(TEN):
+            made = [page_address(rule, self.scene.actor) for rule in rules(app, "GET")]
+            somebody = actor_of_email(self.scene.everybody)
+            assert somebody
+            self.browser: FlaskClient = signed_in_as(app, somebody)
+        self.addresses = [*(one for part in addresses(self.scene).values() for one in part), *made]
+
+    def get(self, address: str, **headers: str) -> TestResponse:
+        """One page, at the scene's time."""
+        with clock.at(TEN):
+            return ask(self.app, self.browser, "GET", address, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def clinic(app: APIFlask, database: TestDatabase) -> Iterator[Clinic]:
+    """The clinic all tests of this file look at; what they put in stays in."""
+    with app.app_context():
+        yield Clinic(app, database, "stored-text")
+
+
+def look(clinic: Clinic) -> dict[str, set[tuple[str, str]]]:
+    """Every page, whole and as htmx asks for it: what it is made of, after looking for what it should not hold."""
+    seen, faults = {}, {}
+    for address in clinic.addresses:
+        for headers in ({}, HTMX):
+            answer = clinic.get(address, **headers)
+            assert answer.status_code < 500, (address, answer.status)
+            if answer.mimetype != "text/html":
+                harmless_file(answer)
+                continue
+            tree = as_a_browser_reads(answer.text)
+            faults.update({f"{address} {bool(headers)}": born(tree)} if born(tree) else {})
+            assert SUM not in answer.text, address
+            seen[f"{address} {bool(headers)}"] = vocabulary([tree])
+    assert faults == {}
+    return seen
+
+
+def harmless_file(answer: TestResponse) -> None:
+    """A paper, an export or a redirect: of a type no browser takes for a page."""
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    if answer.mimetype == "application/pdf":
+        assert not [word for word in (b"/JavaScript", b"/JS", b"/URI", b"/Launch") if word in answer.data]
+
+
+def test_no_text_becomes_markup(clinic: Clinic, database: TestDatabase) -> None:
+    before: dict[str, Any] = look(clinic)
+    known = set().union(*before.values())
+    for name, text in TEXTS.items():
+        poison(database, clinic.scene.actor.tenant_id, text)
+        for address, made_of in look(clinic).items():
+            assert made_of <= known, (name, address, made_of - known)
