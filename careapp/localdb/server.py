@@ -123,6 +123,8 @@ class Server:
     def _command(self) -> list[str]:
         settings = ["listen_addresses=", "unix_socket_permissions=0700", "max_connections=200", "timezone=UTC"]
         settings += ["log_timezone=UTC"]
+        # Its own log holds no row (a DETAIL shows the one that failed) and no parameter of a statement.
+        settings += ["log_error_verbosity=terse", "log_parameter_max_length=0", "log_parameter_max_length_on_error=0"]
         if any(self.programs.parent.glob("lib/**/pg_stat_statements.*")):
             settings += ["shared_preload_libraries=pg_stat_statements"]
         command = [str(self.programs / "postgres"), "-D", str(self.place.data)]
