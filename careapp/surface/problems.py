@@ -8,12 +8,13 @@ import structlog
 from flask import Response, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from careapp.audit.writer import request_id
 from careapp.errors import InsufficientScope, Invalid, Refusal, TooMany, Upstream
 
 JSON_PATHS = ("/api/", "/internal/", "/fhir/", "/oauth/", "/.well-known/")
+UNTRUSTED_HOST = "The request names a host that is not this installation."
 CONTENT_TYPE = "application/problem+json"
 
 _CODES = {
@@ -80,7 +81,8 @@ def problem(refusal: Refusal) -> Response:
 def _of_http(error: HTTPException) -> Response:
     """One of Werkzeug's own errors, with its headers (Allow) and a code of ours."""
     status = error.code or 500
-    detail = str(error.description or "").split("\n")[0]
+    named = UNTRUSTED_HOST if isinstance(error, SecurityError) else error.description  # the library's repeats the Host
+    detail = str(named or "").split("\n")[0]
     refusal = Invalid({}) if status == 422 else Refusal(detail)
     refusal.status, refusal.code = status, _CODES.get(status, HTTPStatus(status).name)
     response = problem(refusal)

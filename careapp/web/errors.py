@@ -6,7 +6,7 @@ Addresses of the JSON surfaces get a problem document also where no blueprint of
 from flask import Flask, Response, current_app, make_response, request
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError, generate_csrf
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response as AnyResponse
 
 from careapp.audit.writer import request_id
@@ -65,6 +65,8 @@ def not_served(error: HTTPException) -> AnyResponse:
         return error.get_response(request.environ)
     if speaks_json(request.path):
         return problem_of(cause)
+    if isinstance(error, SecurityError):  # a foreign Host: no address can be built, so no page of ours either
+        return Response(str(UNREADABLE), status, mimetype="text/plain")
     return refused(status, str(WORDS_FOR.get(status, UNREADABLE))) if status < 500 else broken(cause)
 
 

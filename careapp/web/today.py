@@ -41,7 +41,7 @@ def today() -> Response:
     if seen and wanted.clinic and seen == get_day_version(actor, wanted.clinic, day=wanted.day):
         return unchanged()
     day, wanted = _day_of_desk(wanted)
-    response = page_or_fragment(PAGE, LIST, **_context(day, wanted))
+    response = page_or_fragment(PAGE, LIST if day.desk.clinic else DESK, **_context(day, wanted))
     return remember_clinic(response, wanted.clinic) if wanted.clinic else response
 
 
