@@ -8,7 +8,9 @@ from careapp.identity.attempts import network_of
 from careapp.identity.request_limits import Limiter
 
 LIMITER = "careapp.limiter"
-UNCOUNTED = ("static", "health.alive", "health.ready")
+# An order of the identity provider to end sessions is checked by its signature and taken once; refused at a busy
+# moment, it would leave somebody signed in.
+UNCOUNTED = ("static", "health.alive", "health.ready", "backchannel.backchannel_logout")
 
 
 def init_request_limits(app: Flask, settings: Settings) -> None:

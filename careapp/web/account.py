@@ -15,6 +15,7 @@ from careapp.surface.csrf import safe_next
 from careapp.web.forms.account import OwnPasswordForm
 from careapp.web.htmx import Notice, led_to, page_or_fragment, see_other
 from careapp.web.sign_in import back_to, refused_form, signed_out_by
+from careapp.web.submissions import act_once
 
 bp = Blueprint("account", __name__)
 
@@ -65,7 +66,8 @@ def change_password() -> Response:
 @requires(Permission.OWN_ACCOUNT)
 def end_session(session_id: int) -> Response:
     """Sign out in one place."""
-    session_list.end_own_session(current_actor(), session_id)
+    actor = current_actor()
+    act_once(actor, lambda: session_list.end_own_session(actor, session_id))
     return see_other("/account", Notice(_("Signed out there.")))
 
 

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from flask import Flask, current_app, request
 from flask_babel import lazy_gettext
@@ -55,7 +56,9 @@ def init_context(app: Flask) -> None:
         near_date=times.near_date, near_datetime=times.near_datetime,
         utc_minutes=times.utc_minutes, written_in=written_in,
     )  # fmt: skip
-    app.jinja_env.globals.update(moves_of=moves_of, moves_of_visit=moves_of_visit, tone_of=tone_of, may=may)
+    app.jinja_env.globals.update(
+        moves_of=moves_of, moves_of_visit=moves_of_visit, tone_of=tone_of, may=may, new_submission=uuid4
+    )  # fmt: skip
 
 
 def moves_of(entity: str, status: str) -> list[Transition]:

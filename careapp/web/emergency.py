@@ -17,6 +17,7 @@ from careapp.surface.sessions import signed_in_actor
 from careapp.web.forms.disclosure import EmergencyForm
 from careapp.web.htmx import Notice, page_or_fragment, refused, see_other
 from careapp.web.refusals import said
+from careapp.web.submissions import act_once
 
 bp = Blueprint("emergency", __name__)
 
@@ -44,7 +45,8 @@ def declare(locator: str) -> Response:
 @requires(Permission.EMERGENCY_ACCESS)
 def end(locator: str) -> Response:
     """Close the record again."""
-    emergency.end(current_actor(), locator)
+    actor = current_actor()
+    act_once(actor, lambda: emergency.end(actor, locator))
     return see_other(f"/patients/{locator}", Notice(_("Your emergency access is ended.")))
 
 

@@ -18,6 +18,7 @@ from careapp.web.forms.disclosure import ConfidentialityForm, ConsentForm, Membe
 from careapp.web.forms.fields import CareForm, options
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.refusals import said
+from careapp.web.submissions import act_once
 
 bp = Blueprint("record_access", __name__)
 
@@ -79,7 +80,7 @@ def _sent(form: CareForm) -> dict[str, Any]:
 def _change(locator: str, form: CareForm, act: Callable[[], None]) -> Response:
     """Do it and show the page as it is then; a refusal keeps what was typed in its form."""
     try:
-        act()
+        act_once(current_actor(), act)
     except Invalid as refusal:
         form.refuse(refusal)
         return _page(locator, 422, form)

@@ -1,4 +1,4 @@
-"""Forms that create something: posted twice, by a double click or a reload, they make one record."""
+"""Forms that change something: posted twice, by a double click or a reload, they have one effect."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from careapp import idempotency
 from careapp.access import Actor
 from careapp.errors import Invalid, Refusal
 from careapp.idempotency import Answer
-from careapp.web.forms.fields import CareForm
+from careapp.web.forms.fields import CareForm, SubmissionField
 
 NOT_CONTENT = frozenset({"csrf_token", "submission", "draft"})
 SENT_BEFORE = _l(
@@ -41,9 +41,40 @@ def create_once(actor: Actor, form: CareForm, create: Callable[[], str]) -> str:
     return given.headers["Location"]
 
 
+class _OnceForm(CareForm):
+    submission = SubmissionField()
+
+
+def act_once(actor: Actor, act: Callable[[], object]) -> bool:
+    """Run `act`, of a form that holds `hidden(once=True)`, and say whether it ran: not if the form was sent before.
+
+    A refusal keeps nothing. A form without a number, of a page from before there were any, runs whenever it is sent.
+    Raises what create_once() raises, and Invalid for a number that is none.
+    """
+    if "submission" not in request.form:
+        act()
+        return True
+    form, ran = _OnceForm(), []
+    form.checked()
+
+    def run() -> str:
+        act()
+        ran.append(True)
+        return request.path
+
+    create_once(actor, form, run)
+    return bool(ran)
+
+
 def _content() -> str:
-    """What was sent, address included, as a short text to compare by; token and form number do not count."""
-    sent = sorted((name, value) for name, value in request.form.items(multi=True) if name not in NOT_CONTENT)
+    """What was sent, address included, as a short text to compare by; token and form number do not count.
+
+    Nor does a password: of what is kept, nobody shall be able to try passwords by the million.
+    """
+    counted = (
+        pair for pair in request.form.items(multi=True) if pair[0] not in NOT_CONTENT and "password" not in pair[0]
+    )
+    sent = sorted(counted)
     return sha256(json.dumps([request.path, sent]).encode()).hexdigest()
 
 

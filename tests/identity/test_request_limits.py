@@ -170,6 +170,16 @@ def test_strangers_are_counted_by_their_network(app: APIFlask, monkeypatch: pyte
     _a_minute_passes()
 
 
+def test_orders_to_end_sessions_are_never_refused_for_their_number(
+    app: APIFlask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _limit(app, monkeypatch, rate_limit_address=2)
+    with app.app_context():
+        client = app.test_client(use_cookies=False)
+        answers = [client.post("/sign-in/oidc/backchannel-logout").status_code for _ in range(5)]
+    assert answers == [404] * 5, "no provider is set, and no order is counted"
+
+
 def _limit(app: APIFlask, monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
     """Set limits, with nothing counted yet in this process."""
     monkeypatch.setitem(app.config, "SETTINGS", app.config["SETTINGS"].model_copy(update=limits))

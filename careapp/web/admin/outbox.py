@@ -19,6 +19,7 @@ from careapp.surface.step_up import recently_confirmed
 from careapp.web.forms.admin import WithholdForm
 from careapp.web.htmx import Notice, changed, page_or_fragment
 from careapp.web.refusals import said
+from careapp.web.submissions import act_once
 
 bp = Blueprint("admin_outbox", __name__)
 
@@ -69,7 +70,7 @@ def withhold(event_id: UUID) -> Response:
 def _act(act: Callable[[], None], text: str, typed: tuple[UUID, str | None] | None = None) -> Response:
     """Do it and show the desk as it is then. A refusal keeps the reason that was typed, beside its event."""
     try:
-        act()
+        act_once(current_actor(), act)
     except (Conflict, Invalid) as refusal:
         return page_or_fragment(
             PAGE, FRAGMENT, refusal.status, title=_("Outbox"), alert=said(refusal), typed=typed, **_context()

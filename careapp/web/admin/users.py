@@ -23,7 +23,7 @@ from careapp.web.forms.admin import (
 )
 from careapp.web.htmx import Notice, changed, page_or_fragment, see_other
 from careapp.web.refusals import said
-from careapp.web.submissions import create_once
+from careapp.web.submissions import act_once, create_once
 
 bp = Blueprint("admin_users", __name__)
 
@@ -111,14 +111,16 @@ def change(user_id: int) -> Response:
 @recently_confirmed
 def password(user_id: int) -> Response:
     """Give a new password, which ends all sessions; one that is made is shown this once."""
-    form = NewPasswordForm()
+    actor, form = current_actor(), NewPasswordForm()
     try:
         chosen = form.checked().password
         given = chosen or passwords.made()
-        users.set_password(current_actor(), user_id, password=given)
+        now = act_once(actor, lambda: users.set_password(actor, user_id, password=given))
     except Invalid as refusal:
         form.refuse(refusal)
         return _page(user_id, 422, password_form=form)
+    if not now and not chosen:  # one that was made was shown the first time, and is not kept anywhere
+        return _done(user_id, _("This form was saved already."))
     if chosen:
         return _done(user_id, _("The password is changed, and all sessions are ended."))
     return _page(user_id, password=given)
@@ -161,13 +163,13 @@ def remove_factors(user_id: int) -> Response:
 @recently_confirmed
 def end_session(user_id: int, session_id: int) -> Response:
     """Sign him out in one place."""
-    session_list.end_session_of(current_actor(), user_id, session_id)
-    return _done(user_id, _("Signed out there."))
+    return _act(user_id, session_list.end_session_of, _("Signed out there."), session_id)
 
 
-def _act(user_id: int, act: Callable[..., object], text: str) -> Response:
+def _act(user_id: int, act: Callable[..., object], text: str, *which: int) -> Response:
+    actor = current_actor()
     try:
-        act(current_actor(), user_id)
+        act_once(actor, lambda: act(actor, user_id, *which))
     except Conflict as refusal:
         return _page(user_id, 409, alert=said(refusal))
     return _done(user_id, text)

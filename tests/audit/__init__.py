@@ -1,1 +1,0 @@
-"""Tests of the audit log's chain: sealing, verifying, anchors, retention."""
