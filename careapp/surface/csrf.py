@@ -4,7 +4,7 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Flask, current_app, request
 from flask_wtf.csrf import CSRFProtect
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from careapp.errors import Forbidden
 from careapp.surface.actors import page_actor, way_of_request
@@ -31,6 +31,8 @@ def init_csrf(app: Flask) -> None:
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in OWN:
             raise Forbidden("This came from another site, so nothing was done.", code="FOREIGN_SITE")
         protection.protect()
+        if request.files:  # no form of ours has one, and a field of text cannot read one (ASVS 5.2)
+            raise UnsupportedMediaType("No form here takes a file.")
 
 
 def safe_next(target: str | None) -> str:

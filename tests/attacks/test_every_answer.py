@@ -151,3 +151,8 @@ def test_json_is_never_taken_for_a_page(app: APIFlask, god: Actor) -> None:
             answer = speaking_for(app, god).get(CALLS[name](god).path)
             assert (answer.content_type, answer.status_code) == ("application/json", 200), name
             protected(answer, name)
+
+
+def test_a_number_in_an_address_is_one_a_row_can_have(app: APIFlask) -> None:
+    """`<row:…>` is bounded; a larger `<int:…>` would reach the database and come back as a fault."""
+    assert not [rule.rule for rule in app.url_map.iter_rules() if "<int:" in rule.rule]

@@ -24,7 +24,7 @@ def emergencies() -> Response:
     return _page()
 
 
-@bp.post("/admin/emergency-access/<int:access_id>/review")
+@bp.post("/admin/emergency-access/<row:access_id>/review")
 @requires(Permission.EMERGENCY_REVIEW)
 def review(access_id: int) -> Response:
     """Note that it was looked at."""
