@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Blueprint, Response
+from apiflask import APIBlueprint
+from flask import Response
 from flask_babel import gettext as _
 
 from careapp.access import Permission
@@ -15,7 +16,8 @@ from careapp.web.forms.factors import AppCodeForm, NewPasskeyForm
 from careapp.web.htmx import Notice, led_to, page_or_fragment, see_other
 from careapp.web.refusals import said
 
-bp = Blueprint("factors", __name__)
+# APIFlask looks for security schemes in what runs before the views of a blueprint, and knows only its own kind.
+bp = APIBlueprint("factors", __name__, enable_openapi=False)
 
 HERE = "/account/factors"
 PAGE, APP_PAGE, CODES_PAGE = "account/factors.html", "account/factors_app.html", "account/factors_codes.html"

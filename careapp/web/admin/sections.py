@@ -15,8 +15,8 @@ SECTIONS = (
     ("/admin/clinics", _l("Clinics"), Permission.CLINIC_MANAGE),
     ("/admin/settings", _l("Settings"), Permission.SETTINGS_MANAGE),
     ("/admin/outbox", _l("Outbox"), Permission.OUTBOX_MANAGE),
-    ("/admin/emergency-access", _l("Emergency access"), Permission.EMERGENCY_REVIEW),
     ("/admin/audit", _l("Audit log"), Permission.AUDIT_VIEW),
+    ("/admin/emergency-access", _l("Emergency access"), Permission.EMERGENCY_REVIEW),
 )
 
 
