@@ -27,7 +27,7 @@ def backchannel_logout() -> tuple[Response, int]:
         ended = _end(provider.issuer, claims)
     except (Untrusted, Conflict) as error:
         reason = str(error) if isinstance(error, Untrusted) else "used"
-        _log.warning("a logout order was refused", reason=reason)
+        _log.warning("a logout order was refused", check=reason)
         return jsonify(error="invalid_request"), 400
     except Upstream as error:
         return jsonify(error="temporarily_unavailable"), error.status

@@ -132,7 +132,7 @@ def _refused(error: Refusal | Untrusted) -> Response:
     """The sign-in page with what happened and what to do on top. Details that may be an attacker's go to the log."""
     form, status = SignInForm(formdata=None), 400
     if isinstance(error, Untrusted):
-        _log.warning("a sign-in through the identity provider was refused", reason=str(error))
+        _log.warning("a sign-in through the identity provider was refused", check=str(error))
         form.form_errors.append(_(
             "This sign-in could not be finished: it took too long, was used before, or was not started here. Try again."
         ))  # fmt: skip
