@@ -37,6 +37,7 @@ class Permission(StrEnum):
     USER_MANAGE = "user.manage"
     SETTINGS_MANAGE = "settings.manage"
     AUDIT_VIEW = "audit.view"
+    AUDIT_KEEP = "audit.keep"
     OWN_PREFERENCES = "preferences.own"
     OWN_DRAFTS = "drafts.own"
     OWN_ACCOUNT = "account.own"

@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     provider_service_url: str | None = None
     provider_service_keys: SecretStr = SecretStr("")
 
+    audit_kept_years: int = Field(10, ge=1)
+
     kafka_bootstrap_servers: str | None = None
     kafka_replication_factor: int = 1
     kafka_partitions: int = 6

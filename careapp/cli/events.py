@@ -9,6 +9,7 @@ from flask.cli import AppGroup
 from careapp.disclosure import events as disclosure_events
 from careapp.episodes import events as episode_events
 from careapp.erasure import events as erasure_events
+from careapp.operations import events as operations_events
 from careapp.outbox.events import Event
 from careapp.outbox.schemas import event_classes, schema_of
 from careapp.patients import events as patient_events
@@ -22,6 +23,7 @@ MODULES = (
     episode_events, scheduling_events, prescription_events, referral_events, patient_events, provider_events,
     disclosure_events,
     erasure_events,
+    operations_events,
 )  # fmt: skip
 
 events = AppGroup("events", help="The events this application publishes.")

@@ -24,7 +24,8 @@ from careapp.operations.database_check import check_at_start
 from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
 
-MINUTE, HOUR = 60, 3600  # seconds
+MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
+SEAL_SECONDS = 10
 # The longest run a job may take before it counts as hanging. The longest pass of the relay takes about 35 s, with a
 # broker that freezes in the middle of it; everything else works in batches the database ends after 15 s each.
 LONGEST_PASS, LONGEST_UPKEEP = 60.0, 600.0
@@ -90,6 +91,9 @@ def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work
         (OUTBOX, 1, drain),
         ("outbox figures", MINUTE, functools.partial(upkeep.report_outbox, relay_url, relay)),
         ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),
+        ("audit seals", SEAL_SECONDS, functools.partial(upkeep.seal_audit, relay_url)),
+        ("audit partitions", HOUR, functools.partial(upkeep.make_audit_partitions, relay_url)),
+        ("audit anchors", DAY, _inside(app, upkeep.anchor_audit)),
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
         ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),
         ("sign-in attempts", HOUR, _inside(app, upkeep.forget_old_attempts)),

@@ -2,9 +2,10 @@
 
 import structlog
 
+from careapp.audit import sealer
 from careapp.identity import challenges, drafts, nonces, request_limits, sessions
 from careapp.identity.attempts import forget_old
-from careapp.operations import maintenance
+from careapp.operations import audit_chain, maintenance
 from careapp.operations.maintenance import TenantName
 from careapp.outbox import upkeep
 from careapp.outbox.relay import Relay
@@ -28,6 +29,22 @@ def report_outbox(relay_url: str, relay: Relay) -> None:
         failures=relay.failures,
         seconds=round(relay.last_pass_seconds, 3),
     )
+
+
+def seal_audit(relay_url: str) -> None:
+    """Bind what was written since the last seals into the tenants' chains."""
+    sealer.seal_all(relay_url)
+
+
+def make_audit_partitions(relay_url: str) -> None:
+    """Make the audit log's partitions of the coming months."""
+    for part in sealer.make_partitions(relay_url):
+        _log.info("audit partition made", partition=part)
+
+
+def anchor_audit() -> None:
+    """Send the newest seal of each tenant's audit chain out of the database."""
+    maintenance.for_each_tenant(lambda tenant: audit_chain.anchor(audit_chain.keeper(tenant)))
 
 
 def delete_published_events(relay_url: str) -> None:

@@ -5,7 +5,7 @@ once the cause is mended. `withhold` sends its envelope without data: deleting i
 consumers count on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
 from careapp.access import Actor, Permission
-from careapp.commands import command, query, record
+from careapp.commands import PATIENT, command, query, record, record_read
 from careapp.db import db, guarded_update, table_of
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.operations.models import TENANTS
@@ -86,7 +86,10 @@ def list_unsent(actor: Actor, *, limit: int = 100, late_after: timedelta | None 
         .order_by(_outbox.parked_at.is_(None), _outbox.attempts.desc(), _outbox.id)
         .limit(limit)
     )
-    return [UnsentEvent.of(row) for row in rows]
+    found = [UnsentEvent.of(row) for row in rows]
+    if patients := tuple(sorted({event.key for event in found if PATIENT.fullmatch(event.key)})):
+        record_read("outbox.list", patients=patients, count=len(found))
+    return found
 
 
 @query(Permission.OUTBOX_MANAGE)
@@ -97,7 +100,10 @@ def get_event(actor: Actor, event_id: UUID) -> UnsentEventWhole:
     ).one_or_none()
     if row is None:
         raise NotFound("That event has left, or there is none with that id here.")
-    return UnsentEventWhole.of(row)
+    event = UnsentEventWhole.of(row)
+    patients = sorted({event.key, *_texts(event.envelope)})
+    record_read("outbox.event", event.key, patients=tuple(one for one in patients if PATIENT.fullmatch(one)))
+    return event
 
 
 @query(Permission.OUTBOX_MANAGE)
@@ -154,6 +160,15 @@ def withhold(actor: Actor, event_id: UUID, *, reason: str) -> None:
     if row is None:
         raise _why_not(actor, event_id)
     record("outbox.withhold", row.key, event_id=str(event_id), topic=row.topic, reason=reason.strip())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in an envelope."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def _unsent(actor: Actor, event_id: UUID) -> tuple[ColumnElement[bool], ...]:

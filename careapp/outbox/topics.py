@@ -23,5 +23,6 @@ PATIENT_CONFIDENTIALITY_CHANGED = "care.patient.confidentiality_changed"
 PATIENT_EMERGENCY_ACCESS = "care.patient.emergency_access"
 PATIENT_ERASED = "care.patient.erased"
 PROVIDER_UPDATED = "provider.updated"
+AUDIT_ANCHORED = "care.audit.anchored"
 
 ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, str))

@@ -10,14 +10,16 @@ from apiflask import APIFlask
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from careapp.access import Actor, Role
+from careapp.audit import sealer
 from careapp.cli.events import DIRECTORY, all_events, events, schema_files
 from careapp.disclosure import emergency
 from careapp.episodes import service as episodes
+from careapp.operations import audit_chain
 from careapp.outbox import topics
 from careapp.scheduling import changes, slots
 from tests import factories as make
 from tests.conftest import ROOT, TestTenant
-from tests.jobs.relays import relay_role
+from tests.jobs.relays import relay_role, wait_until
 
 Envelopes = list[dict[str, Any]]
 FORMATS = FormatChecker(("uuid",))
@@ -57,6 +59,9 @@ def everything_said(app: APIFlask, tenant: TestTenant, speaker: Actor) -> Envelo
     emergency.declare(
         make.a_person(speaker, Role.CLINICIAN), make.a_restricted_patient(speaker).locator, reason="Found unconscious"
     )
+    with relay_role(app) as connection:
+        wait_until(lambda: sealer.seal(connection, tenant.id) > 0)
+    audit_chain.anchor(speaker)
     with relay_role(app) as connection:
         rows = connection.execute(
             "SELECT envelope FROM outbox WHERE tenant_id = %s ORDER BY id", [tenant.id]

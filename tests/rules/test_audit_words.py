@@ -43,7 +43,8 @@ def test_every_sentence_can_be_told(app: APIFlask, outcome: str) -> None:
         for code in codes:
             for subject in (None, "EPI-2026-000042", "user:7"):
                 entry = AuditEntry(
-                    id=1, at=datetime(2026, 11, 21, tzinfo=UTC), actor="user:7", on_behalf_of=None, action=code,
+                    id=1, at=datetime(2026, 11, 21, tzinfo=UTC), actor="user:7", on_behalf_of=None,
+                    purpose="TREAT", action=code,
                     outcome=outcome, subject=subject, patients=(), request_id=None, detail={},
                 )  # fmt: skip
                 told = sentence(entry, {7: "Ma <Hla>"})

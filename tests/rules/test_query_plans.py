@@ -18,7 +18,7 @@ from careapp.audit.models import PARTITION
 from careapp.db import db
 from careapp.episodes import queries as episode_queries
 from careapp.errors import Conflict
-from careapp.operations import audit_search
+from careapp.operations import audit_chain, audit_search
 from careapp.operations.audit_search import AuditFilter
 from careapp.operations.tenants import create_tenant
 from careapp.overviews import board, next_free, timeline, walk_in
@@ -331,6 +331,7 @@ READS: dict[str, Callable[[Actor], Any]] = {
     "the audit log of something": lambda a: search(a, subject="EPI-2026-000042"),
     "the audit log of a rare act": lambda a: search(a, action="user.disable"),
     "the audit log of a frequent act of somebody": lambda a: search(a, action="episode.read", actor="user:7"),
+    "how the chain of the log stands": audit_chain.chain_state,
     "what was refused": lambda a: search(a, outcome="refused"),
     "the audit log of a time": lambda a: search(a, since=clock.now() - timedelta(minutes=5), until=clock.now()),
     "the mark of the board": board.get_board_mark,

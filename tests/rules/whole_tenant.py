@@ -18,7 +18,7 @@ Connection = psycopg.Connection[Row]
 # What the app role may only read, and how somebody else comes to write it.
 BY_OTHERS = (
     "INSERT INTO audit_seal (tenant_id, n, version, chain, after_id, xid_from, xid_to, sealed_at, ids, digests, prev,"
-    " hash) VALUES (%(tenant)s, 1, 1, 1, 0, '0', '9', now(), '{}', '{}', '', '')",
+    " hash) VALUES (%(tenant)s, 1, 1, 1, 0, '0', '9', now(), '{}', '{}', '', sha256('x'))",
     "INSERT INTO audit_retired (tenant_id, part, until, ids, rows, hash, retired_by)"
     " VALUES (%(tenant)s, 'audit_event_2016_01', now(), '{}', 0, '', 'x')",
 )

@@ -1,6 +1,7 @@
 """Page that searches the audit log, and its export."""
 
-from datetime import datetime
+import json
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,12 +12,14 @@ from careapp import clock
 from careapp.access import Permission
 from careapp.errors import Invalid
 from careapp.identity.staff import find_staff, names_of_staff
+from careapp.operations.audit_chain import chain_state
+from careapp.operations.audit_fhir import audit_events
 from careapp.operations.audit_search import MOST_EXPORTED, AuditFilter, audit_zone, export_audit, search_audit
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.step_up import recently_confirmed
 from careapp.web import times
 from careapp.web.admin.audit_file import as_csv
-from careapp.web.admin.audit_words import OTHERS, actions, sentence, user_ids, who, why
+from careapp.web.admin.audit_words import OTHERS, PURPOSES, actions, sentence, user_ids, who, why
 from careapp.web.forms.admin import AuditFilterForm, FindStaffForm
 from careapp.web.forms.fields import options
 from careapp.web.forms.typed import LOCATOR
@@ -25,7 +28,7 @@ from careapp.web.htmx import is_htmx, page_or_fragment
 bp = Blueprint("admin_audit", __name__)
 
 PEOPLE = "admin/_people.html"
-FILTERS = ("patient", "subject", "actor", "action", "outcome", "since", "until")
+FILTERS = ("patient", "subject", "actor", "action", "purpose", "outcome", "since", "until")
 
 
 @bp.get("/admin/audit")
@@ -59,9 +62,24 @@ def export() -> Response:
     actor, zone = current_actor(), audit_zone(current_actor())
     entries, more = export_audit(actor, _sought(_form(), zone))
     file = as_csv(entries, names_of_staff(actor, user_ids(entries)), zone)
-    name = f"audit-{clock.local(clock.now(), zone):%Y-%m-%d}{f'-newest-{MOST_EXPORTED}' if more else ''}.csv"
-    response = make_response(file)
-    response.mimetype = "text/csv"
+    return _file(file, "text/csv", "csv", clock.local(clock.now(), zone).date(), more)
+
+
+@bp.get("/admin/audit.ndjson")
+@requires(Permission.AUDIT_VIEW)
+def export_fhir() -> Response:
+    """The same as FHIR R4 AuditEvent resources, one a line."""
+    actor = current_actor()
+    entries, more = export_audit(actor, _sought(_form(), audit_zone(actor)))
+    lines = (json.dumps(one, ensure_ascii=False) + "\n" for one in audit_events(entries, actor.tenant_key))
+    return _file("".join(lines), "application/fhir+ndjson", "ndjson", clock.now().date(), more)
+
+
+def _file(content: str, kind: str, ending: str, day: date, more: bool) -> Response:
+    """A download that no cache keeps; its name says where there were more rows than it has."""
+    response = make_response(content)
+    response.mimetype = kind
+    name = f"audit-{day:%Y-%m-%d}{f'-newest-{MOST_EXPORTED}' if more else ''}.{ending}"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.cache_control.no_store = True
     return response
@@ -91,6 +109,7 @@ def _page(find: FindStaffForm, found: Any = None, *, status: int = 200) -> Respo
     return page_or_fragment(
         "admin/audit.html", "admin/_audit.html", status,
         title=_("Audit log"), form=form, find=find, found=found, zone=zone, listed=page, most=MOST_EXPORTED,
+        chain=chain_state(actor), purposes=PURPOSES,
         rows=[(one, sentence(one, names), why(one)) for one in entries], address=address,
     )  # fmt: skip
 
@@ -102,6 +121,7 @@ def _form() -> AuditFilterForm:
     chosen = request.args.get("action")
     unknown = [(chosen, chosen)] if chosen and chosen not in dict(acts) else []
     form.action.choices = options([("", _("Any")), *unknown, *acts])
+    form.purpose.choices = options([("", _("Any")), *((code, str(label)) for code, label in PURPOSES.items())])
     return form
 
 
@@ -115,7 +135,8 @@ def _sought(form: AuditFilterForm, zone: str) -> AuditFilter:
 
     return AuditFilter(
         patient=_locator(form.patient.data), subject=_locator(form.subject.data), actor=form.actor.data or None,
-        action=form.action.data or None, outcome=form.outcome.data or None, since=moment(form.since.data),
+        action=form.action.data or None, purpose=form.purpose.data or None, outcome=form.outcome.data or None,
+        since=moment(form.since.data),
         until=moment(form.until.data),
     )  # fmt: skip
 

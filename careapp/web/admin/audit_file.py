@@ -11,7 +11,7 @@ from careapp.web.admin.audit_words import who
 
 COLUMNS = (
     "time", "time (UTC)", "who", "actor", "on behalf of", "action", "outcome", "subject", "patients", "request",
-    "details",
+    "details", "purpose",
 )  # fmt: skip
 COMPUTES = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet takes for the beginning of a formula
 BYTE_ORDER_MARK = "\ufeff"  # by which spreadsheets know UTF-8
@@ -28,6 +28,7 @@ def as_csv(entries: Iterable[AuditEntry], names: Mapping[int, str], zone: str) -
             f"{clock.local(one.at, zone):%Y-%m-%d %H:%M:%S}", one.at.isoformat(), who(one.actor, names), one.actor,
             one.on_behalf_of or "", one.action, one.outcome, one.subject or "", " ".join(one.patients),
             one.request_id or "", json.dumps(one.detail, ensure_ascii=False) if one.detail else "",
+            one.purpose,
         )  # fmt: skip
         writer.writerow([harmless(cell) for cell in row])
     return text.getvalue()

@@ -15,7 +15,9 @@ SENTENCES = {
     "appointment.list": _l("%(who)s saw the appointments of %(about)s"),
     "appointment.read": _l("%(who)s opened %(about)s"),
     "appointment.same_day": _l("%(who)s saw what patients have on the day of %(about)s"),
+    "audit.anchor": _l("%(who)s sent the newest seal of the log out"),
     "audit.export": _l("%(who)s exported the audit log"),
+    "audit.retire": _l("%(who)s retired a month of the log, %(about)s"),
     "audit.search": _l("%(who)s searched the audit log"),
     "client.create": _l("%(who)s added the service client %(about)s"),
     "client.disable": _l("%(who)s disabled the service client %(about)s"),
@@ -37,6 +39,8 @@ SENTENCES = {
     "factor.remove": _l("%(who)s gave up a second factor"),
     "import.bundle": _l("%(who)s imported a file from another system"),
     "keys.rotate": _l("%(who)s encrypted everything anew with the key %(about)s"),
+    "outbox.event": _l("%(who)s looked at an event of %(about)s that had not left"),
+    "outbox.list": _l("%(who)s saw events that had not left"),
     "outbox.retry": _l("%(who)s sent an event of %(about)s again"),
     "outbox.withhold": _l("%(who)s withheld the data of an event of %(about)s"),
     "patient.access": _l("%(who)s saw who may read the record of %(about)s"),
@@ -110,8 +114,16 @@ OTHERS = {
     "nobody": _l("Somebody not signed in"),
     "import": _l("The import"),
     "cli": _l("The command line"),
+    "jobs": _l("The jobs"),
     "demo": _l("The demo clinic"),
     "identity-provider": _l("The identity provider"),
+}
+PURPOSES = {
+    "TREAT": _l("Care of the patient"),
+    "ETREAT": _l("Care in an emergency"),
+    "PATRQT": _l("The patient's own wish"),
+    "HOPERAT": _l("Running the clinic"),
+    "HSYSADMIN": _l("Keeping the system"),
 }
 WHY = {
     "FORBIDDEN": _l("the role does not allow it"),

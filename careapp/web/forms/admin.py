@@ -144,6 +144,7 @@ class AuditFilterForm(CareForm):
     subject = LineField(_l("About"), render_kw={"placeholder": "EPI-2026-000042", "autocomplete": "off"})
     actor = SelectField(_l("Who"), validate_choice=False, default="")
     action = SelectField(_l("Act"), validate_choice=False, default="")
+    purpose = SelectField(_l("Purpose"), default="")
     outcome = SelectField(_l("Outcome"), default="")
     since = LocalMomentField(_l("From"))
     until = LocalMomentField(_l("Until"))

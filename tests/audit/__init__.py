@@ -1,0 +1,1 @@
+"""Tests of the audit log's chain: sealing, verifying, anchors, retention."""
