@@ -97,6 +97,9 @@ class Settings(BaseSettings):
                 raise ValueError("JWT_SECRET is for development; production uses JWT_JWKS_URL or JWT_PUBLIC_KEY")
             if any(_is_short(token) for _, token in self.internal_credentials()):
                 raise ValueError(f"INTERNAL_TOKENS has a token shorter than {SHORTEST_SECRET} bytes")
+            for name in ("jwt_jwks_url", "provider_service_url"):
+                if not _is_private(getattr(self, name)):
+                    raise ValueError(f"{name.upper()} is an https:// address; plain HTTP only reaches this host itself")
         return self
 
     @model_validator(mode="after")
@@ -221,6 +224,11 @@ def new_signing_key() -> str:
 
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _is_private(url: str | None) -> bool:
+    """Whether nobody on the way can read or change what this address answers (ASVS 5.0 12.3.1)."""
+    return not url or urlsplit(url).scheme == "https" or urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
 def _is_short(secret: str) -> bool:

@@ -23,6 +23,14 @@ COMMON = frozenset({
     "whatsthepassword", "youshallnotpass", "youshallnotpass1",
 })  # fmt: skip
 
+# Words of this place (ASVS 5.0 6.2.11): none alone, and no two side by side.
+OF_THIS_PLACE = frozenset({
+    "administrator", "admin", "appointment", "auditor", "careapp", "caresystem", "clinic", "clinical", "clinician",
+    "demo", "doctor", "episode", "frontdesk", "health", "healthcare", "hospital", "medical", "medicine", "myclinic",
+    "nurse", "patient", "patients", "pharmacy", "physician", "prescription", "reception", "receptionist", "referral",
+    "surgery",
+})  # fmt: skip
+
 KEY_ROWS = (
     "01234567890",
     "abcdefghijklmnopqrstuvwxyz",

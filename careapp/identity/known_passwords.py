@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from careapp.identity.common_passwords import COMMON
+from careapp.identity.common_passwords import COMMON, OF_THIS_PLACE
 
 FREQUENT = Path(__file__).with_name("frequent_passwords.txt")
 LINE = re.compile(rb"([0-9A-F]{40})(?::[0-9]+)?\r?\n?")
@@ -76,7 +76,7 @@ def _is_frequent(bare: str) -> bool:
 @cache
 def _frequent() -> frozenset[str]:
     lines = FREQUENT.read_text(encoding="ascii").splitlines()
-    return frozenset(line for line in lines if not line.startswith("#"))
+    return OF_THIS_PLACE.union(line for line in lines if not line.startswith("#"))
 
 
 def _stands_in(path: Path, password: str) -> bool:

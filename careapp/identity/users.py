@@ -39,11 +39,12 @@ class UserView(View):
 @command(Permission.USER_MANAGE)
 def create_user(
     actor: Actor, *, email: str, name: str, password: str | None, roles: Iterable[Role],
-    clinic_ids: Iterable[int] = (), provider_id: int | None = None,
+    clinic_ids: Iterable[int] = (), provider_id: int | None = None, for_first_sign_in: bool = False,
 ) -> UserView:  # fmt: skip
     """Add a member of staff who signs in with `email`; one address is one user of one tenant.
 
     Without `clinic_ids` he sees every clinic; without a password he signs in through an identity provider alone.
+    `for_first_sign_in`: whoever adds him knows the password, so he has to choose his own (ASVS 5.0 6.4.1).
     Raises Invalid for an address in use, no role, a weak password, an unknown clinic or provider.
     """
     email, kept_roles = _checked_address(email), _checked(name, roles)
@@ -52,7 +53,7 @@ def create_user(
     row = insert(
         User, *_viewed(), tenant_id=actor.tenant_id, email=email, name=name.strip(),
         password_hash=None if password is None else passwords.hashed(password), roles=kept_roles,
-        provider_id=provider_id,
+        provider_id=provider_id, needs_new_password=for_first_sign_in,
     )  # fmt: skip
     directory.enter(email, tenant_id=actor.tenant_id, user_id=row.id)
     scope = sorted(set(clinic_ids))
@@ -104,7 +105,10 @@ def take_roles(
 
 @command(Permission.USER_MANAGE)
 def set_password(actor: Actor, user_id: int, *, password: str) -> UserView:
-    """Give a user a new password and end all his sessions. Raises NotFound, or Invalid for a weak password."""
+    """Give a user a password and end all his sessions; he has to choose his own with it (ASVS 5.0 6.4.1).
+
+    Raises NotFound, or Invalid for a weak password.
+    """
     mine = select(USERS.email).where(USERS.tenant_id == actor.tenant_id, USERS.id == user_id)
     email = db.session.execute(mine).scalar_one_or_none()
     if email is None:
@@ -112,7 +116,7 @@ def set_password(actor: Actor, user_id: int, *, password: str) -> UserView:
     passwords.check_new(password, email=email)
     kept = passwords.hashed(password)
     return _changed(
-        actor, user_id, "user.set_password", "password changed", password_hash=kept, needs_new_password=False
+        actor, user_id, "user.set_password", "password changed", password_hash=kept, needs_new_password=True
     )
 
 

@@ -4,6 +4,7 @@ The way there is a link, not a form: our policy keeps forms, and what they are r
 """
 
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from flask import Blueprint, Response, current_app, redirect, render_template, request
@@ -44,6 +45,8 @@ def start() -> Response:
     again = request.args.get("again") == "1" and sessions.signed_in_actor() is not None
     if sessions.signed_in_actor() and not again:
         return see_other(safe_next(request.args.get("next")))
+    if not again and request.headers.get("Sec-Fetch-Site") == "cross-site":  # begun by a press on our page (ASVS 7.6.2)
+        return see_other(f"/sign-in?next={quote(safe_next(request.args.get('next')), safe='/')}")
     begun = started.start(request.args.get("next"), again=again)
     try:
         there = provider.authorization_url(

@@ -308,6 +308,13 @@ def test_nobody_is_led_elsewhere(browser: Browser, idp: HostileProvider, target:
     assert browser.get(f"/sign-in/oidc?next={target}").headers["Location"] == "/"
 
 
+def test_no_other_site_begins_a_session_for_somebody(browser: Browser) -> None:
+    led = browser.get("/sign-in/oidc?next=/today", headers={"Sec-Fetch-Site": "cross-site"})
+    assert (led.status_code, led.headers["Location"]) == (303, "/sign-in?next=/today"), "he has to press the button"
+    for ours in ("same-origin", "none"):
+        assert "state=" in browser.get("/sign-in/oidc", headers={"Sec-Fetch-Site": ours}).headers["Location"]
+
+
 def test_the_way_back_is_our_own_address(browser: Browser) -> None:
     assert browser.start()["redirect_uri"] == f"http://localhost{CALLBACK}"
     assert browser.get("/sign-in/oidc", base_url="http://evil.example").status_code == 400

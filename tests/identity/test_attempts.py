@@ -6,9 +6,9 @@ import pytest
 
 from careapp.identity.attempts import (
     Count,
-    _network,
     after_address_failure,
     after_email_failure,
+    network_of,
     seconds_left,
 )
 
@@ -55,4 +55,4 @@ def test_a_network_address_waits_for_the_end_of_the_minute_after_twenty_failures
     ],
 )
 def test_an_ipv6_address_counts_by_its_network(address: str, counted_as: str) -> None:
-    assert _network(address) == counted_as
+    assert network_of(address) == counted_as

@@ -1,6 +1,7 @@
 """Adding users, giving passwords, shutting out; and that every step is audited."""
 
 from collections.abc import Callable
+from math import log2
 
 import pytest
 from apiflask import APIFlask
@@ -247,5 +248,7 @@ def test_a_disabled_user_comes_back_with_what_he_had(app: APIFlask, admin: Actor
 def test_a_made_password_passes_its_own_rules() -> None:
     made = {passwords.made() for _ in range(200)}
     assert len(made) == 200
+    signs = len(min(made).replace("-", ""))
+    assert signs * log2(len(passwords.READABLE)) >= 128, "ASVS 5.0 11.5.1"
     for one in made:
         passwords.check_new(one, email="name@clinic.example")

@@ -42,6 +42,17 @@ def test_production_takes_a_long_portal_token(production: pytest.MonkeyPatch) ->
     assert config.load().internal_credentials() == [("demo", LONG)]
 
 
+@pytest.mark.parametrize("name", ["JWT_JWKS_URL", "PROVIDER_SERVICE_URL"])
+def test_production_asks_nobody_over_plain_http(production: pytest.MonkeyPatch, name: str) -> None:
+    for private in ("https://other.example/x", "http://127.0.0.1:9/x", "http://[::1]:9/x"):
+        production.setenv(name, private)
+        config.load()
+    for open_to_all in ("http://other.example/x", "http://127.0.0.1.other.example/x", "http://10.0.0.7/x"):
+        production.setenv(name, open_to_all)
+        with pytest.raises(SystemExit, match=f"{name} is an https:// address"):
+            config.load()
+
+
 @pytest.mark.parametrize("tokens", ["demo", ":token", "demo:"])
 def test_a_malformed_list_of_tokens_is_named(production: pytest.MonkeyPatch, tokens: str) -> None:
     production.setenv("INTERNAL_TOKENS", tokens)

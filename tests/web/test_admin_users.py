@@ -77,6 +77,9 @@ def test_somebody_is_added_with_a_password_shown_once(office: Desk, god: Actor) 
     password = SHOWN_PASSWORD.search(answer.text)
     assert password
     assert sign_in(mail, password[1], address="192.0.2.9")
+    assert one(god, "SELECT needs_new_password FROM users WHERE email = :mail", mail=mail) is True, (
+        "it is the first only"
+    )
     again = office.open("POST", "/admin/users/new", data=data)
     assert again.status_code == 303
     assert SHOWN_PASSWORD.search(office.get(again.headers["Location"]).text) is None
@@ -153,6 +156,7 @@ def test_a_made_password_is_shown_once_and_a_chosen_one_never(office: Desk, god:
     made = SHOWN_PASSWORD.search(answer.text)
     assert made
     assert sign_in(user.email, made[1], address="192.0.2.2")
+    assert one(god, "SELECT needs_new_password FROM users WHERE id = :id", id=user.id) is True
     chosen = office.fill(base, f"{base}/password", htmx=htmx, password="five quiet herons by the lake")
     assert chosen.status_code == (200 if htmx else 303)
     assert "herons" not in chosen.text

@@ -69,7 +69,8 @@ def add() -> Response:
         sent = form.checked()
 
         def create() -> str:
-            made.append(users.create_user(actor, email=sent.email, password=password, **_values(sent, choices)))
+            given = {"email": sent.email, "password": password, "for_first_sign_in": True}
+            made.append(users.create_user(actor, **given, **_values(sent, choices)))
             return f"/admin/users/{made[0].id}"
 
         address = create_once(actor, form, create)
