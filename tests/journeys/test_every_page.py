@@ -65,7 +65,7 @@ def addresses(scene: Scene) -> dict[str, list[str]]:
         "administration": [
             "/admin/users", "/admin/users/new", f"/admin/users/{user}", "/admin/clinics", "/admin/clinics/new",
             f"/admin/clinics/{clinic}", "/admin/settings", "/admin/outbox", f"/admin/outbox/{event}", "/admin/audit",
-            "/admin/emergency-access",
+            "/admin/emergency-access", "/admin/erasure", f"/admin/erasure/{scene.patient.locator}",
         ],
     }  # fmt: skip
 

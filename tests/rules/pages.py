@@ -32,6 +32,7 @@ PAGE_OF: dict[str, Callable[[Actor], Any]] = {
     "referrals": make.a_referral,
     "providers": make.a_provider,
     "clinics": make.a_clinic,
+    "erasure": make.a_patient,
 }
 
 # And what a number in an address stands for, by its name.

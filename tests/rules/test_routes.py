@@ -98,6 +98,7 @@ PAGES_OF_ADMINISTRATION = {
     "admin_clinics": SET_UP,
     "admin_settings": SET_UP,
     "admin_outbox": SET_UP,
+    "admin_erasure": SET_UP,
     "admin_audit": {Role.AUDITOR},
     "admin_emergencies": {Role.ADMIN, Role.AUDITOR},
     "record_access": {Role.CLINICIAN, Role.ADMIN},

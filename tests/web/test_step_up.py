@@ -17,7 +17,7 @@ WRONG = "the wrong words entirely"
 DANGEROUS = {
     "admin_users.add", "admin_users.change", "admin_users.password", "admin_users.disable", "admin_users.enable",
     "admin_users.end_sessions", "admin_users.end_session", "admin_settings.change", "admin_outbox.withhold",
-    "admin_audit.export",
+    "admin_audit.export", "admin_erasure.erase", "admin_erasure.lift",
 }  # fmt: skip
 
 

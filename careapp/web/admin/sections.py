@@ -15,6 +15,7 @@ SECTIONS = (
     ("/admin/clinics", _l("Clinics"), Permission.CLINIC_MANAGE),
     ("/admin/settings", _l("Settings"), Permission.SETTINGS_MANAGE),
     ("/admin/outbox", _l("Outbox"), Permission.OUTBOX_MANAGE),
+    ("/admin/erasure", _l("Erasure"), Permission.PATIENT_ERASE),
     ("/admin/audit", _l("Audit log"), Permission.AUDIT_VIEW),
     ("/admin/emergency-access", _l("Emergency access"), Permission.EMERGENCY_REVIEW),
 )
