@@ -7,19 +7,15 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 from chaos.history import DONE, REFUSED, Intent, Try
+from chaos.wire import AGAIN, FORM, Wire, said, wrong_page
 
-PATIENCE = 30.0  # seconds for one answer; more than the application ever takes, so what is hit is a violation
 GIVES_UP = 90.0  # seconds a client goes on trying for, faults and all
-AGAIN = frozenset({429, 503})
-HOST = "127.0.0.1"
 CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
-TRACE = re.compile(rb"Traceback|psycopg|sqlalchemy", re.I)
 MOST_EPISODES = 8
 
 
@@ -42,32 +38,6 @@ class Book:
 
     episodes: dict[str, dict[str, str]] = field(default_factory=dict)  # episode -> appointment -> status
     versions: dict[str, int] = field(default_factory=dict)
-
-
-class Wire:
-    """One kept-alive connection, made anew when it is lost."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._connection: http.client.HTTPConnection | None = None
-
-    def ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, Any, bytes]:
-        """Send and read the whole answer. Raises OSError or HTTPException where none comes."""
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection(HOST, self._port, timeout=PATIENCE)
-        try:
-            self._connection.request(method, path, body, headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        except (OSError, http.client.HTTPException):
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Forget the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 class Client(threading.Thread):
@@ -194,13 +164,11 @@ class Client(threading.Thread):
 
     def _form_token(self) -> str | None:
         """The token of the forms of this session; None where signing in did not work out this time."""
-        with suppress(OSError, http.client.HTTPException):
-            status, body = self._page_of("/patients")
-            if status == 303:
-                status, body = self._sign_in()
-            if status == 200 and (found := CSRF.search(body.decode(errors="replace"))):
-                return found[1]
-        return None
+        status, body = self._page_of("/patients")
+        if status == 303:
+            status, body = self._sign_in()
+        found = CSRF.search(body.decode(errors="replace"))
+        return found[1] if status == 200 and found else None
 
     def _sign_in(self) -> tuple[int, bytes]:
         status, body = self._page_of("/sign-in")
@@ -208,21 +176,29 @@ class Client(threading.Thread):
         if status != 200 or token is None:
             return status, b""
         form = {"csrf_token": token[1], "email": self._clinic.email, "password": self._clinic.password}
-        status, headers, _ = self._wire.ask("POST", "/sign-in", urlencode(form).encode(), {**self._desk(), **FORM})
+        intent = self._intent("look", "POST", "/sign-in", {})
+        intent.outcome = DONE
+        _, headers, _ = self._try(intent, urlencode(form).encode(), {**self._desk(), **FORM}, page=True)
         self._remember(headers)
         return self._page_of("/patients")
 
     def _page_of(self, path: str) -> tuple[int, bytes]:
         """Look at a page, and keep its cookies."""
-        status, headers, body = self._wire.ask("GET", path, None, self._desk())
+        status, headers, body = self._seen(path, self._desk(), page=True)
         self._remember(headers)
         return status, body
+
+    def _seen(self, path: str, headers: dict[str, str], *, page: bool = False) -> tuple[int, Any, bytes]:
+        """One look, which enters the history: it may hang or break like anything else. Status 0 without an answer."""
+        intent = self._intent("look", "GET", path, {})
+        intent.outcome = DONE
+        return self._try(intent, None, headers, page=page)
 
     def _desk(self) -> dict[str, str]:
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookie.items())}
 
     def _remember(self, headers: Any) -> None:
-        for line in headers.get_all("Set-Cookie") or ():
+        for line in (headers.get_all("Set-Cookie") if headers else None) or ():
             name, _, value = line.partition(";")[0].partition("=")
             self._cookie[name] = value
 
@@ -234,12 +210,11 @@ class Client(threading.Thread):
 
     def _look(self, episode: str, appointment: str) -> None:
         """Ask how an appointment stands, where what was asked for did not come about."""
-        with suppress(OSError, http.client.HTTPException, ValueError):
-            status, _, body = self._wire.ask("GET", f"/api/v1/appointments/{appointment}", None, self._bearer())
-            if status == 200:
-                found = json.loads(body)
-                self._book.episodes[episode][appointment] = found["status"]
-                self._book.versions[appointment] = found["version"]
+        status, _, body = self._seen(f"/api/v1/appointments/{appointment}", self._bearer())
+        if status == 200:
+            found = json.loads(body)
+            self._book.episodes[episode][appointment] = found["status"]
+            self._book.versions[appointment] = found["version"]
 
     def _intent(self, kind: str, method: str, path: str, body: dict[str, Any]) -> Intent:
         number = f"n{self._number}-{len(self.history)}"
@@ -273,7 +248,7 @@ class Client(threading.Thread):
         return answer
 
     def _try(
-        self, intent: Intent, body: bytes, headers: dict[str, str], *, page: bool = False
+        self, intent: Intent, body: bytes | None, headers: dict[str, str], *, page: bool = False
     ) -> tuple[int, Any, bytes]:
         """One try, which enters the history whatever comes of it."""
         at, began = time.time(), time.monotonic()
@@ -288,27 +263,3 @@ class Client(threading.Thread):
 
     def _bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._clinic.token}"}
-
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-def said(status: int, headers: Any, body: bytes) -> tuple[str, str]:
-    """The code of a refusal, and what is wrong with the way it was said."""
-    if status < 400:
-        return "", ""
-    if headers.get("Content-Type") != "application/problem+json":
-        return "", "is no problem document"
-    try:
-        code = str(json.loads(body)["code"])
-    except (ValueError, KeyError):
-        return "", "is no readable problem document"
-    waits = status in AGAIN or code == "BUSY"
-    if waits and not headers.get("Retry-After"):
-        return code, "says not when to try again"
-    return code, "shows its insides" if TRACE.search(body) else ""
-
-
-def wrong_page(body: bytes) -> str:
-    """What is wrong with a page, whatever its status."""
-    return "shows its insides" if TRACE.search(body) else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 if TYPE_CHECKING:
-    from chaos.whole import Suite
+    from chaos.suite import Suite
 
 Act = Callable[["Suite"], None]
 

@@ -19,12 +19,13 @@ HEAD = "# Figures\n\nWritten by the commands they come from; each section names 
 def table(outcome: Outcome) -> str:
     """The figures as Markdown, which reads well on a terminal, too."""
     tries = [one for intent in outcome.history for one in intent.tries]
-    done = sum(intent.outcome == DONE for intent in outcome.history)
-    refused = sum(intent.outcome == REFUSED for intent in outcome.history)
+    wanted = [intent for intent in outcome.history if intent.kind != "look"]
+    done = sum(intent.outcome == DONE for intent in wanted)
+    refused = sum(intent.outcome == REFUSED for intent in wanted)
     figures = [
         ("seed", str(outcome.seed)),
         ("seconds", f"{outcome.seconds:.0f}"),
-        ("intents: done, refused, outcome never known", f"{done}, {refused}, {len(outcome.history) - done - refused}"),
+        ("intents: done, refused, outcome never known", f"{done}, {refused}, {len(wanted) - done - refused}"),
         ("requests; without an answer", f"{len(tries)}; {sum(one.status == 0 for one in tries)}"),
         ("answered 503; 429", f"{sum(one.status == 503 for one in tries)}; {sum(one.status == 429 for one in tries)}"),
         ("longest request, seconds", f"{max((one.seconds for one in tries), default=0):.1f}"),

@@ -82,7 +82,7 @@ class DatabaseHealth:
         self._address = engine.url.render_as_string(hide_password=False)
         self._applies = applies
         self._out: dict[int, tuple[float, Any]] = {}
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # a connection nobody gave back comes back while Python tidies up, anywhere
         self._asking = threading.Lock()
         self._silent = 0
         self._process = 0
