@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ["CAREAPP_ENV"] = "development"
+os.environ["RATE_LIMIT_ADDRESS"] = "1000000"  # all tests come from one
 # One key for every application of a run: two on one database read the same values.
 os.environ.setdefault("ENCRYPTION_KEYS", f"tests:{'QUJD' * 10}QUI=")
 
@@ -69,7 +70,7 @@ def make_app(database: TestDatabase, var: Path, **settings: object) -> APIFlask:
         database_url=database.app,
         database_owner_url=database.owner,
         database_relay_url=database.relay,
-        **{"internal_tokens": "", "database_pool_size": 16, "rate_limit_address": 1_000_000, **settings},
+        **{"internal_tokens": "", "database_pool_size": 16, **settings},
     )
     made.testing = True
     return made

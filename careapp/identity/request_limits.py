@@ -22,6 +22,7 @@ from careapp.errors import TooMany
 
 WINDOW_SECONDS = 60
 SHARES = 20  # of a limit; as many workers can take one before the last finds none
+LARGEST_SHARE = 100  # requests; more would hardly cost less, and is lost with each worker
 MOST_LEASES = 10_000
 KEPT_HOURS = 1
 
@@ -86,7 +87,7 @@ class Limiter:
 
     def _take(self, key: bytes, limit: int) -> Lease:
         """A new share, one of it spent; `left` is -1 where there is none before the minute ends."""
-        share = max(1, limit // SHARES)
+        share = min(LARGEST_SHARE, max(1, limit // SHARES))
         with commands.system_transaction(None):
             row = db.session.execute(_TAKE, {"subject": key, "share": share}).one()
         got = max(0, min(share, limit - (row.used - share)))

@@ -178,7 +178,7 @@ def test_old_nonces_go_and_young_ones_stay(send: Send, god: Actor) -> None:
     assert send(signed={"nonce": NUMBER}).status_code == 200
     assert send().status_code == 200
     with system_transaction(god.tenant_id):
-        old = text("UPDATE internal_nonces SET seen_at = now() - interval '11 minutes' WHERE nonce = :nonce")
+        old = text("UPDATE internal_nonces SET seen_at = now() - interval '31 minutes' WHERE nonce = :nonce")
         db.session.execute(old, {"nonce": NUMBER})
     assert nonces.forget_old(god.tenant_id) == 1
     assert one(god, "SELECT count(*) FROM internal_nonces") == 1

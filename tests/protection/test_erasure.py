@@ -1,7 +1,6 @@
 """Erasing a patient: after it nothing in the whole database says who it was or what he had, but what the docs name."""
 
 import json
-import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from psycopg import sql
 
 from careapp import clock, commands
 from careapp.access import Actor, Role
+from careapp.audit.models import PARTITION
 from careapp.db import Base
 from careapp.episodes import service as episodes
 from careapp.erasure.drafts import forget_drafts
@@ -35,7 +35,6 @@ from tests.database import TestDatabase
 from tests.identity.people import a_user
 from tests.looking import events, execute, id_of, one, rows
 
-PARTITION = re.compile("_[0-9]{4}_[0-9]{2}$")
 MARK = "Xqzv"  # no word has it, so wherever it stands, it came from here
 BORN = date(1903, 4, 7)
 PHONE = "5550109977"
@@ -114,7 +113,7 @@ def marked(database: TestDatabase) -> set[tuple[str, str, str]]:
                 for column, value in row[0].items():
                     text = json.dumps(value, ensure_ascii=False).casefold()
                     if any(one.casefold() in text for one in (MARK, PHONE[1:], BORN.isoformat())):
-                        found.add((PARTITION.sub("", table), column, row[0].get("action", "")))
+                        found.add((PARTITION.sub(r"\1", table), column, row[0].get("action", "")))
     return found
 
 
