@@ -23,6 +23,7 @@ from careapp.errors import Forbidden, Refusal
 from careapp.identity import directory, nonces, sessions, users
 from careapp.identity.actors import known_roles
 from careapp.identity.models import USERS, FederatedIdentity
+from careapp.identity.sessions import Origin
 from careapp.identity.sign_in import SignedIn
 
 FACTOR = "oidc"
@@ -56,8 +57,9 @@ class Subject:
 
 
 def sign_in(
-    who: Subject, *, address: str, once: str, link_by_email: bool = False, as_user: int | None = None
-) -> SignedIn:
+    who: Subject, *, address: str, once: str, link_by_email: bool = False, as_user: int | None = None,
+    device: str | None = None,
+) -> SignedIn:  # fmt: skip
     """Start a session for a provider's subject; a new one becomes a user, one with other roles than before gets them.
 
     `once` is what this one sign-in is known by and is taken once. `as_user`: he must be this user (a confirmation).
@@ -70,7 +72,7 @@ def sign_in(
         known = _user_of(who, roles, link_by_email)
         if as_user is not None and known.user_id != as_user:
             raise Forbidden(SOMEBODY_ELSE, code="SOMEBODY_ELSE")
-        return SignedIn(who.tenant_id, _start(who, known, address, once))
+        return SignedIn(who.tenant_id, _start(who, known, Origin(address, device), once))
     except Refusal as refusal:
         detail = {"factor": FACTOR, "code": refusal.code, "address": address}
         with commands.system_transaction(who.tenant_id):
@@ -160,7 +162,7 @@ def _made(provider: Actor, who: Subject, roles: frozenset[Role]) -> int:
     return made.id
 
 
-def _start(who: Subject, known: Known, address: str, once: str) -> str:
+def _start(who: Subject, known: Known, origin: Origin, once: str) -> str:
     """Write the session; the user's row is read again, as it may have changed since."""
     enabled = (USERS.tenant_id == who.tenant_id, USERS.id == known.user_id, USERS.disabled_at.is_(None))
     me = f"user:{known.user_id}"
@@ -169,7 +171,7 @@ def _start(who: Subject, known: Known, address: str, once: str) -> str:
             raise Forbidden(DISABLED, code="DISABLED")
         if not nonces.take(who.tenant_id, f"sign-in:{once}"):
             raise Forbidden(USED, code="USED")
-        sid = sessions.start(who.tenant_id, known.user_id, federated_id=known.id, idp_sid=who.session)
-        row = AuditRow("user.sign_in", "done", me, detail={"address": address, "factor": FACTOR})
+        sid = sessions.start(who.tenant_id, known.user_id, origin=origin, federated_id=known.id, idp_sid=who.session)
+        row = AuditRow("user.sign_in", "done", me, detail={"address": origin.address, "factor": FACTOR})
         audit.write(who.tenant_id, me, [row])
     return sid

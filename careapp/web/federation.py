@@ -119,7 +119,7 @@ def _session_of(claims: Claims, begun: started.Started) -> SignedIn:
         raise Untrusted("nobody to confirm")
     return federation.sign_in(
         who, address=sessions.peer(), once=begun.nonce, link_by_email=settings.oidc_link_by_email,
-        as_user=now.user_id if begun.again and now else None,
+        as_user=now.user_id if begun.again and now else None, device=sessions.device(),
     )  # fmt: skip
 
 

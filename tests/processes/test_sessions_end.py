@@ -12,7 +12,7 @@ from bench.servers import end_group
 from careapp.access import Actor, Role
 from careapp.identity import users
 from tests.database import TestDatabase
-from tests.identity.people import PASSWORD, a_user
+from tests.identity.people import PASSWORD, a_user, peer
 from tests.looking import execute, one
 from tests.processes.test_two_instances import Instance
 
@@ -25,7 +25,7 @@ def other(app: APIFlask, database: TestDatabase, tmp_path_factory: pytest.TempPa
     var = tmp_path_factory.mktemp("other")
     settings = app.config["SETTINGS"]
     environment = {
-        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(var), "DATABASE_URL": database.app,
+        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(var), "DATABASE_URL": database.app, "TRUSTED_PROXIES": "1",
         "SECRET_KEY": settings.secret_key.get_secret_value(), "JWT_SECRET": settings.jwt_secret.get_secret_value(),
         "ENCRYPTION_KEYS": settings.encryption_keys.get_secret_value(),
     }  # fmt: skip
@@ -35,7 +35,7 @@ def other(app: APIFlask, database: TestDatabase, tmp_path_factory: pytest.TempPa
 
 
 def signed_in(address: str, email: str) -> httpx.Client:
-    client = httpx.Client(base_url=address, timeout=30)
+    client = httpx.Client(base_url=address, timeout=30, headers={"X-Forwarded-For": peer()})
     token = TOKEN.search(client.get("/sign-in").text)
     assert token
     answer = client.post("/sign-in", data={"csrf_token": token[1], "email": email, "password": PASSWORD})

@@ -8,6 +8,7 @@ from careapp.disclosure import emergency
 from careapp.errors import Conflict, Forbidden, Invalid
 from careapp.overviews.zones import get_zone_for_review
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.step_up import recently_confirmed
 from careapp.web.forms.disclosure import ReviewForm
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.refusals import said
@@ -26,6 +27,7 @@ def emergencies() -> Response:
 
 @bp.post("/admin/emergency-access/<row:access_id>/review")
 @requires(Permission.EMERGENCY_REVIEW)
+@recently_confirmed
 def review(access_id: int) -> Response:
     """Note that it was looked at."""
     try:
