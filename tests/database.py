@@ -13,7 +13,7 @@ from alembic.config import Config as AlembicConfig
 from sqlalchemy import make_url
 
 from careapp import localdb
-from careapp.localdb.bootstrap import ROLES, bootstrap, clone_database
+from careapp.localdb.bootstrap import BACKUP, ROLES, bootstrap, clone_database
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,7 +84,9 @@ def _make_template(superuser: str, template: str) -> None:
     with psycopg.connect(localdb.libpq_url(superuser), autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{template}" WITH (FORCE)')
     asks_password = make_url(superuser).password is not None
-    bootstrap(superuser, database=template, passwords={role: role for role in ROLES} if asks_password else None)
+    bootstrap(
+        superuser, database=template, passwords={role: role for role in (*ROLES, BACKUP)} if asks_password else None
+    )
     migrate(_as_role(superuser, "care_owner", template))
     with psycopg.connect(localdb.libpq_url(superuser), autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{template}_ready"')

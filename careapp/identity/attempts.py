@@ -198,8 +198,11 @@ def _locked(key: bytes, now: datetime) -> Count:
     """The count of a subject, made where there is none, locked until the transaction ends."""
     table = table_of(SignInAttempts)
     fresh = postgres_insert(table).values(subject=key, failures=0, first_at=now)
-    db.session.execute(fresh.on_conflict_do_nothing())
-    return _count(db.session.execute(_select(key).with_for_update()).one())
+    while True:  # between the two statements somebody who has just signed in may have deleted it
+        db.session.execute(fresh.on_conflict_do_nothing())
+        row = db.session.execute(_select(key).with_for_update()).one_or_none()
+        if row:
+            return _count(row)
 
 
 def _read(key: bytes) -> Count | None:

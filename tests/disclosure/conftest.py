@@ -43,6 +43,7 @@ class Scene:
             "episodes": self.episode, "appointments": self.appointment, "today": self.appointment, "slots": self.slot,
             "patients": self.party, "prescriptions": self.prescription, "referrals": self.referral,
             "providers": self.provider.locator, "clinics": self.clinic, "members": self.party,
+            "erasure": self.party,
         }[kind]  # fmt: skip
 
 

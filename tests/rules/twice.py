@@ -10,6 +10,7 @@ import psycopg
 from careapp import commands, localdb
 from careapp.access import Actor, Role
 from careapp.disclosure import emergency, team
+from careapp.erasure import holds
 from careapp.identity import drafts, sessions, users
 from careapp.lifecycle import Lifecycle
 from careapp.patients import confidentiality, facts
@@ -173,6 +174,18 @@ def _lift(god: Actor, me: Actor, database: TestDatabase) -> Filled:
     return f"/patients/{patient}/access", f"/patients/{patient}/lift", {"reason": "Asked for"}
 
 
+def _held(god: Actor, me: Actor, database: TestDatabase) -> Filled:
+    patient = make.a_patient(god).locator
+    holds.set_hold(god, patient, reason="A court asks")
+    return f"/admin/erasure/{patient}", f"/admin/erasure/{patient}/lift", {}
+
+
+def _erasable(god: Actor, me: Actor, database: TestDatabase) -> Filled:
+    patient = make.a_patient(god).locator
+    typed = {"category": "ENTERED_IN_ERROR", "reason": "Entered twice", "typed": patient}
+    return f"/admin/erasure/{patient}", f"/admin/erasure/{patient}/erase", typed
+
+
 def _ended_fact(god: Actor, me: Actor, database: TestDatabase) -> Filled:
     patient = make.a_patient(god).locator
     facts.add_fact(god, patient, kind="CONDITION", text="Asthma")
@@ -203,6 +216,9 @@ SCENES: dict[str, Scene] = {
                                      {"name": "North", "time_zone": "Asia/Yangon"}),
     "admin_clinics.change": _of(make.a_clinic, "/admin/clinics/{0}", "/admin/clinics/{0}", name="South"),
     "admin_emergencies.review": _review,
+    "admin_erasure.hold": _of(make.a_patient, "/admin/erasure/{0}", "/admin/erasure/{0}/hold", reason="A court asks"),
+    "admin_erasure.lift": _held,
+    "admin_erasure.erase": _erasable,
     "admin_outbox.retry": partial(_event, goes="retry"),
     "admin_outbox.withhold": partial(_event, goes="withhold"),
     "admin_settings.change": lambda *_: ("/admin/settings", "/admin/settings", {"name": "Renamed"}),

@@ -17,6 +17,7 @@ from careapp.surface.step_up import recently_confirmed
 from careapp.web.forms.erasure import EraseForm, FindErasureForm, HoldForm, LiftForm
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.refusals import said
+from careapp.web.submissions import act_once
 
 bp = Blueprint("admin_erasure", __name__)
 
@@ -96,7 +97,7 @@ def erase(locator: str) -> Response:
 def _act(locator: str, act: Callable[[], None], text: str, **forms: Any) -> Response:
     """Do it and show the patient as he is then. A refusal keeps what was typed."""
     try:
-        act()
+        act_once(current_actor(), act)
     except Invalid as refusal:
         for form in forms.values():
             form.refuse(refusal)
