@@ -23,7 +23,12 @@ LOOKS = [(scheme, width) for width in (1366, 320) for scheme in ("light", "dark"
 NO_PAGES = {  # GET addresses that show no page of ours, and why
     "static": "files", "health.alive": "for the load balancer", "health.ready": "for the load balancer",
     "home.home": "leads on; an auditor's page is in test_every_swap.py", "admin.first": "leads on",
-    "admin_audit.export": "a file", "prescription_print.paper_pdf": "a file",
+    "admin_audit.export": "a file", "admin_audit.export_fhir": "a file", "prescription_print.paper_pdf": "a file",
+    "oauth.jwks": "for programs", "oauth.metadata": "for programs",
+    "federation.start": "leads on", "federation.callback": "leads on",
+    "federation.signed_out": "in test_keycloak.py: it is there with an identity provider only",
+    "factors.app": "in test_second_factors.py: it shows a secret that waits for its first code",
+    "second_stage.second": "in test_second_factors.py: it asks somebody who is half signed in",
     "drafts.held_back": "in test_every_swap.py",
 }  # fmt: skip
 
