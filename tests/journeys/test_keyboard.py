@@ -195,6 +195,7 @@ def test_the_list_of_keys_and_switching_them_off(clinic: Clinic, sign_in: Callab
     keys.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     keys.push(page.get_by_role("link", name="Ma Thandar Test"))
+    keys.push(page.get_by_role("link", name="Preferences"))
     box = page.get_by_role("checkbox", name="Single keys are shortcuts")
     keys.to(box)
     keys.press("Space")
