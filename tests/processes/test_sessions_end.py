@@ -13,8 +13,8 @@ from careapp.access import Actor, Role
 from careapp.identity import users
 from tests.database import TestDatabase
 from tests.identity.people import PASSWORD, a_user, peer
+from tests.instance import Instance
 from tests.looking import execute, one
-from tests.processes.test_two_instances import Instance
 
 TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
 

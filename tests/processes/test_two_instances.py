@@ -1,9 +1,6 @@
 """Two instances as separate processes: one keeps the providers, the other asks it over HTTP before it books."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,42 +10,20 @@ import httpx
 import pytest
 from apiflask import APIFlask
 
-from bench.servers import end_group, free_port, wait_for, web_command
+from bench.servers import end_group
 from careapp.access import Actor
 from careapp.surface.tokens import own_token
 from tests import factories as make
-from tests.conftest import ROOT
 from tests.database import TestDatabase
+from tests.instance import Instance, shared_settings
 
 TOKEN = "two-instances-token-of-this-test-only"
-
-
-class Instance:
-    """A web server of the Procfile, and the process group it leads."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.port = free_port()
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                ["sh", "-c", f"exec {web_command()}"], cwd=ROOT, start_new_session=True, stdout=file, stderr=file,
-                env={**os.environ, **environment, "PATH": path, "PORT": str(self.port), "WEB_WORKERS": "1"},
-            )  # fmt: skip
-        wait_for(self.port, self.process, log)
-
-    def signal(self, number: int) -> None:
-        """Send a signal to all its processes."""
-        os.killpg(self.process.pid, number)
 
 
 @pytest.fixture
 def environment(app: APIFlask, database: TestDatabase, tmp_path: Path) -> dict[str, str]:
     """What both instances share: the database and the secrets."""
-    settings = app.config["SETTINGS"]
-    return {
-        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(tmp_path), "DATABASE_URL": database.app,
-        "SECRET_KEY": settings.secret_key.get_secret_value(), "JWT_SECRET": settings.jwt_secret.get_secret_value(),
-    }  # fmt: skip
+    return shared_settings(app, database, tmp_path)
 
 
 @pytest.fixture
