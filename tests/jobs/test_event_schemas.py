@@ -14,6 +14,7 @@ from careapp.audit import sealer
 from careapp.cli.events import DIRECTORY, all_events, events, schema_files
 from careapp.disclosure import emergency
 from careapp.episodes import service as episodes
+from careapp.erasure.erase import erase_patient
 from careapp.operations import audit_chain
 from careapp.outbox import topics
 from careapp.scheduling import changes, slots
@@ -59,6 +60,8 @@ def everything_said(app: APIFlask, tenant: TestTenant, speaker: Actor) -> Envelo
     emergency.declare(
         make.a_person(speaker, Role.CLINICIAN), make.a_restricted_patient(speaker).locator, reason="Found unconscious"
     )
+    mistaken = make.a_patient(speaker).locator
+    erase_patient(speaker, mistaken, category="ENTERED_IN_ERROR", reason="Entered twice", version=1)
     with relay_role(app) as connection:
         wait_until(lambda: sealer.seal(connection, tenant.id) > 0)
     audit_chain.anchor(speaker)
