@@ -10,8 +10,9 @@ from careapp.clinics import service as clinics
 from careapp.clinics.views import ClinicView
 from careapp.episodes import service as episodes
 from careapp.episodes.views import EpisodeView
-from careapp.identity import users
+from careapp.identity import service_clients, users
 from careapp.identity.actors import actor_of_email
+from careapp.identity.service_clients import ServiceClientView
 from careapp.patients import confidentiality
 from careapp.patients import service as patients
 from careapp.patients.views import HumanName, PatientView
@@ -61,6 +62,11 @@ def a_person(actor: Actor, *roles: Role, provider: ProviderView | None = None, *
     found = actor_of_email(made.email)
     assert found is not None
     return found
+
+
+def a_service_client(actor: Actor, *, name: str = "Laboratory") -> ServiceClientView:
+    """A program of another system that may read patients; nobody keeps its secret."""
+    return service_clients.create_client(actor, name=name, roles=[Role.CLINICIAN], scopes=["patient.read"])[0]
 
 
 def a_clinic(actor: Actor, *, name: str = "Riverside Clinic", time_zone: str = "Asia/Yangon") -> ClinicView:

@@ -40,6 +40,7 @@ class ServiceClientView(View):
     name: str
     roles: tuple[Role, ...]
     scopes: tuple[str, ...]
+    created_at: datetime
     secret_made_at: datetime
     former_until: datetime | None
     disabled_at: datetime | None

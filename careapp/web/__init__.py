@@ -36,7 +36,7 @@ from careapp.web import (
     today,
     walk_in,
 )
-from careapp.web.admin import audit, clinics, emergencies, erasure, outbox, sections, settings, users
+from careapp.web.admin import audit, clients, clinics, emergencies, erasure, outbox, sections, settings, users
 from careapp.web.assets import init_assets
 from careapp.web.compression import init_compression
 from careapp.web.context import init_context
@@ -49,7 +49,7 @@ PAGES = (
     appointments, prescriptions, medicines, prescription_print, referrals, referral_board, registration, patients,
     patient_facts, dashboard, drafts, preferences, account, confirm, factors, second_stage, palette,
     sections, users, clinics, settings, outbox, audit, record_access, emergency, emergencies,
-    erasure,
+    erasure, clients,
 )  # fmt: skip
 
 

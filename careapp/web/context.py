@@ -39,7 +39,14 @@ MENU = (
 )
 
 ALSO = {  # where an entry leads as well
-    "/admin/users": ("/admin/clinics", "/admin/settings", "/admin/outbox", "/admin/emergency-access"),
+    "/admin/users": (
+        "/admin/clients",
+        "/admin/clinics",
+        "/admin/settings",
+        "/admin/outbox",
+        "/admin/erasure",
+        "/admin/emergency-access",
+    ),
     "/admin/audit": ("/admin/emergency-access",),
 }
 MYANMAR = re.compile("[\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f]")

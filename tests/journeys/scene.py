@@ -92,6 +92,7 @@ def a_scene(actor: Actor, *, now: datetime = TEN, visits: int = 10) -> Scene:
             provider_locator=doctors[0].locator, quantity=21,
         )  # fmt: skip
         referral = make.a_referral(actor, episode)
+        make.a_service_client(actor)
         emails, everybody = _staff(actor, doctors[0])
     return Scene(
         actor, clinic, doctors, [later, *booked], free, patient, episode, prescription, referral, emails, everybody

@@ -40,6 +40,7 @@ def addresses(scene: Scene) -> dict[str, list[str]]:
     visit, slots = scene.visits[0].locator, f"clinic={clinic}&day=2027-03-10"
     event = one(scene.actor, "SELECT event_id FROM outbox WHERE tenant_id = :t LIMIT 1", t=scene.actor.tenant_id)
     user = one(scene.actor, "SELECT min(id) FROM users WHERE tenant_id = :t", t=scene.actor.tenant_id)
+    client = one(scene.actor, "SELECT min(id) FROM service_clients WHERE tenant_id = :t", t=scene.actor.tenant_id)
     return {
         "day": [
             "/today", f"/today?clinic={clinic}",
@@ -68,7 +69,8 @@ def addresses(scene: Scene) -> dict[str, list[str]]:
             "/sign-in",
         ],
         "administration": [
-            "/admin/users", "/admin/users/new", f"/admin/users/{user}", "/admin/clinics", "/admin/clinics/new",
+            "/admin/users", "/admin/users/new", f"/admin/users/{user}", "/admin/clients", "/admin/clients/new",
+            f"/admin/clients/{client}", "/admin/clinics", "/admin/clinics/new",
             f"/admin/clinics/{clinic}", "/admin/settings", "/admin/outbox", f"/admin/outbox/{event}", "/admin/audit",
             "/admin/emergency-access", "/admin/erasure", f"/admin/erasure/{scene.patient.locator}",
         ],

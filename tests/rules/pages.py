@@ -42,6 +42,7 @@ NUMBERED: dict[str, Callable[[Actor], str]] = {
     "access_id": lambda actor: str(_emergency(actor)),
     "session_id": lambda actor: str(_session(actor)),
     "passkey_id": lambda actor: str(_passkey(actor)),
+    "client_number": lambda actor: str(make.a_service_client(actor).id),
     "draft_id": lambda actor: str(_draft(actor)),
 }
 

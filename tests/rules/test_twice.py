@@ -53,7 +53,12 @@ ELSEWHERE = {
     "backchannel.backchannel_logout": "no form; an order is taken once, see tests/federation",
 }
 RENEWED = {"account.change_password": 400}  # the form belongs to the session's former value
-SHOWN_ONCE = {"admin_users.add", "admin_users.password"}  # a secret: the second answer leads to the page, without it
+SHOWN_ONCE = {
+    "admin_clients.add",
+    "admin_clients.rotate",
+    "admin_users.add",
+    "admin_users.password",
+}  # a secret: the second answer leads to the page, without it
 
 
 def test_every_changing_route_is_here(app: APIFlask) -> None:

@@ -11,7 +11,7 @@ from careapp import commands, localdb
 from careapp.access import Actor, Role
 from careapp.disclosure import emergency, team
 from careapp.erasure import holds
-from careapp.identity import drafts, sessions, users
+from careapp.identity import drafts, service_clients, sessions, users
 from careapp.lifecycle import Lifecycle
 from careapp.patients import confidentiality, facts
 from careapp.prescriptions.states import PRESCRIPTION
@@ -129,6 +129,14 @@ def _user(god: Actor, me: Actor, database: TestDatabase, *, goes: str, **typed: 
     return page, page + goes.replace("N", str(number)), typed
 
 
+def _client(god: Actor, me: Actor, database: TestDatabase, *, goes: str) -> Filled:
+    """A program of another system."""
+    number = make.a_service_client(god).id
+    if goes == "enable":
+        service_clients.disable_client(god, number)
+    return f"/admin/clients/{number}", f"/admin/clients/{number}/{goes}", {}
+
+
 def _mine(god: Actor, me: Actor, database: TestDatabase, *, goes: str) -> Filled:
     """My own account, signed in at another place as well."""
     assert me.user_id
@@ -212,6 +220,9 @@ def _prescription(god: Actor, me: Actor, database: TestDatabase) -> Filled:
 
 
 SCENES: dict[str, Scene] = {
+    "admin_clients.add": lambda *_: ("/admin/clients/new", "/admin/clients/new",
+                                     {"name": "Lab", "roles": "clinician", "scopes": "patient.read"}),
+    **{f"admin_clients.{act}": partial(_client, goes=act) for act in ("rotate", "disable", "enable")},
     "admin_clinics.add": lambda *_: ("/admin/clinics/new", "/admin/clinics/new",
                                      {"name": "North", "time_zone": "Asia/Yangon"}),
     "admin_clinics.change": _of(make.a_clinic, "/admin/clinics/{0}", "/admin/clinics/{0}", name="South"),

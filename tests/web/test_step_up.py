@@ -19,6 +19,7 @@ DANGEROUS = {
     "admin_users.end_sessions", "admin_users.end_session", "admin_settings.change", "admin_outbox.withhold",
     "admin_audit.export", "admin_erasure.erase", "admin_erasure.lift",
     "admin_emergencies.review",
+    "admin_clients.add", "admin_clients.rotate", "admin_clients.disable", "admin_clients.enable",
 }  # fmt: skip
 
 

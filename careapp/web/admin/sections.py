@@ -12,6 +12,7 @@ bp = Blueprint("admin", __name__)
 
 SECTIONS = (
     ("/admin/users", _l("Staff"), Permission.USER_MANAGE),
+    ("/admin/clients", _l("Service clients"), Permission.USER_MANAGE),
     ("/admin/clinics", _l("Clinics"), Permission.CLINIC_MANAGE),
     ("/admin/settings", _l("Settings"), Permission.SETTINGS_MANAGE),
     ("/admin/outbox", _l("Outbox"), Permission.OUTBOX_MANAGE),
