@@ -1,5 +1,6 @@
 """Shared fixtures: one database a worker, made from a template; one tenant a test; actors, clients and tokens."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -44,6 +45,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.database)
         if "kafka_address" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
+@pytest.fixture(autouse=True)
+def no_loop_of_a_browser() -> Iterator[None]:
+    """Let a test after one in a browser run event loops of its own: Playwright's stays marked as running in the thread.
+
+    Tests that drive the browser need that mark; their conftest has a fixture of this name that leaves it alone.
+    """
+    left = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(left)
 
 
 @pytest.fixture(scope="session")

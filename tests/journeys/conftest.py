@@ -86,6 +86,11 @@ def scene_url(stopped: StoppedClock) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(autouse=True)
+def no_loop_of_a_browser() -> None:
+    """Leave the mark of Playwright's event loop where it is: its calls need it here."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """An installed Chromium if there is one (CHROMIUM names it), else the one Playwright downloaded."""
