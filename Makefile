@@ -51,6 +51,8 @@ lock: setup ## Lock the dependencies again after a change of requirements/*.in
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/app.in -o requirements/app.txt
 	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/confluent.in -o requirements/confluent.txt
+	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/load.in -o requirements/load.txt
 
 docs: setup ## Write what is generated: docs/states.md, docs/security/access.md, docs/events
 	$(BIN)/flask --app wsgi states
