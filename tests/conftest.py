@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from apiflask import APIFlask
 
-from careapp import create_app
+from careapp import create_app, crypto
 from careapp.access import Actor, Permission, Role, permissions_of
 from careapp.db import db
 from careapp.operations.tenants import create_tenant
@@ -57,6 +57,15 @@ def no_loop_of_a_browser() -> Iterator[None]:
     asyncio._set_running_loop(None)
     yield
     asyncio._set_running_loop(left)
+
+
+@pytest.fixture(autouse=True)
+def same_keys() -> Iterator[None]:
+    """Put back the keys of encrypted columns: a test that makes an application with its own replaces the process's."""
+    kept = crypto._ring
+    yield
+    if kept is not None:
+        crypto._ring = kept
 
 
 @pytest.fixture(scope="session")

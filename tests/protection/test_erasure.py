@@ -35,7 +35,7 @@ from tests.database import TestDatabase
 from tests.identity.people import a_user
 from tests.looking import events, execute, id_of, one, rows
 
-MARK = "Xqzv"  # no word has it, so wherever it stands, it came from here
+MARK = "Xqzvwjkx"  # no word has it, and no random BASE64 in a lifetime: where it stands, it came from here
 BORN = date(1903, 4, 7)
 PHONE = "5550109977"
 AGES = timedelta(days=365 * 11)

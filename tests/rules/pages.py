@@ -101,11 +101,16 @@ def page_address(rule: Rule, actor: Actor) -> str:
     return address
 
 
+# In one pass: a random UUID may end in six digits, too.
+IN_ADDRESSES = re.compile(
+    r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|(?P<locator>-\d{6,})|(?P<number>/\d+(?=/|$))"
+)
+
+
 def absent_address(address: str) -> str:
     """The same page about a thing there is not, in any tenant."""
-    address = re.sub(r"-\d{6,}", "-999999", address)
-    address = re.sub(r"/\d+(?=/|$)", "/999999999", address)
-    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.UUID(int=0)), address)
+    absent = {"uuid": str(uuid.UUID(int=0)), "locator": "-999999", "number": "/999999999"}
+    return IN_ADDRESSES.sub(lambda found: absent[found.lastgroup or ""], address)
 
 
 def signed_in(app: APIFlask, role: Role, admin: Actor) -> FlaskClient:
