@@ -54,9 +54,10 @@ lock: setup ## Lock the dependencies again after a change of requirements/*.in
 	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/confluent.in -o requirements/confluent.txt
 	$(BIN)/uv pip compile --custom-compile-command 'make lock' --generate-hashes --universal --python-version 3.11 --quiet requirements/load.in -o requirements/load.txt
 
-docs: setup ## Write what is generated: docs/states.md, docs/security/access.md, docs/events
+docs: setup ## Write what is generated: docs/states.md, docs/security/access.md, docs/operations/configuration.md, docs/events
 	$(BIN)/flask --app wsgi states
 	$(BIN)/flask --app wsgi access
+	$(BIN)/flask --app wsgi configuration
 	$(BIN)/flask --app wsgi events schemas
 
 catalogues: setup ## Bring the translations up to date with the texts in the code

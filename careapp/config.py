@@ -7,11 +7,12 @@ import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from careapp.settings import Database, Kafka, Limits, Portal, Process, Secrets, SignIn, Tokens
 
 LANGUAGES = ("en", "my")  # ISO 639-1; each has a catalogue of its own, English is what the code is written in
 SERVICE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
@@ -22,65 +23,13 @@ NEEDED = ("secret_key", "database_url", "trusted_hosts", "encryption_keys")  # b
 KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 
-class Settings(BaseSettings):
-    """One field a setting; its name in capitals is the environment variable. An empty variable counts as unset."""
+class Settings(Process, Database, Secrets, SignIn, Tokens, Portal, Limits, Kafka, BaseSettings):
+    """What settings.py names; the name in capitals is the environment variable. An empty variable counts as unset.
+
+    A new setting belongs into settings.py, with its meaning; here stands what values are refused.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
-
-    env: Literal["production", "development"] = Field("production", validation_alias="CAREAPP_ENV")
-    var_dir: Path = Field(Path("var"), validation_alias="CAREAPP_VAR")
-    port: int = 8000
-    jobs_port: int | None = None
-    surfaces: Literal["all", "public", "internal"] = "all"
-
-    database_url: str | None = None
-    database_owner_url: str | None = None
-    database_relay_url: str | None = None
-    database_backup_url: str | None = None
-    database_pool_size: int = 4
-
-    secret_key: SecretStr | None = None
-    jwt_secret: SecretStr | None = None
-    jwt_public_key: str | None = None
-    jwt_jwks_url: str | None = None
-    jwt_issuer: str = "careapp"
-    jwt_audience: str = "careapp"
-    jwt_max_life_seconds: int = 12 * 3600
-    jwt_signing_key: SecretStr | None = None
-    oauth_issuer: str | None = None
-    internal_tokens: SecretStr = SecretStr("")
-    encryption_keys: SecretStr | None = None
-    internal_keys: SecretStr = SecretStr("")
-    internal_require_signed: bool = False
-
-    oidc_issuer: str | None = None
-    oidc_client_id: str | None = None
-    oidc_client_secret: SecretStr | None = None
-    oidc_scopes: str = "openid profile email"
-    oidc_tenant_claim: str = "tenant"
-    oidc_roles_claim: str = "roles"
-    oidc_label: str = "single sign-on"
-    oidc_link_by_email: bool = False
-
-    session_idle_seconds: int = 15 * 60
-    session_life_seconds: int = 12 * 3600
-    rate_limit_person: int = Field(1200, ge=1)  # requests a minute
-    rate_limit_service: int = Field(12_000, ge=1)
-    rate_limit_address: int = Field(1200, ge=1)
-    step_up_seconds: int = 5 * 60
-    breached_passwords_file: Path | None = None
-    webauthn_rp_id: str | None = None  # passkeys are bound to it; unset: the first of TRUSTED_HOSTS
-    trusted_hosts: str = ""
-    trusted_proxies: int = 0
-
-    provider_service_url: str | None = None
-    provider_service_keys: SecretStr = SecretStr("")
-
-    audit_kept_years: int = Field(10, ge=1)
-
-    kafka_bootstrap_servers: str | None = None
-    kafka_replication_factor: int = 1
-    kafka_partitions: int = 6
 
     @property
     def development(self) -> bool:

@@ -11,6 +11,7 @@ from careapp import api, config, crypto, localdb, reactions, web
 from careapp.cli.access import access
 from careapp.cli.audit import audit
 from careapp.cli.backup import backup, restore
+from careapp.cli.configuration import configuration
 from careapp.cli.database import database, database_url
 from careapp.cli.demo import demo
 from careapp.cli.erasure import erasure
@@ -45,8 +46,8 @@ from careapp.surface.request_limits import init_request_limits
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
-    access, audit, backup, database, database_url, demo, erasure, events, import_fhir, jobs, keys, outbox, passwords,
-    restore, states, tenant, terminology, token, user,
+    access, audit, backup, configuration, database, database_url, demo, erasure, events, import_fhir, jobs, keys,
+    outbox, passwords, restore, states, tenant, terminology, token, user,
 )  # fmt: skip
 
 # Whoever waits for a lock longer than this is told to try again; a network that swallows packets is noticed as well.
