@@ -1,10 +1,11 @@
 """Confirming who one is: somebody signed in proves it once more, before a dangerous act or a change of password.
 
 It stands outside commands like signing in, for the same reasons: the count of failures outlives the refusal, and no
-connection is held while a password is hashed. Whatever else proves somebody (a code, a passkey, a provider) is asked
-between `begin` and either `confirmed` or `refuse`.
+connection is held while a password is hashed. Who has a second factor proves that: a password alone, which may be what
+was stolen, would undo what the factor is for (NIST SP 800-63B-4 §2.2).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -15,23 +16,62 @@ from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db, guarded_update, table_of
 from careapp.errors import Invalid, Unauthenticated
-from careapp.identity import attempts, passwords, sessions
+from careapp.identity import attempts, challenges, passkeys, passwords, second_stage, sessions
+from careapp.identity.factor_rules import has_any
 from careapp.identity.models import USERS, UserSession
+from careapp.identity.passkeys import Site
 
 MOST_FAILURES = 5  # in one session, which then ends: whoever sits there is perhaps not its owner
 WRONG = "This is not your password."
+NOT_ENOUGH = "Confirm with your second factor: a password alone is not enough."
 ENDED = "You are signed out, because this failed too often. Sign in again."
 
 
 def confirm_by_password(actor: Actor, session_id: int, password: str, *, address: str) -> str:
     """Take the actor's password as proof of who he is, and return the new value of his session.
 
-    Raises TooMany while he has to wait, Invalid naming `password` for a wrong one, Unauthenticated where that was the
-    last try and the session is ended.
+    Raises TooMany while he has to wait, Invalid naming `password` for a wrong one or where he has a second factor,
+    Unauthenticated where that was the last try and the session is ended.
     """
     begin(actor)
+    if has_second_factor(actor):
+        refuse(actor, session_id, Invalid({"password": NOT_ENOUGH}), way="password", address=address)
     check_password(actor, session_id, password, field="password", address=address)
     return confirmed(actor, session_id, way="password", address=address)
+
+
+def confirm_by_code(actor: Actor, session_id: int, code: str, *, address: str) -> str:
+    """Take a code of the actor's app, or one of his recovery codes, as proof; each is taken once.
+
+    Returns the new value of his session. Raises as `confirm_by_password` does, naming `code`.
+    """
+    way, prove = second_stage.proof_of(code)
+    return _confirm(actor, session_id, lambda: prove(actor.tenant_id, user_of(actor), code), "code", way, address)
+
+
+def confirm_by_passkey(actor: Actor, session_id: int, answer: str, *, site: Site, address: str) -> str:
+    """Take what a passkey of the actor's answered to `passkey_options` as proof. Raises as `confirm_by_code` does."""
+    challenge = challenges.take(_binding(actor, session_id), passkeys.CONFIRM)
+
+    def proved() -> bool:
+        return passkeys.check(actor.tenant_id, user_of(actor), site=site, challenge=challenge, answer=answer)
+
+    return _confirm(actor, session_id, proved, "passkey", "passkey", address)
+
+
+def passkey_options(actor: Actor, session_id: int, site: Site) -> str:
+    """What the browser needs to prove a passkey of the actor's, as JSON."""
+    with commands.system_transaction(actor.tenant_id):
+        keys = passkeys.descriptors(actor.tenant_id, user_of(actor))
+    challenge = challenges.give(_binding(actor, session_id), passkeys.CONFIRM)
+    return passkeys.proof_options(site, challenge, of=keys)
+
+
+def has_second_factor(actor: Actor) -> bool:
+    """Whether the actor has one, so that he proves that and no password."""
+    mine = (USERS.tenant_id == actor.tenant_id, USERS.id == user_of(actor))
+    with commands.system_transaction(actor.tenant_id):
+        return bool(db.session.execute(select(has_any(USERS.tenant_id, USERS.id)).where(*mine)).scalar_one())
 
 
 def begin(actor: Actor) -> None:
@@ -80,6 +120,22 @@ def check_password(actor: Actor, session_id: int, password: str, *, field: str, 
         refuse(actor, session_id, Invalid({field: WRONG}), way="password", address=address)
     assert user, "of nobody no password is right"
     return str(user.password_hash)
+
+
+def _confirm(
+    actor: Actor, session_id: int, prove: Callable[[], bool], field: str, way: str, address: str
+) -> str:  # fmt: skip
+    begin(actor)
+    with commands.system_transaction(actor.tenant_id):
+        proved = prove()
+    if not proved:
+        refuse(actor, session_id, Invalid({field: second_stage.WRONG}), way=way, address=address)
+    return confirmed(actor, session_id, way=way, address=address)
+
+
+def _binding(actor: Actor, session_id: int) -> str:
+    """What a challenge is bound to: the session, which nobody else holds."""
+    return f"session:{actor.tenant_id}:{session_id}"
 
 
 def user_of(actor: Actor) -> int:

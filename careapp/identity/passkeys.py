@@ -31,7 +31,7 @@ from careapp.identity import challenges, recovery, sessions
 from careapp.identity.actors import own_id
 from careapp.identity.models import Passkey
 
-REGISTER, SIGN_IN, SECOND = "register", "sign in", "second factor"  # purposes of challenges
+REGISTER, SIGN_IN, SECOND, CONFIRM = "register", "sign in", "second factor", "confirm"  # purposes of challenges
 LONGEST_NAME, LONGEST_ANSWER, MOST_KEYS = 60, 16_384, 20
 MILLISECONDS = int(challenges.GOOD_FOR.total_seconds() * 1000)
 VERIFIED = UserVerificationRequirement.REQUIRED

@@ -88,9 +88,13 @@ def finish_by_code(held: HalfSignedIn, code: str, *, address: str, device: str |
 
     Raises Over, TooMany while the user has to wait, Unauthenticated with one text for every wrong code.
     """
-    kind: Factor = "totp" if len("".join(code.split())) <= LONGEST_TOTP else "recovery"
-    prove = totp.check if kind == "totp" else recovery.use
+    kind, prove = proof_of(code)
     return _finish(held, kind, lambda user_id: prove(held.tenant_id, user_id, code), address, device)
+
+
+def proof_of(code: str) -> tuple[Factor, Callable[[int, int, str], bool]]:
+    """Which factor a typed code is of, and what takes it of a user: prove(tenant id, user id, code)."""
+    return ("totp", totp.check) if len("".join(code.split())) <= LONGEST_TOTP else ("recovery", recovery.use)
 
 
 def finish_by_passkey(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import segno
 from apiflask import APIBlueprint
 from flask import Response
 from flask_babel import gettext as _
@@ -163,7 +164,8 @@ def _app_page(form: AppCodeForm, status: int = 200) -> Response:
     waiting = totp.pending(current_actor())
     if waiting is None:
         return _page()
-    return page_or_fragment(APP_PAGE, APP_PAGE, status, form=form, waiting=waiting)
+    picture = segno.make(waiting.uri, error="m", micro=False).svg_data_uri(scale=4, light="#fff")
+    return page_or_fragment(APP_PAGE, APP_PAGE, status, form=form, waiting=waiting, picture=picture)
 
 
 def _page(status: int = 200, *, form: NewPasskeyForm | None = None, **more: Any) -> Response:

@@ -30,6 +30,8 @@ ELSEWHERE = {
     "admin_users.remove_factors": "takes all there are; the second time there are none",
     **dict.fromkeys(
         (
+            "confirm.by_code",
+            "confirm.by_passkey",
             "second_stage.second_by_code",
             "second_stage.second_by_passkey",
             "second_stage.by_passkey",
@@ -45,6 +47,7 @@ ELSEWHERE = {
             "factors.begin_app",
             "factors.passkey_options",
             "factors.new_codes",
+            "confirm.passkey_options",
             "second_stage.second_options",
             "second_stage.passkey_options",
         ),

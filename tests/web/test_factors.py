@@ -9,6 +9,7 @@ from typing import Any
 
 import pyotp
 import pytest
+import segno
 from apiflask import APIFlask
 
 from careapp.access import Actor, Role
@@ -79,6 +80,9 @@ def test_an_app_is_set_up_and_signs_in(person: tuple[Actor, str], browser: Calla
     app = pyotp.parse_uri(html.unescape(uri[1]))
     assert isinstance(app, pyotp.TOTP)
     assert app.secret == secret[1].replace(" ", "")
+    assert segno.make(html.unescape(uri[1]), error="m", micro=False).svg_data_uri(scale=4, light="#fff") in (
+        html.unescape(shown.text)
+    ), "the same as a picture"
     wrong = desk.send(form(desk, APP, f"{APP}/confirm"), code="12 34")
     assert wrong.status_code == 422
     assert "not the code" in wrong.text

@@ -1,12 +1,17 @@
 """Dangerous acts ask who is there once more: when, in which form, and what becomes of what was typed."""
 
+import time
 from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
 
 from careapp.access import Actor, Role
-from careapp.identity import users
+from careapp.identity import recovery, users
+from careapp.identity.actors import actor_of_email
+from careapp.identity.passkeys import Site
+from tests.identity.authenticator import Authenticator
+from tests.identity.enrolled import with_app, with_passkey
 from tests.identity.people import PASSWORD, a_user, peer
 from tests.looking import audits, execute, newest, one, rows
 from tests.rules.pages import page_address
@@ -209,3 +214,75 @@ def test_step_up_is_of_one_session(app: APIFlask, boss: Desk, god: Actor, user: 
     address = f"/admin/users/{user.id}"
     assert boss.send(boss.forms(address)[f"{address}/disable"]).headers["Location"].startswith("/confirm")
     assert other.send(other.forms(address)[f"{address}/disable"]).headers["Location"] == address
+
+
+def owner_of(boss: Desk, god: Actor) -> Actor:
+    """Who sits at this desk, as he acts himself."""
+    actor = actor_of_email(one(god, "SELECT email FROM users WHERE roles = '{admin}'"))
+    assert actor
+    return actor
+
+
+def test_who_has_an_app_confirms_with_its_code_and_each_code_once(boss: Desk, god: Actor) -> None:
+    app = with_app(owner_of(boss, god), session_id=one(god, "SELECT id FROM user_session"))
+    form = boss.forms("/confirm?next=/admin/users")["/confirm/code"]
+    code = app.at(int(time.time()))
+    assert boss.send(form, code=code).headers["Location"] == "/admin/users"
+    assert [row.detail["way"] for row in audits(god) if row.action == "user.confirm"] == ["totp"]
+    form = boss.forms("/confirm?next=/admin/users")["/confirm/code"]
+    again = boss.send(form, code=code)
+    assert again.status_code == 422
+    assert "That was not accepted." in again.text
+    assert 'value="/admin/users"' in again.text, "where he wanted to go is kept"
+
+
+def test_a_password_is_no_proof_of_who_has_a_second_factor(boss: Desk, god: Actor, user: users.UserView) -> None:
+    form = boss.forms("/confirm")["/confirm"]
+    with_app(owner_of(boss, god), session_id=one(god, "SELECT id FROM user_session"))
+    answer = boss.send(form, password=PASSWORD)
+    assert answer.status_code == 422
+    assert "a password alone is not enough" in answer.text
+    address = f"/admin/users/{user.id}"
+    asked = boss.send(boss.forms(address)[f"{address}/disable"])
+    assert asked.headers["Location"].startswith("/confirm?next=")
+    corner = boss.open("POST", f"{address}/disable", htmx=True, data={"csrf_token": form.values["csrf_token"]})
+    assert corner.status_code == 403
+    assert "password" not in corner.text, "the corner has no room for a factor: it leads to the page"
+    assert "/confirm?next=" in corner.text
+
+
+def test_a_recovery_code_confirms_once(boss: Desk, god: Actor) -> None:
+    owner = owner_of(boss, god)
+    with_app(owner, session_id=one(god, "SELECT id FROM user_session"))
+    code = recovery.make(owner)[0]
+    assert boss.send(boss.forms("/confirm")["/confirm/code"], code=code).status_code == 303
+    assert boss.send(boss.forms("/confirm")["/confirm/code"], code=code).status_code == 422
+
+
+def test_a_passkey_confirms_in_its_own_session_only(
+    app: APIFlask, boss: Desk, god: Actor, desk: Callable[..., Desk]
+) -> None:
+    site = Site("localhost", "http://localhost")
+    device = with_passkey(
+        owner_of(boss, god), Authenticator(site), site=site, session_id=one(god, "SELECT id FROM user_session")
+    )
+    form = boss.forms("/confirm?next=/admin/users")["/confirm/passkey"]
+    token = {"X-CSRFToken": form.values["csrf_token"]}
+    answer = device.signed(boss.open("POST", "/confirm/options", headers=token).text)
+    assert boss.send(form, passkey=answer).headers["Location"] == "/admin/users"
+    form = boss.forms("/confirm?next=/admin/users")["/confirm/passkey"]
+    assert boss.send(form, passkey=answer).status_code == 422, "a challenge is good once"
+    other = desk(Role.CLINICIAN)
+    theirs = other.forms("/confirm")["/confirm"].values["csrf_token"]
+    stolen = device.signed(other.open("POST", "/confirm/options", headers={"X-CSRFToken": theirs}).text)
+    refused = boss.send(form, passkey=stolen)
+    assert refused.status_code == 422
+    assert "That was not accepted." in refused.text
+
+
+def test_wrong_codes_count_like_wrong_passwords(boss: Desk, god: Actor) -> None:
+    with_app(owner_of(boss, god), session_id=one(god, "SELECT id FROM user_session"))
+    form = boss.forms("/confirm?next=/admin/users")["/confirm/code"]
+    answers = [boss.send(form, code="000000000") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [422, 422, 422, 422, 303]
+    assert one(god, "SELECT end_reason FROM user_session") == "failed to confirm"
