@@ -1,4 +1,4 @@
-"""What `make test` needs besides Python: a Chromium, Java 17, Maven and Keycloak. Found, or fetched, or named."""
+"""What `make test` needs besides Python: Chromium, Java 17, Maven, Keycloak, kustomize. Found, or fetched, or named."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ def main() -> None:
     missing = [*browser(), *kafka()]
     if not missing:
         keycloak()
+        kustomize()
     if missing:
         sys.exit("Tests need more than is here:\n  " + "\n  ".join(missing))
 
@@ -42,6 +43,13 @@ def keycloak() -> None:
     setup = subprocess.run([sys.executable, "-m", "tools.keycloak.server"], cwd=ROOT, check=False)
     if setup.returncode:
         print("Sign-in through Keycloak will not be tested.", file=sys.stderr)
+
+
+def kustomize() -> None:
+    """Find kustomize, or make it; where neither can be, the manifests' tests say NOT TESTED."""
+    setup = subprocess.run([sys.executable, "-m", "tools.kustomize"], cwd=ROOT, check=False)
+    if setup.returncode:
+        print("The Kubernetes manifests will not be tested.", file=sys.stderr)
 
 
 if __name__ == "__main__":

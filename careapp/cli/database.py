@@ -1,6 +1,7 @@
 """`flask database bootstrap` and `flask database-url`: roles and schema on any PostgreSQL, and the address in use."""
 
 import os
+import time
 
 import click
 from flask import current_app
@@ -8,6 +9,9 @@ from flask.cli import with_appcontext
 
 from careapp.localdb import libpq_url
 from careapp.localdb.bootstrap import BACKUP, ROLES, bootstrap
+from careapp.operations.database_health import Answer, ask
+
+PAUSE_SECONDS = 1.0
 
 
 @click.group("database")
@@ -29,6 +33,22 @@ def bootstrap_database(superuser: str, name: str, passwords: bool, password_from
         given = {role: click.prompt(f"Password of {role}", hide_input=True) for role in (*ROLES, BACKUP)}
     bootstrap(superuser, database=name, passwords=given)
     click.echo(f"Database {name} is ready for `flask --app wsgi db upgrade`.")
+
+
+@database.command("await")
+@click.option("--seconds", default=0.0, show_default=True, help="How long to wait; 0 asks once.")
+@with_appcontext
+def await_database(seconds: float) -> None:
+    """Wait until the database answers and its schema is at least this version's, and end with 1 if it never is.
+
+    For what must not start before the migrations have run; the address is the app role's.
+    """
+    until = time.monotonic() + seconds
+    while (answer := ask(current_app.config["SQLALCHEMY_DATABASE_URI"])) is not Answer.READY:
+        if time.monotonic() >= until:
+            raise click.ClickException(f"{answer.value}.".capitalize())
+        time.sleep(PAUSE_SECONDS)
+    click.echo("The database is ready for this version.")
 
 
 @click.command("database-url")
