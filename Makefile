@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run kafka test check audit bench chaos format lock docs catalogues screens clean
+.PHONY: help setup run kafka test check audit bench load chaos format lock docs catalogues screens clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,14 @@ audit: setup ## Write the bill of materials (SBOM) and ask for known vulnerabili
 bench: setup ## Run the benchmarks
 	@$(BIN)/python -m bench
 
+load: setup .venv-load/ready ## Load the server of `make run` for a minute (HOST=… USERS=24 SECONDS=60; docs/operations/load.md)
+	@$(BIN)/python deploy/load/run.py $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ALLOW),--this-is-my-server)
+
+.venv-load/ready: requirements/load.txt
+	$(PYTHON) -m venv .venv-load
+	.venv-load/bin/python -m pip install --quiet --require-hashes -r requirements/load.txt
+	@touch $@
+
 chaos: setup ## Run the fault suite (SEED=1 SECONDS=240 FAULTS='database hangs,disk full')
 	@$(BIN)/python -m chaos --write $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),240) --faults '$(FAULTS)'
 
@@ -68,4 +76,4 @@ screens: setup ## Take the pictures in docs/screens
 
 clean: ## Remove the environment and everything in var/, the embedded database included
 	-$(BIN)/python -m careapp.localdb stop var/postgres
-	rm -rf .venv var
+	rm -rf .venv .venv-load var

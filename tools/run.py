@@ -55,7 +55,9 @@ def settings_for_all() -> "Settings":
     load_dotenv(Path.cwd() / ".env")
     settings = config.load()
     if not settings.internal_credentials():
-        os.environ["INTERNAL_TOKENS"] = f"demo:{internal_token(settings)}"
+        os.environ["INTERNAL_TOKENS"] = f"demo:{kept_secret(settings, 'internal_token')}"
+    if not settings.internal_signing_keys():
+        os.environ["INTERNAL_KEYS"] = f"demo:local:{kept_secret(settings, 'internal_key')}"
     os.environ["PORT"] = str(settings.port)
     return config.load()
 
@@ -66,9 +68,9 @@ def port_taken(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def internal_token(settings: "Settings") -> str:
-    """The portal's token of this checkout, made once."""
-    path = settings.var_dir / "internal_token.secret"
+def kept_secret(settings: "Settings", name: str) -> str:
+    """A secret between the portal and us on this checkout, made once."""
+    path = settings.var_dir / f"{name}.secret"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

@@ -13,7 +13,7 @@ from tools import run
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A checkout with a `.env`; the environment is put back afterwards."""
     kept = dict(os.environ)
-    for name in ("PORT", "INTERNAL_TOKENS", "WEB_WORKERS"):
+    for name in ("PORT", "INTERNAL_TOKENS", "INTERNAL_KEYS", "WEB_WORKERS"):
         os.environ.pop(name, None)
     os.environ["CAREAPP_VAR"] = str(tmp_path / "var")
     monkeypatch.chdir(tmp_path)
@@ -43,5 +43,9 @@ def test_without_any_a_token_is_made_once(directory: Path) -> None:
     [(tenant, token)] = settings.internal_credentials()
     assert (settings.port, tenant) == (8000, "demo")
     assert len(token) >= 32
-    del os.environ["INTERNAL_TOKENS"]
+    [(tenant, name, secret)] = settings.internal_signing_keys()
+    assert (tenant, name) == ("demo", "local")
+    assert secret != token
+    del os.environ["INTERNAL_TOKENS"], os.environ["INTERNAL_KEYS"]
     assert run.settings_for_all().internal_credentials() == [("demo", token)]
+    assert run.settings_for_all().internal_signing_keys() == [("demo", "local", secret)]
