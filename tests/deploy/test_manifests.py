@@ -119,7 +119,7 @@ def test_what_is_named_is_there(overlay: Overlay) -> None:
         mounted = {one["name"] for container in containers(pod) for one in container["volumeMounts"]}
         assert mounted == {one["name"] for one in pod["spec"]["volumes"]}
         for volume in pod["spec"]["volumes"]:
-            if "configMap" in volume:
+            if "configMap" in volume and not volume["configMap"].get("optional"):
                 overlay.one("ConfigMap", volume["configMap"]["name"])
             if "persistentVolumeClaim" in volume:
                 overlay.one("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])
