@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,9 +24,9 @@ class Overlay:
     objects: list[Object]
 
     @classmethod
-    def build(cls, name: str) -> "Overlay":
+    def build(cls, name: str, manifests: Path = KUBERNETES) -> "Overlay":
         """Build it. Raises NoKustomize, ValueError."""
-        text = kustomize.build(KUBERNETES / "overlays" / name)
+        text = kustomize.build(manifests / "overlays" / name)
         return cls(name, [one for one in yaml.safe_load_all(text) if one])
 
     def all(self, *kinds: str) -> list[Object]:
