@@ -12,7 +12,7 @@ ALLOWED = frozenset({
     "event", "level", "timestamp", "error", "constraint", "where",
     "method", "route", "status", "milliseconds", "request_id", "tenant", "actor",
     "topic", "key", "event_id", "pending", "parked", "oldest_seconds", "published", "failures",
-    "job", "count", "seconds", "slots", "n", "hash", "partition", "port", "check",
+    "refused", "job", "count", "seconds", "slots", "n", "hash", "partition", "port", "check",
 })  # fmt: skip
 
 

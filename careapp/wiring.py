@@ -43,6 +43,7 @@ from careapp.surface.oidc.provider import init_oidc
 from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
 from careapp.surface.request_limits import init_request_limits
+from careapp.surface.slow_bodies import init_slow_bodies
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
@@ -93,6 +94,7 @@ def build(**overrides: object) -> APIFlask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    init_slow_bodies(app, LARGEST_BODY)
     _connect_database(app, settings)
     known_passwords.use_file(settings.breached_passwords_file)
     register_reactions(reactions.REACTIONS)

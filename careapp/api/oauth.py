@@ -16,12 +16,12 @@ from careapp.config import Settings
 from careapp.errors import Refusal, TooMany
 from careapp.identity.attempts import count_credential_failure
 from careapp.identity.service_clients import ServiceClientView, authenticate
+from careapp.operations.tenants import tenant_id_of
 from careapp.scopes import SCOPES
 from careapp.surface.actors import public
 from careapp.surface.json_input import is_storable
 from careapp.surface.problems import fault, problem_of
 from careapp.surface.signing_keys import SigningKey, published
-from careapp.surface.tenants import tenant_id
 from careapp.surface.tokens import CLIENT_LIFE, OWN_KEYS, SCOPE, client_token
 
 bp = Blueprint("oauth", __name__)
@@ -132,8 +132,7 @@ def _client() -> tuple[ServiceClientView, str]:
     address = request.remote_addr or ""
     client_id, secret = _credentials()
     tenant_key = client_id.rpartition(".")[0]
-    tenant = tenant_id(tenant_key) if tenant_key else None
-    client = authenticate(tenant, client_id, secret, address=address) if tenant is not None else None
+    client = authenticate(tenant_id_of(tenant_key), client_id, secret, address=address)
     named = request.form.get("client_id")
     if client is None or (named and named != client_id):
         count_credential_failure(address)

@@ -122,7 +122,8 @@ def sign_in_by_passkey(binding: str, answer: str, *, site: Site, address: str, d
     if tenant_id is not None and tenant_id <= LARGEST_TENANT and user_id <= LARGEST_USER:
         with commands.system_transaction(tenant_id):
             enabled = _enabled(tenant_id, user_id)
-            if enabled and passkeys.check(tenant_id, user_id, site=site, challenge=challenge, answer=answer):
+            right = passkeys.check(tenant_id, user_id, site=site, challenge=challenge, answer=answer)
+            if enabled and right:  # the key is looked for in any case: nobody learns who there is from the time it took
                 return SignedInBy(tenant_id, _start(tenant_id, user_id, ["passkey"], Origin(address, device)))
             known = enabled is not None
         _keep_failure(tenant_id if known else None, user_id, "passkey", address)
@@ -194,6 +195,8 @@ def _keep_failure(tenant_id: int | None, user_id: int, factor: Factor, address: 
         attempts.count_address_failure(address)
         if tenant_id is not None:
             _audit(tenant_id, "nobody", user_id, "user.sign_in", "refused", factor=factor, address=address)
+        else:
+            audit.write_nothing()
 
 
 def _audit(tenant_id: int, who: str, user_id: int, action: str, outcome: str, **detail: Any) -> None:

@@ -24,6 +24,11 @@ ALWAYS = {
 }
 
 
+# What somebody gets who tries to get round a check: forged forms, limits, what nothing of ours sends (ASVS 5.0 16.3.3).
+ATTEMPTS = frozenset({
+    "FOREIGN_SITE", "FORGED_FORM", "MALFORMED_REQUEST", "RATE_LIMITED", "REQUEST_TIMEOUT", "TOO_LARGE",
+    "UNTRUSTED_HOST",
+})  # fmt: skip
 UNLOGGED = ("static", "health.alive", "health.ready")  # asked all the time, and of no interest
 
 _log = structlog.get_logger()
@@ -34,7 +39,7 @@ def init_headers(app: Flask) -> None:
 
     @app.before_request
     def number() -> None:
-        g.started = time.perf_counter()
+        g.started, g.refused = time.perf_counter(), None
         request_id.set(uuid4().hex)
         if request.url_rule is not None and not is_storable(request.path):
             raise BadRequest("The address holds NUL or half a character.")
@@ -50,6 +55,8 @@ def init_headers(app: Flask) -> None:
             response.headers.setdefault("Cache-Control", "no-store")
         if request.endpoint not in UNLOGGED:
             log_request(response.status_code)
+        if g.get("refused") in ATTEMPTS:
+            _log.warning("attempt", refused=g.refused, request_id=request_id.get())
         return response
 
 

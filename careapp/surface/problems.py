@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Response, request
+from flask import Response, g, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -56,6 +56,7 @@ def fault(error: Exception) -> Refusal:
 
 def problem(refusal: Refusal) -> Response:
     """A refusal as a problem document: type, title, status, detail, code, errors, and what else it carries."""
+    g.refused = refusal.code  # for the log
     errors = [{"field": field, "detail": detail} for field, detail in getattr(refusal, "errors", {}).items()]
     document: dict[str, Any] = {
         "type": "about:blank",
@@ -78,13 +79,18 @@ def problem(refusal: Refusal) -> Response:
     return response
 
 
+def code_of(error: HTTPException) -> str:
+    """The code for programs of one of Werkzeug's own errors."""
+    return _CODES.get(error.code or 500, HTTPStatus(error.code or 500).name)
+
+
 def _of_http(error: HTTPException) -> Response:
     """One of Werkzeug's own errors, with its headers (Allow) and a code of ours."""
     status = error.code or 500
     named = UNTRUSTED_HOST if isinstance(error, SecurityError) else error.description  # the library's repeats the Host
     detail = str(named or "").split("\n")[0]
     refusal = Invalid({}) if status == 422 else Refusal(detail)
-    refusal.status, refusal.code = status, _CODES.get(status, HTTPStatus(status).name)
+    refusal.status, refusal.code = status, code_of(error)
     response = problem(refusal)
     for name, value in error.get_headers(request.environ):
         if name.lower() != "content-type":

@@ -34,7 +34,16 @@ def _keep_fingerprinted(response: Response) -> Response:
     return response
 
 
+def _in_one_piece(response: Response) -> Response:
+    """Let a file leave as a whole: in pieces, it would hold a thread for as long as its reader does not read."""
+    if response.direct_passthrough:
+        response.direct_passthrough = False
+        response.set_data(response.get_data())
+    return response
+
+
 def init_assets(app: Flask) -> None:
     """Give templates `asset(name)` and set the caching of what it points at."""
     app.add_template_global(asset)
     app.after_request(_keep_fingerprinted)
+    app.after_request(_in_one_piece)

@@ -3,7 +3,7 @@
 Addresses of the JSON surfaces get a problem document also where no blueprint of theirs answers.
 """
 
-from flask import Flask, Response, current_app, make_response, request
+from flask import Flask, Response, current_app, g, make_response, request
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from careapp.audit.writer import request_id
 from careapp.errors import Refusal, Restricted, Upstream
-from careapp.surface.problems import fault, problem_of, speaks_json
+from careapp.surface.problems import code_of, fault, problem_of, speaks_json
 from careapp.surface.sessions import signed_in_actor
 from careapp.web.emergency import restricted_page
 from careapp.web.htmx import is_htmx, refused, signed_out, stale_token
@@ -24,6 +24,7 @@ UNREADABLE = _l("The address or the form could not be read.")
 WORDS_FOR = {
     404: _l("There is nothing here under that address."),
     405: _l("This address does not take that."),
+    408: _l("The rest of the form did not come in time. Send it again."),
     413: _l("That is more than can be sent at once. Shorten it."),
 }
 
@@ -39,6 +40,7 @@ def init_errors(app: Flask) -> None:
 
 def refusal_page(refusal: Refusal) -> Response:
     """A refusal no view has shown on its own page."""
+    g.refused = refusal.code  # for the log
     response = refused(refusal.status, said(refusal))
     if hasattr(refusal, "retry_after"):
         response.headers["Retry-After"] = str(refusal.retry_after)
@@ -50,6 +52,7 @@ def stale_form(error: CSRFError) -> Response:
 
     The sign-in form itself and signing out need nobody signed in.
     """
+    g.refused = "FORGED_FORM"
     if signed_in_actor() or request.endpoint in FOR_ANYBODY:
         return stale_token(generate_csrf())
     if is_htmx() or request.endpoint == "sign_in.sign_out":
@@ -65,6 +68,7 @@ def not_served(error: HTTPException) -> AnyResponse:
         return error.get_response(request.environ)
     if speaks_json(request.path):
         return problem_of(cause)
+    g.refused = "UNTRUSTED_HOST" if isinstance(error, SecurityError) else code_of(error)
     if isinstance(error, SecurityError):  # a foreign Host: no address can be built, so no page of ours either
         return Response(str(UNREADABLE), status, mimetype="text/plain")
     return refused(status, str(WORDS_FOR.get(status, UNREADABLE))) if status < 500 else broken(cause)

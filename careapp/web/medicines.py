@@ -14,6 +14,7 @@ from careapp.overviews.prescribing import find_medicines, get_order
 from careapp.prescriptions.favourites import forget_favourite, keep_favourite
 from careapp.surface.actors import current_actor, requires
 from careapp.terminology.queries import find_medicine
+from careapp.web.forms.fields import storable
 from careapp.web.forms.prescriptions import PrescriptionForm
 from careapp.web.htmx import is_htmx, page_or_fragment
 from careapp.web.prescribing import Desk, address_of, dosage_of, number_in
@@ -31,7 +32,7 @@ def find(locator: str) -> Response:
         desk = Desk.sent(locator)
         desk.search()
         return desk.page()
-    typed = (request.form.get("medication") or "").strip()
+    typed = storable("medication", request.form.get("medication") or "").strip()
     matches = find_medicines(current_actor(), locator, typed)
     return page_or_fragment(
         FOUND, FOUND, found=matches, typed=typed, action=address_of(locator), coded=False, alone=True,
@@ -44,7 +45,7 @@ def find(locator: str) -> Response:
 def fill(locator: str) -> Response:
     """Do what the pressed button says with the form as it was sent, and show it again."""
     desk = Desk.sent(locator)
-    pressed, _colon, value = (request.form.get("press") or "show").partition(":")
+    pressed, _colon, value = storable("press", request.form.get("press") or "show").partition(":")
     try:
         STEPS.get(pressed, _show)(desk, value)
     except (Conflict, Invalid) as refusal:

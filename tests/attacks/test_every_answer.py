@@ -132,6 +132,14 @@ def test_an_installation_answers_to_its_own_name_only(production: APIFlask, god:
             assert "evil" not in answer.text + str(answer.headers)
 
 
+def test_nobody_is_led_from_http_to_https(production: APIFlask) -> None:
+    """A program that sent its token in the clear shall hear of it, not be led on silently (ASVS 5.0 4.1.2)."""
+    client = production.test_client()
+    for address, status in (("/api/v1/episodes", 401), ("/internal/episodes/EPI-2026-000001", 404), ("/sign-in", 200)):
+        answer = ask(production, client, "GET", address, base_url="http://care.example")
+        assert (answer.status_code, answer.headers.get("Location")) == (status, None), address
+
+
 def test_forwarding_headers_are_not_believed(production: APIFlask) -> None:
     client = production.test_client()
     said = {
