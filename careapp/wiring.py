@@ -14,6 +14,7 @@ from careapp.cli.backup import backup, restore
 from careapp.cli.configuration import configuration
 from careapp.cli.database import database, database_url
 from careapp.cli.demo import demo
+from careapp.cli.doctor.command import doctor
 from careapp.cli.erasure import erasure
 from careapp.cli.events import events
 from careapp.cli.import_fhir import import_fhir
@@ -47,8 +48,8 @@ from careapp.surface.slow_bodies import init_slow_bodies
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
-    access, audit, backup, configuration, database, database_url, demo, erasure, events, import_fhir, jobs, keys,
-    outbox, passwords, restore, states, tenant, terminology, token, user,
+    access, audit, backup, configuration, database, database_url, demo, doctor, erasure, events, import_fhir, jobs,
+    keys, outbox, passwords, restore, states, tenant, terminology, token, user,
 )  # fmt: skip
 
 # Whoever waits for a lock longer than this is told to try again; a network that swallows packets is noticed as well.

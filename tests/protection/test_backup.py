@@ -21,7 +21,6 @@ from careapp.operations.backups import BackupFailed, back_up, program_for, resto
 from tests import factories as make
 from tests.conftest import make_app
 from tests.database import TestDatabase
-from tests.rules import catalogue
 
 GRANTS = """SELECT c.relname, relkind::text, relrowsecurity, relforcerowsecurity, relowner::regrole::text, relacl::text
 FROM pg_class c WHERE relnamespace = 'care'::regnamespace ORDER BY 1"""
@@ -147,7 +146,7 @@ def test_a_quiet_database_comes_back_row_for_row_with_all_its_walls(
             assert contents(there) == before
             assert {asked: there.execute(asked).fetchall() for asked in walls} == walls
             assert sequences(there) == numbers
-            assert catalogue.faults(there) == []
+            assert walls.faults(there) == []
         assert sum(count for count, _ in before.values()) > 100
         with pytest.raises(BackupFailed, match="is there already"):
             back_up(as_backup(database), file)

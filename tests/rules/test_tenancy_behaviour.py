@@ -11,6 +11,7 @@ from sqlalchemy import Select
 
 from careapp import localdb
 from careapp.access import Actor
+from careapp.cli.doctor.walls import APPEND_ONLY, NEVER_DELETED, tenant_tables
 from careapp.episodes.service import episode_rows
 from careapp.prescriptions.service import prescription_rows
 from careapp.providers.queries import provider_rows
@@ -19,7 +20,6 @@ from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.slots import slot_rows
 from tests.conftest import TestTenant, everything
 from tests.database import TestDatabase
-from tests.rules.catalogue import APPEND_ONLY, NEVER_DELETED, tenant_tables
 from tests.rules.whole_tenant import (
     BY_OTHERS,
     Connection,

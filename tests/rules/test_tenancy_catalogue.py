@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from careapp import localdb
+from careapp.cli.doctor.walls import APPEND_ONLY, Connection, faults, tenant_tables
 from careapp.tenancy import TABLES_WITHOUT_TENANT
 from tests.database import TestDatabase
-from tests.rules.catalogue import APPEND_ONLY, Connection, faults, tenant_tables
 
 RULE = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::int"
 PLAIN = "CREATE TABLE bad (tenant_id int NOT NULL)"

@@ -1,4 +1,4 @@
-"""The catalogue's faults: everything in schema `care` that could let one tenant see or touch another's rows."""
+"""The walls: everything in schema `care` that could let one tenant see another's rows, from the catalogue."""
 
 from typing import Any
 
@@ -17,6 +17,15 @@ APPEND_ONLY = ("audit_event", "audit_patients", "audit_seal", "audit_retired", "
 NEVER_DELETED = (
     "care_team_members", "consent_directives", "emergency_accesses", "legal_holds", "patient_erasures",
 )  # fmt: skip
+HIDDEN = ("outbox_shard",)  # from the app role
+WRITTEN = (
+    "audit_event",
+    "outbox",
+    "patients",
+    "episodes",
+    "appointments",
+    "user_session",
+)  # by every process that serves
 
 
 def tenant_tables(connection: Connection, *, partitions: bool = False) -> list[str]:
@@ -182,4 +191,41 @@ def _wrong_roles(connection: Connection) -> list[str]:
         *(f"{role} is a member of {group}" for role, group in groups),
         *(f"{role} may empty {table}" for role, table in emptied),
         *(f"{role} has powers beyond its grants" for (role,) in powerful),
+    ]
+
+
+def wrong_grants(connection: Connection) -> list[str]:
+    """One sentence for each grant that is missing, or that is there and must not be."""
+    tables = (
+        "FROM pg_class c WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
+    )
+    wanted = (("care_app", "<> ALL", HIDDEN), ("care_relay", "= ANY", RELAY_TABLES), ("care_backup", "<> ALL", ()))
+    unread = [
+        (role, table)
+        for role, compared, names in wanted
+        for (table,) in connection.execute(
+            f"SELECT relname {tables} AND relname {compared} (%s) AND NOT has_table_privilege(%s, oid, 'SELECT')"
+            " ORDER BY 1", [list(names), role],
+        )
+    ]  # fmt: skip
+    kept = connection.execute(
+        f"SELECT relname {tables} AND (relname = ANY (%s) AND has_table_privilege('care_app', oid, 'UPDATE, DELETE')"
+        " OR relname = ANY (%s) AND has_table_privilege('care_app', oid, 'DELETE')) ORDER BY 1",
+        [list(APPEND_ONLY), list(NEVER_DELETED)],
+    ).fetchall()
+    unwritable = connection.execute(
+        f"SELECT relname {tables} AND relname = ANY (%s) AND NOT has_any_column_privilege('care_app', oid, 'INSERT')"
+        " ORDER BY 1", [list(WRITTEN)],
+    ).fetchall()  # fmt: skip
+    others = connection.execute(
+        "SELECT DISTINCT relname, coalesce(nullif(grantee, 0)::regrole::text, 'everybody')"
+        " FROM pg_class c, aclexplode(relacl) WHERE relnamespace = 'care'::regnamespace AND grantee <> relowner"
+        " AND (grantee = 0 OR grantee::regrole::text <> ALL (%s)) ORDER BY 1, 2",
+        [["care_app", "care_relay", "care_backup"]],
+    ).fetchall()
+    return [
+        *(f"{role} may not read {table}" for role, table in unread),
+        *(f"care_app may change or delete rows of {table}" for (table,) in kept),
+        *(f"care_app may not write to {table}" for (table,) in unwritable),
+        *(f"{grantee} has rights on {table}" for table, grantee in others),
     ]
