@@ -13,6 +13,8 @@ from apiflask import APIFlask
 from psycopg import sql
 
 from careapp.access import Actor
+from careapp.audit import sealer
+from careapp.audit.verify import Report, reading, verify
 from careapp.db import db
 from careapp.episodes import service as episodes
 from careapp.episodes.queries import get_episode
@@ -80,6 +82,7 @@ def test_everything_comes_back_while_people_go_on_working(
     make.an_appointment(god, notes="Her notes")
     make.a_prescription(god)
     make.a_referral(god)
+    sealer.seal_all(database.relay)
     file = tmp_path / "care.dump"
     stop, written = threading.Event(), []
 
@@ -113,7 +116,23 @@ def test_everything_comes_back_while_people_go_on_working(
         ).fetchall()
     assert 4 < in_it <= 4 + len(written) + 1
     assert pairs == [(in_it,)], "one snapshot: each episode is there with its event and its audit row, or not at all"
+    its_log_is_what_was_sealed(restored, god)
+    with sealer.connected(restored.relay) as connection:
+        assert sealer.new_chain(connection, god.tenant_id), (
+            "as `flask audit new-chain` does, before anything is written"
+        )
     the_application_serves_it(restored, god, closed.locator, tmp_path_factory)
+    with sealer.connected(restored.relay) as connection:
+        assert sealer.seal(connection, god.tenant_id) > 0
+    its_log_is_what_was_sealed(restored, god)
+
+
+def its_log_is_what_was_sealed(restored: TestDatabase, god: Actor) -> None:
+    """As `flask audit verify` finds it."""
+    report = Report(god.tenant_key)
+    with reading(restored.relay) as connection:
+        assert list(verify(connection, god.tenant_id, report)) == []
+    assert report.seals > 0
 
 
 def the_application_serves_it(

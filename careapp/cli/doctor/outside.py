@@ -48,7 +48,7 @@ def kafka(at: Installation) -> Found:
 
 def _topic(given: Any, topic: dict[str, Any], config: dict[str, str]) -> Found:
     name, parts = topic["name"], topic["partitions"]
-    copies = min((len(part["replicas"]) for part in parts), default=0)
+    copies = min((len(part["replica_nodes"]) for part in parts), default=0)
     if len(parts) != given.kafka_partitions:
         yield (UNWISE, f"Topic {name} has {len(parts)} partitions, KAFKA_PARTITIONS says {given.kafka_partitions}.",
                "Correct the setting; more partitions would break the order of a key's events.")  # fmt: skip
