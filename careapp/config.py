@@ -13,12 +13,14 @@ from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from careapp.settings import Database, Kafka, Limits, Portal, Process, Secrets, SignIn, Tokens
+from careapp.transport import KafkaAccess, check_database_is_private, check_kafka_is_private
 
 LANGUAGES = ("en", "my")  # ISO 639-1; each has a catalogue of its own, English is what the code is written in
 SERVICE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 NEEDS_SECOND_FACTOR = ("nobody", "administrators", "everybody")  # of whom a tenant may ask one
 SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
 ENCRYPTION_KEY_BYTES = 32  # AES-256
+DATABASES = ("database_url", "database_owner_url", "database_relay_url", "database_backup_url")
 NEEDED = ("secret_key", "database_url", "trusted_hosts", "encryption_keys")  # by production
 KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
@@ -54,6 +56,7 @@ class Settings(Process, Database, Secrets, SignIn, Tokens, Portal, Limits, Kafka
     @model_validator(mode="after")
     def _refuse_what_is_malformed(self) -> "Settings":
         self.internal_credentials()
+        self.older_secret_keys()
         self.encryption_key_list()
         self.internal_signing_keys()
         self.provider_service_signing_keys()
@@ -64,6 +67,24 @@ class Settings(Process, Database, Secrets, SignIn, Tokens, Portal, Limits, Kafka
             secret: SecretStr | None = getattr(self, name)
             if secret and _is_short(secret.get_secret_value()):
                 raise ValueError(f"{name.upper()} is shorter than {SHORTEST_SECRET} bytes")
+        return self
+
+    @property
+    def kafka_access(self) -> KafkaAccess:
+        """How the broker is reached, and as whom."""
+        return KafkaAccess(
+            self.kafka_security_protocol, self.kafka_ca_file, self.kafka_certificate_file, self.kafka_key_file,
+            self.kafka_sasl_mechanism, self.kafka_username, self.kafka_password,
+        )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _refuse_open_connections(self) -> "Settings":
+        self.kafka_access.check()
+        if self.env == "production" and not self.kafka_network_trusted:
+            check_kafka_is_private(self.kafka_bootstrap_servers, self.kafka_access)
+        if self.env == "production" and not self.database_network_trusted:
+            for name in DATABASES:
+                check_database_is_private(name.upper(), getattr(self, name))
         return self
 
     @model_validator(mode="after")
@@ -93,6 +114,17 @@ class Settings(Process, Database, Secrets, SignIn, Tokens, Portal, Limits, Kafka
             raise ValueError("OAUTH_ISSUER is an address such as https://clinic.example")
         if self.jwt_signing_key and not self.development and not (self.oauth_issuer or "").startswith("https://"):
             raise ValueError("JWT_SIGNING_KEY needs OAUTH_ISSUER, an https address")
+
+    def older_secret_keys(self) -> list[str]:
+        """Keys before SECRET_KEY: they sign nothing, and what they have signed is still believed.
+
+        Raises ValueError for a short one.
+        """
+        listed = self.secret_key_fallbacks.get_secret_value().split(",")
+        keys = [key.strip() for key in listed if key.strip()]
+        if any(_is_short(key) for key in keys):
+            raise ValueError(f"SECRET_KEY_FALLBACKS has a key shorter than {SHORTEST_SECRET} bytes")
+        return keys
 
     def internal_credentials(self) -> list[tuple[str, str]]:
         """The portal's credentials as (tenant key, token); raises ValueError where one is not `tenant:TOKEN`."""

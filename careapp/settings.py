@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
+from careapp.transport import KafkaMechanism, KafkaProtocol
+
 WEB, JOBS, BOTH = "web", "jobs", "web, jobs"
 COMMANDS, ALL = "commands", "web, jobs, commands"
 
@@ -56,6 +58,10 @@ class Database(BaseModel):
         None, "as `care_relay`, which sends events and seals the audit log", "jobs, commands", secret=True
     )
     database_backup_url: str | None = setting(None, "as `care_backup`, for `flask backup`", COMMANDS, secret=True)
+    database_network_trusted: bool = setting(
+        False, "whether nobody else is on the network to PostgreSQL; else production asks `sslmode=verify-full` of"
+        " every address that leads to another host",
+    )  # fmt: skip
     database_pool_size: int = setting(4, "connections of one process; as many as a web worker has threads", BOTH, ge=1)
 
 
@@ -66,6 +72,10 @@ class Secrets(BaseModel):
         None,
         "signs session cookies, forms and the codes on printed prescriptions; 32 bytes or more; production needs it",
     )
+    secret_key_fallbacks: SecretStr = setting(
+        SecretStr(""), "keys before `SECRET_KEY`, commas between: they sign nothing, what they have signed still holds",
+        WEB,
+    )  # fmt: skip
     encryption_keys: SecretStr | None = setting(
         None, "encrypt the most sensitive texts: `NAME:BASE64` of 32 random bytes, commas between, the first writes,"
         " all read (`flask keys`); production needs it",
@@ -147,6 +157,27 @@ class Kafka(BaseModel):
     kafka_bootstrap_servers: str | None = setting(None, "the brokers; without any, events go to the log", JOBS)
     kafka_replication_factor: int = setting(1, "copies of topics that jobs makes; 3 in production", JOBS, ge=1)
     kafka_partitions: int = setting(6, "partitions of topics that jobs makes", JOBS, ge=1)
+    kafka_client: Literal["kafka-python", "confluent"] = setting(
+        "kafka-python", "`confluent` sends several times as fast and needs `requirements/confluent.txt`", JOBS
+    )
+    kafka_security_protocol: KafkaProtocol = setting(
+        "PLAINTEXT", "`SSL` is TLS, `SASL_SSL` with an account as well; what production refuses stands in"
+        " [operating.md](../security/operating.md#connections)", JOBS,
+    )  # fmt: skip
+    kafka_ca_file: Path | None = setting(
+        None, "certificates of the authorities that may vouch for the broker, PEM; without it those of the system", JOBS
+    )
+    kafka_certificate_file: Path | None = setting(None, "our own certificate, where the broker asks for one, PEM", JOBS)
+    kafka_key_file: Path | None = setting(None, "the private key of our certificate, PEM without a password", JOBS)
+    kafka_sasl_mechanism: KafkaMechanism | None = setting(
+        None, "how the password is proven; `PLAIN` sends it, so it needs `SASL_SSL`", JOBS
+    )
+    kafka_username: str | None = setting(None, "name of our account at the broker", JOBS)
+    kafka_password: SecretStr | None = setting(None, "password of our account at the broker", JOBS)
+    kafka_network_trusted: bool = setting(
+        False, "whether nobody else is on the network to the broker; else production asks TLS of a broker on another"
+        " host", JOBS,
+    )  # fmt: skip
 
 
 # The headings of the page, in its order; a new class of settings belongs in here and among the bases of `Settings`.

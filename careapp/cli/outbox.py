@@ -11,8 +11,8 @@ from careapp.cli.shared import command_line, refusals_shown, tenants_of
 from careapp.operations import outbox_desk
 from careapp.operations.maintenance import TenantName
 from careapp.operations.outbox_desk import UnsentEvent
-from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
+from careapp.outbox.sender_choice import sender_for
 
 outbox = AppGroup("outbox", help="Events that have not left: list them, retry or withhold one.")
 of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tenant's key, for example demo.")

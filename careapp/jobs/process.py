@@ -21,8 +21,8 @@ from careapp.config import Settings
 from careapp.jobs import health, upkeep
 from careapp.jobs.watchdog import Watchdog
 from careapp.operations.database_check import check_at_start
-from careapp.outbox.kafka_sender import sender_for
 from careapp.outbox.relay import Relay
+from careapp.outbox.sender_choice import sender_for
 
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 SEAL_SECONDS = 10

@@ -1,15 +1,17 @@
 """Sending to Kafka by kafka-python, which is pinned; the decision record on it names its traps."""
 
+import ssl
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import InvalidTopicError, KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 from kafka.producer.future import FutureRecordMetadata
 
-from careapp.config import Settings
 from careapp.outbox import topics
-from careapp.outbox.senders import Envelope, LogSender, Pending, Sender, SendFailed, Unsendable, encoded
+from careapp.outbox.senders import Headers, Pending, SendFailed, Unsendable, is_topic
+from careapp.transport import KafkaAccess
 
 CONNECT_MS = 3000
 CLOSE_SECONDS = 5  # all sends have answered before; this is for the goodbye, and `close` without it waits for ever
@@ -32,17 +34,6 @@ _OWN_FAULT = (MessageSizeTooLargeError, InvalidTopicError)
 _log = structlog.get_logger()
 
 
-def sender_for(settings: Settings) -> Sender:
-    """The sender these settings ask for: Kafka where a broker is named, otherwise the log."""
-    if not settings.kafka_bootstrap_servers:
-        return LogSender()
-    return KafkaSender(
-        settings.kafka_bootstrap_servers,
-        partitions=settings.kafka_partitions,
-        replication_factor=settings.kafka_replication_factor,
-    )
-
-
 class KafkaSender:
     """One producer, built on first use: after any fork, never at import. Each new connection makes missing topics.
 
@@ -50,9 +41,11 @@ class KafkaSender:
     """
 
     def __init__(
-        self, servers: str, *, partitions: int, replication_factor: int, wanted: Sequence[str] = topics.ALL
-    ) -> None:
+        self, servers: str, *, partitions: int, replication_factor: int, wanted: Sequence[str] = topics.ALL,
+        access: KafkaAccess = KafkaAccess(),
+    ) -> None:  # fmt: skip
         self._servers = servers
+        self._access = access
         self._new_topic = {"num_partitions": partitions, "replication_factor": replication_factor}
         self._wanted = wanted
         self._producer: KafkaProducer | None = None
@@ -63,19 +56,20 @@ class KafkaSender:
             return
         try:
             # The producer first: its constructor, failing, leaves nothing behind; that of the admin client, a thread.
-            self._producer = KafkaProducer(bootstrap_servers=self._servers, **_PRODUCER)
+            self._producer = KafkaProducer(bootstrap_servers=self._servers, **_PRODUCER, **access_options(self._access))
             self._make_missing_topics()
         except KafkaError as error:
             self.reset()
             raise SendFailed(type(error).__name__) from error
 
-    def send(self, topic: str, key: str, envelope: Envelope) -> Pending:
+    def send(self, topic: str, key: str, value: bytes, headers: Headers = ()) -> Pending:
         """Hand one event to the producer; blocks up to 3 s while the topic is not known."""
-        value = encoded(topic, envelope)
+        if not is_topic(topic):
+            raise Unsendable("InvalidTopicError")
         if self._producer is None:
             raise SendFailed("not connected")
         try:
-            return _OnItsWay(self._producer.send(topic, key=key.encode(), value=value))
+            return _OnItsWay(self._producer.send(topic, key=key.encode(), value=value, headers=list(headers)))
         except _OWN_FAULT as error:
             raise Unsendable(type(error).__name__) from error
         except (KafkaError, ValueError) as error:  # ValueError: the topic vanished from the metadata in between
@@ -96,7 +90,8 @@ class KafkaSender:
         self.reset()
 
     def _make_missing_topics(self) -> None:
-        with KafkaAdminClient(bootstrap_servers=self._servers, bootstrap_timeout_ms=CONNECT_MS) as admin:
+        options = access_options(self._access)
+        with KafkaAdminClient(bootstrap_servers=self._servers, bootstrap_timeout_ms=CONNECT_MS, **options) as admin:
             missing = sorted(set(self._wanted) - set(admin.list_topics()))
             if not missing:
                 return
@@ -108,6 +103,24 @@ class KafkaSender:
             elif error is not TopicAlreadyExistsError:  # another relay was quicker
                 # Not fatal: where only operators may make topics, the events of this one wait until they have.
                 _log.error("topic could not be created", topic=answer["name"], error=error.__name__)
+
+
+def access_options(access: KafkaAccess) -> dict[str, Any]:
+    """The same in kafka-python's words. The broker's certificate has to name the host it is reached by."""
+    options: dict[str, Any] = {"security_protocol": access.protocol}
+    if access.encrypted:
+        context = ssl.create_default_context(cafile=access.ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if access.certificate_file:
+            context.load_cert_chain(access.certificate_file, access.key_file)
+        options["ssl_context"] = context
+    if access.password:
+        options |= {
+            "sasl_mechanism": access.mechanism,
+            "sasl_plain_username": access.username,
+            "sasl_plain_password": access.password.get_secret_value(),
+        }
+    return options
 
 
 class _OnItsWay:

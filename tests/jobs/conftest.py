@@ -42,6 +42,13 @@ def speaker(app: APIFlask, tenant: TestTenant) -> Iterator[Actor]:
         connection.execute("DELETE FROM outbox WHERE tenant_id = %s AND published_at IS NULL", [tenant.id])
 
 
+@pytest.fixture(params=["kafka-python", "confluent"])
+def client(request: pytest.FixtureRequest) -> str:
+    """The Kafka client of this test: each of the two has to keep every promise."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="session")
 def topics_made(kafka_address: str) -> None:
     """All topics exist, made the way a relay makes them."""
@@ -60,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In these tests, and only in them, a forgotten socket is no error: see below."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.filterwarnings(r"ignore:Exception ignored in. <socket\.socket"))
+            item.add_marker(pytest.mark.filterwarnings(r"ignore:Exception ignored in. <s(sl|ocket)\.\w*[Ss]ocket"))
 
 
 @pytest.fixture(autouse=True)
@@ -72,14 +79,14 @@ def _forgotten_sockets() -> Iterator[None]:
 
 @pytest.fixture
 def new_relay(
-    app: APIFlask, topics_made: None, kafka_address: str, tmp_path: Path
+    app: APIFlask, topics_made: None, kafka_address: str, client: str, tmp_path: Path
 ) -> Iterator[Callable[..., RelayProcess]]:
     """new_relay(crash_point="after_send:2") starts a relay process; those left at the end are killed."""
     started: list[RelayProcess] = []
 
     def start(crash_point: str = "") -> RelayProcess:
         log = tmp_path / f"relay-{len(started)}.log"
-        started.append(RelayProcess(app.config["DATABASE_RELAY_URL"], kafka_address, log, crash_point))
+        started.append(RelayProcess(app.config["DATABASE_RELAY_URL"], kafka_address, client, log, crash_point))
         return started[-1]
 
     yield start

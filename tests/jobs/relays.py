@@ -14,8 +14,9 @@ from apiflask import APIFlask
 
 from careapp.localdb import libpq_url
 from careapp.outbox.crash_points import VARIABLE
-from careapp.outbox.kafka_sender import KafkaSender
 from careapp.outbox.relay import Relay
+from careapp.outbox.sender_choice import kafka_client
+from careapp.outbox.senders import Sender
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 120  # for what must happen at some time; nothing is measured with it
@@ -24,14 +25,14 @@ PATIENCE_SECONDS = 120  # for what must happen at some time; nothing is measured
 class RelayProcess:
     """`python -m tests.jobs.relays`: the application's own relay in an endless loop, and nothing else."""
 
-    def __init__(self, relay_url: str, kafka_address: str, log: Path, crash_point: str = "") -> None:
-        own = {"DATABASE_RELAY_URL": relay_url, "KAFKA_BOOTSTRAP_SERVERS": kafka_address, VARIABLE: crash_point}
+    def __init__(self, relay_url: str, kafka_address: str, client: str, log: Path, crash_point: str = "") -> None:
+        own = {"DATABASE_RELAY_URL": relay_url, "KAFKA_BOOTSTRAP_SERVERS": kafka_address, "KAFKA_CLIENT": client}
         self.log = log
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.jobs.relays"],
                 cwd=ROOT,
-                env={**os.environ, **own},
+                env={**os.environ, **own, VARIABLE: crash_point},
                 stdout=file,
                 stderr=file,
             )
@@ -58,6 +59,11 @@ class RelayProcess:
         if self.alive:
             self._process.kill()
         self._process.wait()
+
+
+def sender_to(address: str, client: str) -> Sender:
+    """A sender to a broker that asks for nothing, by one of the two clients."""
+    return kafka_client(client)(address, partitions=6, replication_factor=1)
 
 
 def relay_role(app: APIFlask) -> psycopg.Connection[Any]:
@@ -89,7 +95,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def main() -> None:
     """Run passes for ever."""
-    sender = KafkaSender(os.environ["KAFKA_BOOTSTRAP_SERVERS"], partitions=6, replication_factor=1)
+    sender = sender_to(os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ["KAFKA_CLIENT"])
     relay = Relay(os.environ["DATABASE_RELAY_URL"], sender)
     while True:
         if not relay.run_pass():

@@ -13,10 +13,10 @@ from careapp.cli.outbox import outbox
 from careapp.db import db
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound
 from careapp.operations import outbox_desk
-from careapp.outbox.kafka_sender import KafkaSender
 from careapp.outbox.relay import Relay
 from tests.conftest import TestTenant
 from tests.jobs.history import Reader
+from tests.jobs.relays import sender_to
 from tests.jobs.speaking import saying, speak
 
 A, B = "EPI-2026-000001", "EPI-2026-000002"
@@ -24,9 +24,9 @@ TOO_LARGE = "x" * 1_100_000  # Kafka takes 1 MiB
 
 
 @pytest.fixture
-def relay(app: APIFlask, topics_made: None, kafka_address: str) -> Iterator[Relay]:
+def relay(app: APIFlask, topics_made: None, kafka_address: str, client: str) -> Iterator[Relay]:
     """A relay to the real Kafka, run by hand."""
-    made = Relay(app.config["DATABASE_RELAY_URL"], KafkaSender(kafka_address, partitions=6, replication_factor=1))
+    made = Relay(app.config["DATABASE_RELAY_URL"], sender_to(kafka_address, client))
     yield made
     made.close()
 

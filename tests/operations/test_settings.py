@@ -17,7 +17,8 @@ LONG = "x" * 32
 KEY, OTHER_KEY = "QUJD" * 10 + "QUI=", "REVG" * 10 + "REU="  # 32 bytes each
 PRODUCTION = {
     "CAREAPP_ENV": "production", "SECRET_KEY": LONG, "TRUSTED_HOSTS": "care.example",
-    "DATABASE_URL": "postgresql+psycopg://care_app@database/care", "ENCRYPTION_KEYS": config.new_encryption_key("one"),
+    "DATABASE_URL": "postgresql+psycopg://care_app@database/care?sslmode=verify-full",
+    "ENCRYPTION_KEYS": config.new_encryption_key("one"),
 }  # fmt: skip
 
 
@@ -148,3 +149,114 @@ def test_development_makes_a_key_once_that_only_its_owner_reads(production: pyte
     assert [name for name, _ in first.encryption_key_list()] == ["dev"]
     assert (tmp_path / "encryption_keys.secret").stat().st_mode & 0o777 == 0o600
     assert "dev:" not in repr(first)
+
+
+HERE_AND_TLS = [
+    "postgresql+psycopg://care_app@/care",
+    "postgresql+psycopg:///care?host=/var/run/postgresql",
+    "postgresql+psycopg://care_app@%2Fvar%2Frun%2Fpostgresql/care",
+    "postgresql+psycopg://care_app:p%40ss@127.0.0.1:5433/care",
+    "postgresql+psycopg://care_app@[::1]:5433/care",
+    "postgresql+psycopg://care_app@localhost/care?sslmode=disable",
+    "postgresql+psycopg://care_app@localhost,127.0.0.1/care",
+    "postgresql+psycopg://care_app@database/care?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+    "postgresql+psycopg://care_app@one,two/care?sslmode=verify-full",
+]
+OPEN_TO_OTHERS = [
+    "postgresql+psycopg://care_app@database/care",
+    "postgresql+psycopg://care_app@database/care?sslmode=require",
+    "postgresql+psycopg://care_app@database/care?sslmode=verify-ca&sslrootcert=/etc/ca.pem",
+    "postgresql+psycopg://care_app@database/care?sslmode=verify-full&sslmode=prefer",
+    "postgresql+psycopg://care_app@10.0.0.7:5432/care",
+    "postgresql+psycopg://care_app@localhost.example/care",
+    "postgresql+psycopg://care_app@[fe80::1]/care",
+    "postgresql+psycopg://care_app@localhost,database/care",
+    "postgresql+psycopg://care_app@localhost/care?host=database",
+    "postgresql+psycopg://care_app@localhost/care?hostaddr=10.0.0.7",
+    "postgresql+psycopg:///care?host=/run/postgresql,database",
+]
+URLS = ["DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_RELAY_URL", "DATABASE_BACKUP_URL"]
+
+
+@pytest.mark.parametrize("url", HERE_AND_TLS)
+def test_production_takes_a_database_here_or_one_that_proves_who_it_is(
+    production: pytest.MonkeyPatch, url: str
+) -> None:
+    production.setenv("DATABASE_URL", url)
+    config.load()
+
+
+@pytest.mark.parametrize("url", OPEN_TO_OTHERS)
+def test_production_takes_no_other_database_over_an_open_network(production: pytest.MonkeyPatch, url: str) -> None:
+    for name in URLS:
+        with production.context() as changed:
+            changed.setenv(name, url.replace("care_app@", "care_app:pass-41@"))
+            with pytest.raises(SystemExit, match=f"{name} leads to another host") as refused:
+                config.load()
+            assert "pass-41" not in str(refused.value)
+            changed.setenv("DATABASE_NETWORK_TRUSTED", "true")
+            config.load()
+
+
+def test_a_developers_database_may_be_anywhere(production: pytest.MonkeyPatch) -> None:
+    production.setenv("CAREAPP_ENV", "development")
+    production.setenv("DATABASE_URL", OPEN_TO_OTHERS[0])
+    config.load()
+
+
+ACCOUNT = {"KAFKA_SASL_MECHANISM": "SCRAM-SHA-512", "KAFKA_USERNAME": "relay", "KAFKA_PASSWORD": "pass-41"}
+BROKER = {"KAFKA_BOOTSTRAP_SERVERS": "one:9092,two:9092"}
+GOOD_KAFKA: list[dict[str, str]] = [
+    {"KAFKA_SECURITY_PROTOCOL": "SSL", **BROKER},
+    {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **BROKER, **ACCOUNT},
+    {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **BROKER, **ACCOUNT, "KAFKA_SASL_MECHANISM": "PLAIN"},
+    {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092,[::1]:9092,localhost:9092"},
+    {"KAFKA_NETWORK_TRUSTED": "true", **BROKER},
+    {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_NETWORK_TRUSTED": "true", **BROKER, **ACCOUNT},
+]
+BAD_KAFKA: list[tuple[str, dict[str, str]]] = [
+    ("has to be SSL or SASL_SSL", BROKER),
+    ("has to be SSL or SASL_SSL", {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092,two:9092"}),
+    ("has to be SSL or SASL_SSL", {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", **BROKER, **ACCOUNT}),
+    (
+        "PLAIN shows the password",
+        {
+            "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", **BROKER, **ACCOUNT, "KAFKA_SASL_MECHANISM": "PLAIN",
+            "KAFKA_NETWORK_TRUSTED": "true",
+        },
+    ),
+    ("needs KAFKA_SASL_MECHANISM", {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **BROKER, **ACCOUNT, "KAFKA_PASSWORD": ""}),
+    ("need KAFKA_SECURITY_PROTOCOL=SASL_SSL", {"KAFKA_SECURITY_PROTOCOL": "SSL", **BROKER, **ACCOUNT}),
+    ("need KAFKA_SECURITY_PROTOCOL=SSL", {"KAFKA_CA_FILE": "ca.pem", "KAFKA_NETWORK_TRUSTED": "true", **BROKER}),
+    ("come together", {"KAFKA_SECURITY_PROTOCOL": "SSL", **BROKER, "KAFKA_CERTIFICATE_FILE": "own.pem"}),
+    ("KAFKA_CA_FILE names no file", {"KAFKA_SECURITY_PROTOCOL": "SSL", **BROKER, "KAFKA_CA_FILE": "nowhere.pem"}),
+    ("kafka_sasl_mechanism", {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **BROKER, **ACCOUNT, "KAFKA_SASL_MECHANISM": "X"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", GOOD_KAFKA)
+def test_production_takes_a_broker_here_or_by_tls_or_on_a_trusted_network(
+    production: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    for name, value in given.items():
+        production.setenv(name, value)
+    config.load()
+
+
+@pytest.mark.parametrize(("why", "given"), BAD_KAFKA)
+def test_production_refuses_a_broker_others_could_read_and_half_an_account(
+    production: pytest.MonkeyPatch, why: str, given: dict[str, str]
+) -> None:
+    for name, value in given.items():
+        production.setenv(name, value)
+    with pytest.raises(SystemExit, match=why) as refused:
+        config.load()
+    assert "pass-41" not in str(refused.value)
+
+
+def test_older_secret_keys_are_as_long_as_new_ones(production: pytest.MonkeyPatch) -> None:
+    production.setenv("SECRET_KEY_FALLBACKS", f"{LONG}, {'y' * 32},")
+    assert config.load().older_secret_keys() == [LONG, "y" * 32]
+    production.setenv("SECRET_KEY_FALLBACKS", f"{LONG},{'y' * 31}")
+    with pytest.raises(SystemExit, match="SECRET_KEY_FALLBACKS has a key shorter than 32 bytes"):
+        config.load()

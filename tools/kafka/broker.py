@@ -23,6 +23,7 @@ if __name__ == "__main__":  # a script finds only its own directory
     sys.path.insert(0, str(ROOT))
 
 from tools.kafka.jars import BrokerError, class_path, program  # noqa: E402
+from tools.kafka.secure import Listeners  # noqa: E402
 from tools.ports import free_port, port_taken  # noqa: E402
 
 CLAIM_SECONDS = 3
@@ -44,16 +45,17 @@ _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka-starter")
 class Broker:
     """A broker with its settings, data and log in one directory; as a context manager it starts and stops itself.
 
-    Without a port it chooses a free one and keeps it over a restart. `start` and `restart` raise BrokerError, with the
-    end of the log, when the broker does not come up.
+    Without a port it chooses a free one and keeps it over a restart. `secure` adds listeners with TLS. `start` and
+    `restart` raise BrokerError, with the end of the log, when the broker does not come up.
     """
 
-    def __init__(self, directory: Path, port: int | None = None) -> None:
+    def __init__(self, directory: Path, port: int | None = None, *, secure: Listeners | None = None) -> None:
         self.directory = directory
         self.port = port if port is not None else free_port()
         self.advertised_port: int | None = None  # where clients are sent instead: to a proxy before it
         self.log = directory / "broker.log"
         self._controller_port = free_port(besides=self.port)
+        self._secure = secure
         self._process: subprocess.Popen[bytes] | None = None
         self._frozen = False
 
@@ -157,10 +159,11 @@ class Broker:
     def _prepare(self) -> Path:
         """Write the settings, and give an empty data directory the identity of a new cluster of one node."""
         data, settings = self.directory / "topics", self.directory / "server.properties"
-        settings.write_text(_settings(data, self.port, self._controller_port, self.advertised_port))
+        settings.write_text(_settings(data, self.port, self._controller_port, self.advertised_port, self._secure))
         if not (data / "meta.properties").exists():
             identity = _run_tool("random-uuid")
-            _run_tool("format", "--standalone", "--cluster-id", identity, "--config", str(settings))
+            accounts = self._secure.format_options() if self._secure else []
+            _run_tool("format", "--standalone", "--cluster-id", identity, "--config", str(settings), *accounts)
         return settings
 
     def _launch(self, settings: Path, lock: IO[str], log: IO[bytes]) -> None:
@@ -225,13 +228,16 @@ def _run_tool(*arguments: str) -> str:
     return outcome.stdout.strip()
 
 
-def _settings(data: Path, port: int, controller_port: int, advertised_port: int | None = None) -> str:
+def _settings(
+    data: Path, port: int, controller_port: int, advertised_port: int | None = None, secure: Listeners | None = None
+) -> str:
     """server.properties of a single node; everything not named here stands as Kafka ships it."""
+    more = f",{secure.addresses()}" if secure else ""
     lines = {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised_port or port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{more}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised_port or port}{more}",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
         "log.dirs": data,
@@ -248,6 +254,7 @@ def _settings(data: Path, port: int, controller_port: int, advertised_port: int 
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "share.coordinator.state.topic.num.partitions": 1,
+        **(secure.settings() if secure else {}),
     }
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 

@@ -1,0 +1,165 @@
+"""The relay beside a bare producer: `python -m bench.relay HOST:PORT` prints both in events a second, round by round.
+
+The ruler is the same Kafka client with the relay's own settings, handed the same topics, keys and bytes from memory,
+5,000 at most under way: all a relay adds is the outbox. `fill`, `bare` and `relayed` are for a benchmark that has a
+database and a broker already.
+"""
+
+import os
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.servers import Database, fresh_database
+from careapp import config
+from careapp.operations.tenants import create_tenant
+from careapp.outbox.relay import Relay
+from careapp.outbox.sender_choice import sender_for
+from careapp.outbox.senders import Sender
+
+Message = tuple[str, str, bytes]  # topic, key, value
+
+CLIENTS = {"kafka-python": 20_000, "confluent": 100_000}  # and how many events make a round of some seconds
+A_KEY = 2  # events of an episode that wait together
+UNDER_WAY = 5_000
+
+# As the writer of the outbox leaves them: envelopes of a booking's size, keys spread over shards by their checksum.
+_FILL = """
+INSERT INTO outbox (tenant_id, event_id, topic, key, shard, sequence, envelope)
+SELECT %(tenant)s, event_id, 'care.appointment.booked', key, n %% %(keys)s %% 16, n / %(keys)s + 1,
+       jsonb_build_object(
+         'specversion', '1.0', 'id', event_id, 'source', '/careapp', 'type', 'care.appointment.booked',
+         'subject', 'APT-2026-' || lpad(n::text, 6, '0'), 'time', '2026-01-01T09:00:00+00:00',
+         'datacontenttype', 'application/json', 'tenant', 'bench', 'priority', 'NORMAL',
+         'sequence', lpad((n / %(keys)s + 1)::text, 10, '0'),
+         'data', jsonb_build_object('appointment', 'APT-2026-000001', 'slot', 'SLT-2026-000001', 'episode', key,
+                                    'party', 'PTY-2026-000001', 'provider', 'PRV-2026-000001', 'status', 'BOOKED',
+                                    'start', '2026-01-02T09:00:00+00:00', 'end', '2026-01-02T09:20:00+00:00'))
+FROM (SELECT n, gen_random_uuid() AS event_id, 'EPI-2026-' || lpad((n %% %(keys)s)::text, 6, '0') AS key
+      FROM generate_series(0, %(events)s - 1) AS n) AS e ORDER BY n"""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Events sent and acknowledged, the seconds it took, the CPU seconds of this process and its database session."""
+
+    events: int
+    seconds: float
+    cpu: float
+    database: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+    def __str__(self) -> str:
+        own, database = (f"{seconds / self.events * 1e6:.0f}" for seconds in (self.cpu, self.database))
+        return f"{self.rate:,.0f}/s ({own} + {database} us of CPU an event)"
+
+
+def fill(connection: psycopg.Connection[Any], tenant_id: int, events: int, a_key: int = A_KEY) -> None:
+    """Let that many events of a tenant wait, in place of all that were there; as a superuser."""
+    connection.execute("TRUNCATE outbox")
+    connection.execute(_FILL, {"tenant": tenant_id, "events": events, "keys": events // a_key})
+    connection.execute("VACUUM ANALYZE outbox")
+
+
+def waiting(connection: psycopg.Connection[Any]) -> list[Message]:
+    """What waits, as messages."""
+    rows = connection.execute("SELECT topic, key, envelope::text FROM outbox WHERE published_at IS NULL ORDER BY id")
+    return [(topic, key, value.encode()) for topic, key, value in rows]
+
+
+def bare(sender: Sender, messages: Sequence[Message]) -> Speed:
+    """A producer alone, as `sender` has made it: all messages handed over, then all acknowledgements awaited."""
+    producer = sender._producer  # type: ignore[attr-defined]
+    send = _bare_kafka_python if hasattr(producer, "send") else _bare_confluent
+    return _timed(lambda: send(producer, messages))
+
+
+def relayed(relay_url: str, sender: Sender) -> Speed:
+    """One relay with this sender, until nothing waits."""
+    with closing(Relay(relay_url, sender)) as relay:
+        sender.connect()
+        session = relay._connected().info.backend_pid
+
+        def drain() -> int:
+            while relay.run_pass():
+                pass
+            return relay.published
+
+        timed = _timed(drain)
+        return replace(timed, database=_cpu_of(session))
+
+
+def _cpu_of(process: int) -> float:
+    """The CPU seconds a process has used since it began; 0 where there is no /proc."""
+    stat = Path(f"/proc/{process}/stat")
+    if not stat.exists():
+        return 0.0
+    times = stat.read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
+def _timed(work: Callable[[], int]) -> Speed:
+    began, cpu = time.monotonic(), time.process_time()
+    events = work()
+    return Speed(events, time.monotonic() - began, time.process_time() - cpu)
+
+
+def _bare_kafka_python(producer: Any, messages: Sequence[Message]) -> int:
+    under_way: deque[Any] = deque()
+    for topic, key, value in messages:
+        under_way.append(producer.send(topic, key=key.encode(), value=value))
+        if len(under_way) >= UNDER_WAY:
+            under_way.popleft().get(timeout=60)
+    for future in under_way:
+        future.get(timeout=60)
+    return len(messages)
+
+
+def _bare_confluent(producer: Any, messages: Sequence[Message]) -> int:
+    for topic, key, value in messages:
+        producer.produce(topic, value, key.encode())
+        while len(producer) >= UNDER_WAY:
+            producer.poll(0.1)
+    assert producer.flush(60) == 0
+    return len(messages)
+
+
+def main(servers: str, rounds: int = 5) -> None:
+    """Print the rounds of each client and the medians."""
+    with fresh_database() as database, psycopg.connect(database.superuser, autocommit=True) as connection:
+        connection.execute("SET search_path = care, public")
+        tenant_id = create_tenant(database.addresses.owner, key="bench", name="Bench", time_zone="Asia/Yangon")
+        for client, events in CLIENTS.items():
+            ratios = [_round(database, connection, tenant_id, client, servers, events) for _ in range(rounds)]
+            print(f"{client}: median ratio {statistics.median(ratios):.2f}", flush=True)
+
+
+def _round(
+    database: Database, connection: psycopg.Connection[Any], tenant_id: int, client: str, servers: str, events: int
+) -> float:
+    settings = config.load(kafka_bootstrap_servers=servers, kafka_client=client)
+    relay_url = database.addresses.relay
+    relayed(relay_url, sender_for(settings))  # what is left of others, and warm
+    fill(connection, tenant_id, events)
+    with closing(sender_for(settings)) as sender:
+        sender.connect()
+        alone = bare(sender, waiting(connection))
+    through = relayed(relay_url, sender_for(settings))
+    print(f"{client}: alone {alone}, relay {through}, ratio {through.rate / alone.rate:.2f}", flush=True)
+    return through.rate / alone.rate
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
