@@ -15,6 +15,7 @@ from careapp import create_app, crypto
 from careapp.access import Actor, Permission, Role, permissions_of
 from careapp.db import db
 from careapp.operations.tenants import create_tenant
+from careapp.surface.sessions import set_keys
 from tests.database import TestDatabase
 
 if TYPE_CHECKING:
@@ -126,6 +127,15 @@ def app_context(request: pytest.FixtureRequest) -> Iterator[None]:
     with request.getfixturevalue("app").app_context():
         yield
         db.session.remove()
+
+
+@pytest.fixture
+def use_keys(app: APIFlask) -> Iterator[Callable[..., None]]:
+    """use_keys(newest, *older) are the application's secret keys until the end of the test."""
+    names = ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "WTF_CSRF_SECRET_KEY")
+    before = {name: app.config[name] for name in names}
+    yield lambda newest, *older: set_keys(app, newest, list(older))
+    app.config.update(before)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class Printed:
 def signing_key(secret: str) -> bytes:
     """The key of the codes, derived from the application's secret: whoever learns one does not learn the other.
 
-    Another secret makes another key, and papers of the old one can no longer be confirmed (ADR 8).
+    Another secret makes another key; papers of the old one are confirmed while SECRET_KEY_FALLBACKS names it (ADR 8).
     """
     return hmac.digest(secret.encode(), _LABEL, hashlib.sha256)
 

@@ -36,8 +36,8 @@ def init_sessions(app: Flask, settings: Settings) -> None:
     Plain HTTP is for development: there the `__Host-` name and Secure would make clients drop the cookie.
     """
     assert settings.secret_key, "config.load() makes one or refuses to start"
+    set_keys(app, settings.secret_key.get_secret_value(), settings.older_secret_keys())
     app.config.update(
-        SECRET_KEY=settings.secret_key.get_secret_value(),
         SESSION_COOKIE_NAME="session" if settings.development else "__Host-session",
         SESSION_COOKIE_SECURE=not settings.development,
         SESSION_COOKIE_HTTPONLY=True,
@@ -48,6 +48,20 @@ def init_sessions(app: Flask, settings: Settings) -> None:
     manager.session_protection = None  # it hashes an address the client can choose
     manager.request_loader(_load)
     manager.init_app(app, add_context_processor=False)
+
+
+def set_keys(app: Flask, newest: str, older: list[str]) -> None:
+    """Let `newest` sign cookies and forms, and what `older` have signed hold as well (ASVS 5.0 11.2.2)."""
+    app.config.update(
+        SECRET_KEY=newest,
+        SECRET_KEY_FALLBACKS=older,
+        WTF_CSRF_SECRET_KEY=[*reversed(older), newest],  # itsdangerous signs with the last one
+    )
+
+
+def secret_keys() -> list[str]:
+    """The key that signs, and after it the older ones whose signatures are still believed."""
+    return [current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]]
 
 
 def signed_in_actor() -> Actor | None:

@@ -1,6 +1,6 @@
 """A prescription on paper: print page, PDF, and the public page where whoever holds the paper verifies it."""
 
-from flask import Blueprint, Response, current_app, make_response, request
+from flask import Blueprint, Response, make_response, request
 from flask_babel import gettext as _
 
 from careapp.access import Permission
@@ -11,7 +11,7 @@ from careapp.overviews.prescription_paper import Confirmed, Paper, get_paper, ve
 from careapp.prescriptions.papers import signing_key
 from careapp.prescriptions.states import ISSUED
 from careapp.surface.actors import current_actor, public, requires
-from careapp.surface.sessions import peer
+from careapp.surface.sessions import peer, secret_keys
 from careapp.surface.tenants import tenant_id
 from careapp.web.forms.verify import VerifyForm
 from careapp.web.htmx import page_or_fragment
@@ -86,7 +86,7 @@ def _confirmed(clinic: str, locator: str, code: str) -> Confirmed:
     known = tenant_id(clinic)
     if known is None:
         raise NotFound()
-    return verify_paper(public_actor(known, clinic), locator.upper(), code=code, key=_key())
+    return verify_paper(public_actor(known, clinic), locator.upper(), code=code, keys=_keys())
 
 
 def _not_confirmed() -> str:
@@ -116,8 +116,8 @@ def _paper_page(printed: Paper, refusal: Conflict | None = None) -> Response:
 
 def _sheet(printed: Paper) -> Sheet:
     verify_at = f"{request.url_root}verify"
-    return sheet_of(printed, key=_key(), verify_at=verify_at, printed_by=current_actor().label)
+    return sheet_of(printed, key=_keys()[0], verify_at=verify_at, printed_by=current_actor().label)
 
 
-def _key() -> bytes:
-    return signing_key(current_app.config["SECRET_KEY"])
+def _keys() -> list[bytes]:
+    return [signing_key(secret) for secret in secret_keys()]

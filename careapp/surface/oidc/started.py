@@ -17,9 +17,11 @@ from flask import Response, current_app, request
 from itsdangerous import BadData, URLSafeSerializer
 
 from careapp.surface.csrf import safe_next
+from careapp.surface.sessions import secret_keys
 
 LIFE = 600  # seconds
 MOST = 5  # tabs at once; the oldest gives way
+MARK = 6  # signs of a state that tell its key
 LONGEST_NEXT = 400  # characters; a cookie holds 4 KB
 
 
@@ -43,16 +45,14 @@ class Started:
         return self._derived("verifier")
 
     def _derived(self, what: str) -> str:
-        digest = hmac.digest(_secret(), f"oidc:{what}:{self.state}".encode(), hashlib.sha256)
+        digest = hmac.digest(_secret_of(self.state), f"oidc:{what}:{self.state}".encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def start(next_page: str | None, *, again: bool) -> Started:
     """A new sign-in; `keep` puts it into the cookie."""
     to = safe_next(next_page)
-    return Started(
-        secrets.token_urlsafe(32), int(time.time()), to if len(to) <= LONGEST_NEXT else safe_next(None), again
-    )
+    return Started(_new_state(), int(time.time()), to if len(to) <= LONGEST_NEXT else safe_next(None), again)
 
 
 def take(state: str) -> Started | None:
@@ -84,9 +84,26 @@ def _name() -> str:
     return "__Host-oidc" if current_app.config["SESSION_COOKIE_SECURE"] else "oidc"
 
 
-def _secret() -> bytes:
-    return str(current_app.config["SECRET_KEY"]).encode()
+def _new_state() -> str:
+    """A random state, with a mark at its end of the key its secrets are derived by: it may be an older one by then."""
+    number = secrets.token_urlsafe(32)
+    return number + _mark(_secrets()[0], number)
+
+
+def _secret_of(state: str) -> bytes:
+    number, mark = state[:-MARK], state[-MARK:]
+    own = (secret for secret in _secrets() if hmac.compare_digest(_mark(secret, number).encode(), mark.encode()))
+    return next(own, _secrets()[0])
+
+
+def _mark(secret: bytes, number: str) -> str:
+    digest = hmac.digest(secret, f"oidc:key:{number}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).decode()[:MARK]
+
+
+def _secrets() -> list[bytes]:
+    return [key.encode() for key in secret_keys()]
 
 
 def _serializer() -> URLSafeSerializer:
-    return URLSafeSerializer(_secret(), salt="careapp.oidc")
+    return URLSafeSerializer(_secrets()[::-1], salt="careapp.oidc")  # the last one signs
