@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 from careapp.cli.doctor.report import UNWISE, WRONG, CannotCheck, Installation, check
 from careapp.errors import Unauthenticated, Upstream
 from careapp.outbox import topics
-from careapp.outbox.kafka_sender import CONNECT_MS
+from careapp.outbox.kafka_sender import CONNECT_MS, access_options
 from careapp.outbox.upkeep import KEPT_DAYS
 from careapp.providers.port import ProviderService
 from careapp.surface.jwks import KeySet
@@ -31,14 +31,15 @@ def kafka(at: Installation) -> Found:
         raise CannotCheck("KAFKA_BOOTSTRAP_SERVERS is not set: events go to the log.")
     try:
         with KafkaAdminClient(
-            bootstrap_servers=given.kafka_bootstrap_servers, bootstrap_timeout_ms=CONNECT_MS
-        ) as admin:
+            bootstrap_servers=given.kafka_bootstrap_servers, bootstrap_timeout_ms=CONNECT_MS,
+            **access_options(given.kafka_access),
+        ) as admin:  # fmt: skip
             there = {one["name"]: one for one in admin.describe_topics()}
             wanted = sorted(set(topics.ALL) & set(there))
             configs = _configs(admin, wanted)
     except KafkaError as error:
         yield (WRONG, f"Kafka does not answer at {given.kafka_bootstrap_servers} ({type(error).__name__}).",
-               "Is it up, and is KAFKA_BOOTSTRAP_SERVERS right? Events wait meanwhile.")  # fmt: skip
+               "Is it up, and are KAFKA_BOOTSTRAP_SERVERS and our account right? Events wait meanwhile.")  # fmt: skip
         return
     for topic in sorted(set(topics.ALL) - set(there)):
         yield WRONG, f"Kafka has no topic {topic}.", "Jobs make topics when they connect; may their account do so?"
