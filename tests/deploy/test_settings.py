@@ -64,6 +64,13 @@ def test_secrets_stand_in_references_alone(overlay: Overlay) -> None:
                 assert "valueFrom" in variable or variable["name"] in plain
 
 
+def test_every_secret_has_a_place(overlay: Overlay) -> None:
+    """So that a new one cannot be forgotten: it would have nowhere to come from but a ConfigMap."""
+    placed = {one["name"] for pod in overlay.pods().values() for one in main_container(pod).get("env", [])}
+    development_alone, bare = {"JWT_SECRET"}, {"INTERNAL_TOKENS"}  # the portal's requests are signed here
+    assert {name for name in VARIABLES if is_secret(name)} - placed == development_alone | bare
+
+
 def test_each_pod_has_the_roles_of_the_database_it_needs(overlay: Overlay) -> None:
     for name, pod in overlay.pods().items():
         given = {one for one in overlay.environment(main_container(pod), SECRETS) if one.startswith("DATABASE_")}
