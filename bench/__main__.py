@@ -1,18 +1,48 @@
-"""`python -m bench`: measure and print a table; `python -m bench compare A.json B.json`: two runs side by side."""
+"""`python -m bench`: measure and print a table; `compare A.json B.json`: two runs side by side.
+
+`growth`: what a request costs at a million rows, over its cost at ten thousand; `relay`: events to Kafka; `keep`: put
+the last run into figures.md.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from bench import report
+from bench import history, report
 from bench.cases import CASES
 
 
 def main() -> int:
     """Read the command line and do what it says; the answer is the exit status."""
+    arguments = _parser().parse_args()
+    match arguments.command:
+        case "compare":
+            print(report.compare(arguments.before, arguments.after))
+        case "keep":
+            history.keep(arguments.title)
+        case "growth":
+            from bench.growth import run_growth  # here, so that a comparison starts nothing of the application
+
+            return run_growth(_chosen(arguments.only), quick=arguments.quick)
+        case "relay":
+            from bench.events import run_relay
+
+            run_relay(arguments.events)
+        case _:
+            from bench.whole import run_all
+
+            run_all(
+                _chosen(arguments.only), size=arguments.size, quick=arguments.quick,
+                authenticated=arguments.authenticated,
+            )  # fmt: skip
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="The benchmarks.")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: half a minute instead of two")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a minute instead of four")
     parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES], help="measure these cases alone")
+    parser.add_argument("--size", choices=("small", "large"), default="small", help="ten thousand or a million rows")
     parser.add_argument(
         "--authenticated", action="store_true", help="let both rulers find out who is asking, as the application does"
     )
@@ -20,14 +50,16 @@ def main() -> int:
     comparing = commands.add_parser("compare", help="compare two runs")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
-    arguments = parser.parse_args()
-    if arguments.command == "compare":
-        print(report.compare(arguments.before, arguments.after))
-        return 0
-    from bench.whole import run_all  # here, so that a comparison starts nothing of the application
+    keeping = commands.add_parser("keep", help="put the last run, of the table and of growth, on top of figures.md")
+    keeping.add_argument("--title", default="", help="what was special about it")
+    commands.add_parser("growth", help="compare the cost at a million rows with that at ten thousand")
+    relaying = commands.add_parser("relay", help="events per second, beside a bare producer")
+    relaying.add_argument("--events", type=int, help="how many are sent each way; for each client its own number")
+    return parser
 
-    run_all(quick=arguments.quick, only=arguments.only, authenticated=arguments.authenticated)
-    return 0
+
+def _chosen(names: list[str] | None) -> list[object]:
+    return [case for case in CASES if not names or case.name in names]
 
 
 if __name__ == "__main__":

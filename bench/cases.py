@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 from bench.clients import Order
-from bench.scene import Scene
+from bench.scene import NAMES, WEEK, Scene
 from bench.statements import Values
 
 HOST = "127.0.0.1"
@@ -35,10 +36,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the application knows the benchmark's user by."""
+    """What the application knows the benchmark's callers by; `mark` asks it for the board's mark as it is now."""
 
     token: str
     cookie: str
+    portal: str
+    mark: Callable[[], str] = field(repr=False)
 
     def bearer(self) -> dict[str, str]:
         """Headers of a request to the API."""
@@ -47,6 +50,10 @@ class Credentials:
     def session(self) -> dict[str, str]:
         """Headers of a request for a page."""
         return {"Host": HOST, "Cookie": self.cookie}
+
+    def internal(self) -> dict[str, str]:
+        """Headers of a request of the member portal."""
+        return {"Host": HOST, "X-Internal-Token": self.portal}
 
 
 @dataclass(frozen=True)
@@ -73,14 +80,42 @@ def keyed_bookings(scene: Scene, credentials: Credentials) -> list[Request]:
     ]
 
 
+def cancellations(scene: Scene, credentials: Credentials) -> list[Request]:
+    """Calling off every appointment of a new day, by the API."""
+    path = "/api/v1/appointments/{}/cancel"
+    return [
+        _sent("PATCH", path.format(one.appointment), credentials.bearer(), {"category": "PATIENT"},
+              appointment=one.appointment, episode=one.episode)
+        for one in scene.add_booked_day()
+    ]  # fmt: skip
+
+
+def moves(scene: Scene, credentials: Credentials) -> list[Request]:
+    """Taking every appointment of a new day to the day after, by the API."""
+    path = "/api/v1/appointments/{}/reschedule"
+    return [
+        _sent("PATCH", path.format(one.appointment), credentials.bearer(),
+              {"slotLocator": one.other_slot, "version": 1},
+              appointment=one.appointment, episode=one.episode, slot=one.other_slot)
+        for one in scene.add_booked_day()
+    ]  # fmt: skip
+
+
 def slot_lists(scene: Scene, credentials: Credentials) -> list[Request]:
     """Seven days of each provider's slots, by the API."""
-    start, end = (quote(moment.isoformat()) for moment in scene.calendar())
+    start, end = (quote(moment.isoformat()) for moment in (scene.monday, scene.monday + WEEK))
     query = f"from={start}&to={end}&limit=200"
     return [
         Request("GET", f"/api/v1/providers/{locator}/slots?{query}", credentials.bearer(), {"provider": locator})
-        for locator in scene.provider_locators
+        for locator in scene.desk_providers
     ]
+
+
+def clinic_weeks(scene: Scene, credentials: Credentials) -> list[Request]:
+    """A week of the clinic's providers, as a page."""
+    year, week, _ = scene.monday.isocalendar()
+    path = f"/calendar?clinic={scene.desk}&week={year}-W{week:02d}"
+    return [Request("GET", path, credentials.session(), {"clinic": scene.desk})]
 
 
 def board_pages(scene: Scene, credentials: Credentials) -> list[Request]:
@@ -88,20 +123,70 @@ def board_pages(scene: Scene, credentials: Credentials) -> list[Request]:
     return [Request("GET", "/episodes", credentials.session(), {})]
 
 
+def board_polls(scene: Scene, credentials: Credentials) -> list[Request]:
+    """A board that is looked at asks whether something has changed, and nothing has."""
+    poll = {"HX-Request": "true", "X-Poll": "1", "X-Seen": credentials.mark()}
+    return [Request("GET", "/episodes", {**credentials.session(), **poll}, {})]
+
+
+def todays_lists(scene: Scene, credentials: Credentials) -> list[Request]:
+    """Today's list of the clinic, as a page."""
+    return [Request("GET", f"/today?clinic={scene.desk}", credentials.session(), {"clinic": scene.desk})]
+
+
+def episode_pages(scene: Scene, credentials: Credentials) -> list[Request]:
+    """The page of one episode with its timeline."""
+    return [Request("GET", f"/episodes/{one}", credentials.session(), {"episode": one}) for one in scene.pages]
+
+
+def patient_searches(scene: Scene, credentials: Credentials) -> list[Request]:
+    """Patients by a name that ten of them have, by the API."""
+    names = [f"scene{n:04d}" for n in range(NAMES)]
+    return [_sent("POST", "/api/v1/patients/search", credentials.bearer(), {"name": one}, name=one) for one in names]
+
+
+def provider_lists(scene: Scene, credentials: Credentials) -> list[Request]:
+    """The first fifty providers, by the API."""
+    return [Request("GET", "/api/v1/providers", credentials.bearer(), {})]
+
+
+def member_episodes(scene: Scene, credentials: Credentials) -> list[Request]:
+    """A member's episodes, by the portal's route."""
+    return [
+        Request("GET", f"/internal/members/{party}/episodes", credentials.internal(), {"party": party})
+        for party in scene.parties
+    ]
+
+
 CASES = (
     Case("booking", "POST an appointment", bookings, once=True),
     Case("booking-with-key", "POST an appointment with an Idempotency-Key", keyed_bookings, once=True),
+    Case("cancel", "PATCH an appointment: cancel", cancellations, once=True),
+    Case("move", "PATCH an appointment: reschedule", moves, once=True),
     Case("slot-list", "GET a provider's slots of 7 days (168 slots)", slot_lists),
+    Case("clinic-week", "GET a clinic's week (20 providers, 3,360 slots)", clinic_weeks),
     Case("board", "GET the episode board (48 cards)", board_pages),
+    Case("board-poll", "GET the board again, unchanged (204)", board_polls),
+    Case("today", "GET today's list (60 visits)", todays_lists),
+    Case("episode", "GET an episode's page (18 entries)", episode_pages),
+    Case("search", "POST a search for patients (10 found)", patient_searches),
+    Case("providers", "GET the providers (50)", provider_lists),
+    Case("member", "GET a member's episodes by the portal (2)", member_episodes),
 )
 
 
-def _booking(episode: str, slot: str, headers: dict[str, str], **inputs: str) -> Request:
-    body = json.dumps({"slotLocator": slot, "type": "FOLLOW_UP", "reason": "Follow-up"}).encode()
+def _sent(method: str, path: str, headers: dict[str, str], body: dict[str, Any], **inputs: str) -> Request:
+    """A request with a body of JSON."""
     return Request(
-        "POST", f"/api/v1/episodes/{episode}/appointments", {**headers, "Content-Type": "application/json"},
-        {"episode": episode, "slot": slot, **inputs}, body,
-    )  # fmt: skip
+        method, path, {**headers, "Content-Type": "application/json"}, dict(inputs), json.dumps(body).encode()
+    )
+
+
+def _booking(episode: str, slot: str, headers: dict[str, str], **inputs: str) -> Request:
+    body = {"slotLocator": slot, "type": "FOLLOW_UP", "reason": "Follow-up"}
+    return _sent(
+        "POST", f"/api/v1/episodes/{episode}/appointments", headers, body, episode=episode, slot=slot, **inputs
+    )
 
 
 def _raw(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:

@@ -142,13 +142,18 @@ def main(servers: str, rounds: int = 5) -> None:
         connection.execute("SET search_path = care, public")
         tenant_id = create_tenant(database.addresses.owner, key="bench", name="Bench", time_zone="Asia/Yangon")
         for client, events in CLIENTS.items():
-            ratios = [_round(database, connection, tenant_id, client, servers, events) for _ in range(rounds)]
+            ratios = []
+            for _ in range(rounds):
+                alone, through = one_round(database, connection, tenant_id, client, servers, events)
+                ratios.append(through.rate / alone.rate)
+                print(f"{client}: alone {alone}, relay {through}, ratio {ratios[-1]:.2f}", flush=True)
             print(f"{client}: median ratio {statistics.median(ratios):.2f}", flush=True)
 
 
-def _round(
+def one_round(
     database: Database, connection: psycopg.Connection[Any], tenant_id: int, client: str, servers: str, events: int
-) -> float:
+) -> tuple[Speed, Speed]:
+    """A client alone, and the relay with it, on the same events of a tenant."""
     settings = config.load(kafka_bootstrap_servers=servers, kafka_client=client)
     relay_url = database.addresses.relay
     relayed(relay_url, sender_for(settings))  # what is left of others, and warm
@@ -156,9 +161,7 @@ def _round(
     with closing(sender_for(settings)) as sender:
         sender.connect()
         alone = bare(sender, waiting(connection))
-    through = relayed(relay_url, sender_for(settings))
-    print(f"{client}: alone {alone}, relay {through}, ratio {through.rate / alone.rate:.2f}", flush=True)
-    return through.rate / alone.rate
+    return alone, relayed(relay_url, sender_for(settings))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,56 @@
 """The table a person reads, the JSON a later run is compared with, and that comparison."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 NOISY_SPREAD, NOISY_OTHERS = 0.25, 0.15
-_HEAD = ("", "requests/s", "spread", "p50 ms", "p99 ms", "CPU ms", "+ database", "of its rate")
+HEAD = (
+    "request", "statements", "requests/s", "p50 ms", "p99 ms", "database ms", "CPU ms: application + database",
+    "of bare WSGI", "of psycopg", "of empty view",
+)  # fmt: skip
+RULERS = ("bare WSGI", "psycopg", "empty view")
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report for a terminal; the last column is the application's rate as a part of the ruler's."""
-    lines = [_about(report)]
-    for case in report["cases"]:
-        authentication = case["authentication_statements"]
-        lines += ["", f"{case['title']}: {case['statements']} statements, {authentication} more for authentication"]
-        lines.append(_row(_HEAD))
-        for way, found in case["figures"].items():
-            ratio = case["ratios"].get(way)
-            cells = [
-                way,
-                f"{found['rate']:,.0f}",
-                f"{found['spread']:.0%}",
-                f"{found['p50']:.1f}",
-                f"{found['p99']:.1f}",
-            ]
-            cells += [f"{found['cpu']:.2f}", f"{found['database_cpu']:.2f}", "" if ratio is None else f"{ratio:.2f}"]
-            lines.append(_row(cells))
-    return "\n".join([*lines, "", verdict(report)])
+    """The report for a terminal: one row a case; the last columns are its rate as a part of each ruler's."""
+    rows = [_row(case) for case in report["cases"]]
+    return "\n".join([about(report), "", laid_out((HEAD, *rows)), "", rulers(report), verdict(report)])
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The same as a section of figures.md, without its heading."""
+    lines = [HEAD, ("---",) * len(HEAD), *(_row(case) for case in report["cases"])]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{about(report)}.\n\n{text}\n\n{rulers(report)} {verdict(report)}"
+
+
+def laid_out(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns, the first column to the left, the others to the right."""
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join(cells))
+    return "\n".join(lines)
+
+
+def _row(case: dict[str, Any]) -> tuple[str, ...]:
+    mine = case["figures"]["application"]
+    cpu = f"{mine['cpu']:.2f} + {mine['database_cpu']:.2f} = {mine['cpu'] + mine['database_cpu']:.2f}"
+    ratios = [f"{case['ratios'][way]:.2f}" if way in case["ratios"] else "" for way in RULERS]
+    return (
+        case["title"], f"{case['statements']} + {case['authentication_statements']}", f"{mine['rate']:,.0f}",
+        f"{mine['p50']:.1f}", f"{mine['p99']:.1f}", f"{mine['database_time']:.2f}", cpu, *ratios,
+    )  # fmt: skip
+
+
+def rulers(report: dict[str, Any]) -> str:
+    """What the columns leave open: how statements are counted, and what the rulers' own rates were."""
+    empty = [case["figures"]["empty view"]["rate"] for case in report["cases"] if "empty view" in case["figures"]]
+    said = "Statements: the request's own + those of authentication. "
+    return said + (f"The empty view answered {min(empty):,.0f} to {max(empty):,.0f} requests/s." if empty else "")
 
 
 def verdict(report: dict[str, Any]) -> str:
@@ -43,7 +67,7 @@ def compare(before: Path, after: Path) -> str:
     """Two reports side by side, case by case."""
     old, new = json.loads(before.read_text()), json.loads(after.read_text())
     past = {case["name"]: case for case in old["cases"]}
-    lines = [f"before: {_about(old)}", f"after:  {_about(new)}"]
+    lines = [f"before: {about(old)}", f"after:  {about(new)}"]
     for case in new["cases"]:
         if case["name"] not in past:
             continue
@@ -55,23 +79,24 @@ def compare(before: Path, after: Path) -> str:
 
 
 def _pairs(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, float, float]]:
-    """What is compared: rate, tail and CPU of the application, and its ratio to each ruler."""
+    """What is compared: rate, tail, CPU and database time of the application, and its ratio to each ruler."""
     left, right = one["figures"]["application"], other["figures"]["application"]
     pairs = [
         ("requests/s", left["rate"], right["rate"]),
         ("p99 ms", left["p99"], right["p99"]),
         ("CPU ms, database included", left["cpu"] + left["database_cpu"], right["cpu"] + right["database_cpu"]),
     ]
-    return pairs + [(f"rate / {way}", one["ratios"][way], ratio) for way, ratio in other["ratios"].items()]
+    if "database_time" in left:
+        pairs.append(("database ms", left["database_time"], right["database_time"]))
+    both = [way for way in RULERS if way in one["ratios"] and way in other["ratios"]]
+    return pairs + [(f"rate / {way}", one["ratios"][way], other["ratios"][way]) for way in both]
 
 
-def _about(report: dict[str, Any]) -> str:
-    machine = report["machine"]
+def about(report: dict[str, Any]) -> str:
+    """When, of which commit, on what machine and on how much data."""
+    machine, size = report["machine"], report.get("size")
+    rows = f", {size['name']} database" if size else ""
     return (
         f"{report['at']}, commit {report['commit']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"PostgreSQL {machine['postgresql']}, {report['cycles']} rounds"
+        f"PostgreSQL {machine['postgresql']}{rows}, {report['cycles']} rounds"
     )
-
-
-def _row(cells: list[str] | tuple[str, ...]) -> str:
-    return f"  {cells[0]:<12}" + "".join(f"{cell:>12}" for cell in cells[1:])

@@ -1,125 +1,153 @@
-"""The clinic a benchmark happens in: providers with slots, patients with an episode each, a user at the front desk."""
+"""The clinics a benchmark happens in, the same whatever the size of the database around them.
+
+It stands in a generated tenant. At the desk clinic twenty providers work: its week, its day, the board and the pages of
+episodes are looked at and never changed. At the booking clinic every round that changes something takes a day of its
+own.
+"""
 
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 
-PROVIDERS = 40
-PATIENTS = 1_200  # more than providers, so that in one hour each provider sees another one
-BOARD_EPISODES = 300  # a stage
+from bench import scene_sql
+
+DESK_PROVIDERS, BOOKING_PROVIDERS = 20, 40
+BOARD_EPISODES = 840  # a stage
+VISITS_TODAY = 60
+PAGES = 40  # episodes with a history, to look at
+PATIENTS = 4 * BOARD_EPISODES + VISITS_TODAY + PAGES
 SLOTS_A_DAY = 24
 SLOT = timedelta(minutes=20)
-CALENDAR_DAYS = 7  # the first days are looked at and never booked; every round of bookings takes a day of its own
+CALENDAR_DAYS = 14  # so that a whole week, Monday to Sunday, is among them
+WEEK = timedelta(days=7)
+ZONE = ZoneInfo("Asia/Yangon")
+NAMES = 360  # different family names: a search finds a tenth of the patients' number over this
 
-_PEOPLE = """
-WITH p AS (
-  INSERT INTO patients (tenant_id, family, given, birth_date, gender)
-  SELECT %(tenant)s, 'Family ' || n, ARRAY['Given ' || n], date '1950-01-01' + n, 'unknown'
-  FROM generate_series(1, %(patients)s) AS n RETURNING id)
-INSERT INTO episodes (tenant_id, patient_id, care_type, reason, opened_at)
-SELECT %(tenant)s, id, 'GP', 'A reason of some length', now() - interval '30 days' FROM p RETURNING locator"""
 
-# The newest episodes of every stage are never booked into, so the board shows the same in every round. A patient has an
-# appointment in the calendar's days where the stage says so.
-_BOARD = """
-INSERT INTO episodes (tenant_id, patient_id, care_type, reason, opened_at, seen, open_appointments)
-SELECT %(tenant)s, id, 'SPECIALIST', 'A reason of some length', now() - (n %% 1000) * interval '1 minute', seen, open
-FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM patients WHERE tenant_id = %(tenant)s) AS p
-JOIN (VALUES (0, 0, 0), (1, 0, 1), (2, 1, 1), (3, 1, 0)) AS stage (number, seen, open) ON number = n %% 4
-WHERE n <= %(episodes)s * 4"""
+@dataclass(frozen=True)
+class Booked:
+    """An appointment laid to be changed, and a slot it could be moved to."""
 
-_APPOINTMENTS = """
-WITH e AS (
-  SELECT id, patient_id, row_number() OVER (ORDER BY id) AS n FROM episodes
-  WHERE tenant_id = %(tenant)s AND care_type = 'SPECIALIST' AND open_appointments > 0),
-s AS (
-  SELECT id, provider_id, clinic_id, starts_at, ends_at, row_number() OVER (ORDER BY starts_at, id) AS n
-  FROM provider_slots WHERE tenant_id = %(tenant)s),
-a AS (
-  INSERT INTO appointments (tenant_id, episode_id, patient_id, provider_id, clinic_id, slot_id, starts_at, ends_at,
-                            busy_until, status)
-  SELECT %(tenant)s, e.id, e.patient_id, s.provider_id, s.clinic_id, s.id, s.starts_at, s.ends_at, s.ends_at, 'BOOKED'
-  FROM e JOIN s USING (n) RETURNING slot_id)
-UPDATE provider_slots SET booked = 1, status = 'BOOKED'
-WHERE tenant_id = %(tenant)s AND id IN (SELECT slot_id FROM a)"""
-
-_SLOTS = """
-INSERT INTO provider_slots (tenant_id, provider_id, clinic_id, starts_at, ends_at)
-SELECT %(tenant)s, p.id, %(clinic)s, %(day)s + n * %(slot)s, %(day)s + (n + 1) * %(slot)s
-FROM unnest(%(providers)s::bigint[]) WITH ORDINALITY AS p (id, place), generate_series(0, %(slots)s - 1) AS n
-ORDER BY n, p.place RETURNING locator"""
+    episode: str
+    appointment: str
+    other_slot: str
 
 
 @dataclass
 class Scene:
-    """A tenant and what is in it. Everything is laid by a superuser's connection, past row-level security."""
+    """Where a benchmark happens. Everything is laid by a superuser's connection, past row-level security."""
 
     connection: psycopg.Connection[Any]
     tenant_id: int
     key: str
     first_day: datetime
-    clinic_id: int = 0
+    clinics: list[tuple[int, str]] = field(default_factory=list)
+    providers: list[tuple[int, str]] = field(default_factory=list)
     user_id: int = 0
-    provider_ids: list[int] = field(default_factory=list)
-    provider_locators: list[str] = field(default_factory=list)
     episodes: list[str] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+    parties: list[str] = field(default_factory=list)
     days: int = 0
 
+    @property
+    def desk(self) -> str:
+        """The locator of the clinic that is looked at."""
+        return self.clinics[0][1]
+
+    @property
+    def desk_providers(self) -> list[str]:
+        """The locators of those who work there."""
+        return [locator for _, locator in self.providers[:DESK_PROVIDERS]]
+
     def lay(self) -> None:
-        """Fill the empty tenant."""
-        row = self._rows(
-            "INSERT INTO clinics (tenant_id, name, time_zone) VALUES (%(tenant)s, 'Clinic', 'Asia/Yangon')"
-        )
-        self.clinic_id = row[0][0]
-        for number in range(PROVIDERS):
-            [(provider_id, locator)] = self._rows(
-                "INSERT INTO providers (tenant_id, name, specialty, status, activated_at)"
-                " VALUES (%(tenant)s, %(name)s, 'GENERAL_PRACTICE', 'ACTIVE', now())",
-                "id, locator", name=f"Dr Provider {number}",
-            )  # fmt: skip
-            self.provider_ids.append(provider_id)
-            self.provider_locators.append(locator)
-        self.episodes = [locator for (locator,) in self.connection.execute(_PEOPLE, self._values(patients=PATIENTS))]
-        self.connection.execute(_BOARD, self._values(episodes=BOARD_EPISODES))
-        for _ in range(CALENDAR_DAYS):
-            self.add_day()
-        self.connection.execute(_APPOINTMENTS, self._values())
-        row = self._rows(
-            "INSERT INTO users (tenant_id, email, name, password_hash, roles)"
-            " VALUES (%(tenant)s, 'desk@bench.clinic', 'Front desk', 'none', '{front_desk}')"
-        )
-        self.user_id = row[0][0]
+        """Put the scene into the tenant."""
+        self.clinics = self._run(scene_sql.CLINICS)
+        self.providers = self._run(scene_sql.PROVIDERS, count=DESK_PROVIDERS + BOOKING_PROVIDERS)
+        for place, clinic in ((slice(DESK_PROVIDERS), 0), (slice(DESK_PROVIDERS, None), 1)):
+            self._run(
+                scene_sql.AT_WORK, clinic=self.clinics[clinic][0], providers=[p for p, _ in self.providers[place]]
+            )
+        people = self._run(scene_sql.PEOPLE, patients=PATIENTS, names=NAMES)
+        self._run(scene_sql.WORDS, patients=[patient for patient, _ in people])
+        self.parties = [party for _, party in people[: 4 * BOARD_EPISODES]]
+        episodes = self._run(scene_sql.EPISODES, patients=[patient for patient, _ in people])
+        self.episodes = [locator for _, locator in episodes[: -VISITS_TODAY - PAGES]]
+        self._run(scene_sql.BOARD, patients=[patient for patient, _ in people[: 4 * BOARD_EPISODES]])
+        for day in range(CALENDAR_DAYS):
+            self._desk_day(self.first_day + timedelta(days=day), SLOTS_A_DAY)
+        self._run(scene_sql.WEEK, clinic=self.clinics[0][0], since=self.monday)
+        self._lay_today([number for number, _ in episodes[-VISITS_TODAY - PAGES : -PAGES]])
+        self._lay_pages([number for number, _ in episodes[-PAGES:]])
+        self.pages = [locator for _, locator in episodes[-PAGES:]]
+        self.user_id = self._run(scene_sql.USER)[0][0]
+        self.days = CALENDAR_DAYS
         self.settle()
 
-    def settle(self) -> None:
-        """Bring the database's statistics up to date."""
-        self.connection.execute("VACUUM ANALYZE")
+    def _lay_today(self, episodes: list[int]) -> None:
+        """Today's visits at the desk clinic, in every state, with their moves."""
+        local = datetime.combine(datetime.now(ZONE).date(), time(8), ZONE)
+        slots = self._desk_day(local.astimezone(UTC), VISITS_TODAY // DESK_PROVIDERS)
+        self._run(scene_sql.TODAY, slots=slots, episodes=episodes)
 
-    def calendar(self) -> tuple[datetime, datetime]:
-        """From when to when the days reach that are looked at."""
-        return self.first_day, self.first_day + timedelta(days=CALENDAR_DAYS)
+    def _lay_pages(self, episodes: list[int]) -> None:
+        """Three visits, two prescriptions and a referral in each of these episodes."""
+        for visit in range(3):
+            day = self.first_day - timedelta(days=5 + visit)
+            slots = self._desk_day(day, PAGES // DESK_PROVIDERS)
+            self._run(scene_sql.VISITS, slots=slots, episodes=episodes)
+        self._run(scene_sql.ORDERS, episodes=episodes)
+        self._run(scene_sql.HISTORY, episodes=episodes)
+
+    def settle(self, *tables: str) -> None:
+        """Bring the statistics of these tables, or of all, up to date."""
+        self.connection.execute(f"VACUUM ANALYZE {', '.join(tables)}")
+
+    @property
+    def monday(self) -> datetime:
+        """When the week begins that is looked at."""
+        return self.first_day + timedelta(days=-self.first_day.weekday() % 7)
 
     def add_day(self) -> list[tuple[str, str]]:
         """One more day of free slots, as (episode, slot) in random order; no patient is in two of a time."""
-        day = self.first_day + timedelta(days=self.days)
-        values = self._values(
-            clinic=self.clinic_id, day=day, slot=SLOT, slots=SLOTS_A_DAY, providers=self.provider_ids
-        )  # fmt: skip
-        slots = [locator for (locator,) in self.connection.execute(_SLOTS, values)]
+        slots = [locator for _, locator in self._booking_day()]
         start = self.days * len(slots)
-        self.days += 1
         pairs = [(self.episodes[(start + n) % len(self.episodes)], slot) for n, slot in enumerate(slots)]
         random.Random(self.days).shuffle(pairs)
         return pairs
 
-    def _rows(self, statement: str, returning: str = "id", **values: Any) -> list[tuple[Any, ...]]:
-        return self.connection.execute(f"{statement} RETURNING {returning}", self._values(**values)).fetchall()
+    def add_booked_day(self) -> list[Booked]:
+        """One more day with an appointment in each slot, and for each a free slot of another provider the day after."""
+        pairs = self.add_day()
+        made = self._run(scene_sql.BOOKED, episodes=[one for one, _ in pairs], slots=[slot for _, slot in pairs])
+        free = [locator for _, locator in self._booking_day()]
+        both = zip(made, [*free[1:], free[0]], strict=True)  # both in the order of times, and of providers in a time
+        found = [Booked(episode, appointment, slot) for (episode, appointment), slot in both]
+        random.Random(self.days).shuffle(found)
+        return found
 
-    def _values(self, **values: Any) -> dict[str, Any]:
-        return {"tenant": self.tenant_id, **values}
+    def _booking_day(self) -> list[tuple[int, str]]:
+        day = self.first_day + timedelta(days=self.days)
+        self.days += 1
+        providers = [provider for provider, _ in self.providers[DESK_PROVIDERS:]]
+        return self._run(
+            scene_sql.SLOTS, clinic=self.clinics[1][0], day=day, slot=SLOT, slots=SLOTS_A_DAY, providers=providers
+        )
+
+    def _desk_day(self, day: datetime, slots: int) -> list[int]:
+        """Slots of all providers of the desk clinic from a moment on; returns their ids."""
+        providers = [provider for provider, _ in self.providers[:DESK_PROVIDERS]]
+        rows = self._run(
+            scene_sql.SLOTS, clinic=self.clinics[0][0], day=day, slot=SLOT, slots=slots, providers=providers
+        )
+        return [number for number, _ in rows]
+
+    def _run(self, statement: str, **values: Any) -> list[Any]:
+        found = self.connection.execute(statement, {"tenant": self.tenant_id, **values})
+        return found.fetchall() if found.description else []
 
 
 def tomorrow() -> datetime:

@@ -35,16 +35,17 @@ class Server:
 
 @dataclass(frozen=True)
 class Database:
-    """The benchmark's database: addresses of its roles, and the process that leads PostgreSQL's."""
+    """One database of the benchmark: addresses of its roles, the process that leads PostgreSQL's, and its name."""
 
     addresses: Addresses
     leader: int
     version: str
+    name: str = DATABASE
 
     @property
     def superuser(self) -> str:
         """The superuser's address of this database, as psycopg reads it; only the scene is laid with it."""
-        return libpq_url(self.addresses.superuser).replace("/postgres?", f"/{DATABASE}?")
+        return libpq_url(self.addresses.superuser).replace("/postgres?", f"/{self.name}?")
 
 
 @contextmanager

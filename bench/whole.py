@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import platform
+import re
 import secrets
 import signal
 import statistics
@@ -11,7 +12,9 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -23,35 +26,66 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench import report
-from bench.cases import CASES, Case, Credentials, Request
+from bench.cases import Case, Credentials, Request
 from bench.clients import clients
-from bench.measuring import APPLICATION, BARE, WAYS, Bench, Result, Round, figures, measure, ratios
+from bench.databases import working_copy
+from bench.generator import SIZES
+from bench.measuring import APPLICATION, BARE, EMPTY, LONG, QUICK, WAYS, Bench, Result, Round, figures, measure, ratios
 from bench.scene import Scene, tomorrow
-from bench.servers import ROOT, VAR, Database, fresh_database, web_server
+from bench.servers import ROOT, VAR, Database, web_server
 from bench.statements import Plan, Recording, plan_of, recording
 from careapp import commands, create_app
 from careapp.config import new_encryption_key
 from careapp.db import db
 from careapp.identity import sessions
 from careapp.localdb import libpq_url
-from careapp.operations.tenants import create_tenant
 
 PLANS = VAR / "plans.pickle"
-TENANT = "bench"
+TENANT = "bench-0"  # one of the generated tenants, so that it has as much as the others
+WRITTEN = ("appointments", "provider_slots", "episodes", "status_changes", "outbox", "outbox_head", "audit_event",
+           "audit_patients", "idempotency_key")  # fmt: skip
+_STATISTICS = """
+SELECT coalesce(sum(total_exec_time), 0), coalesce(sum(calls), 0) FROM pg_stat_statements
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND userid = 'care_app'::regrole"""
+_MARK = re.compile(r'data-version="([^"]*)"')
 
 
-def run_all(*, quick: bool, only: list[str] | None = None, authenticated: bool = False) -> None:
-    """Run every case, or those named, print the table and keep it in var/bench/last.json.
+@dataclass(frozen=True)
+class Laid:
+    """Everything that rounds need, running: the bench, and each case's recorded statements with the plan they give."""
+
+    bench: Bench
+    database: Database
+    found: dict[str, tuple[Recording, Plan]]
+
+
+def run_all(cases: Sequence[Case], *, size: str, quick: bool, authenticated: bool = False) -> dict[str, Any]:
+    """Run these cases against each ruler, print the table and keep it in var/bench/last.json.
 
     If `authenticated`, both rulers run authentication's transaction as well.
     """
+    length = QUICK if quick else LONG
+    with laid(cases, size=size, authenticated=authenticated) as it:
+        measured = {case.name: measure(it.bench, case, it.found[case.name][1], length, tell) for case in cases}
+    tell("")
+    results = [result(case, it.found[case.name][0], measured[case.name]) for case in cases]
+    everything = [one for rounds in measured.values() for ways in rounds.values() for one in ways]
+    made = describe(it.database, size, length.cycles, results, everything)
+    (VAR / "last.json").write_text(json.dumps(made, indent=1))
+    print(report.table(made))
+    return made
+
+
+@contextmanager
+def laid(
+    cases: Sequence[Case], *, size: str, authenticated: bool = False, ways: Sequence[str] = WAYS
+) -> Iterator[Laid]:
+    """A copy of the generated database with the scene in it, the servers and the clients; all ends with the block."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("stopped"))
     VAR.mkdir(parents=True, exist_ok=True)
-    cases = [case for case in CASES if not only or case.name in only]
-    cycles, seconds, share = (2, 0.6, 0.4) if quick else (5, 1.2, 1.0)
     with ExitStack() as stack:
-        tell("database and clinic")
-        database = stack.enter_context(fresh_database())
+        tell("database and clinics")
+        database = stack.enter_context(working_copy(size))
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         os.environ.update(production(database, key))
         app = create_app()
@@ -59,17 +93,9 @@ def run_all(*, quick: bool, only: list[str] | None = None, authenticated: bool =
         credentials = sign_in(app, scene, key)
         found = {case.name: record(app, case, case.requests(scene, credentials), authenticated) for case in cases}
         PLANS.write_bytes(pickle.dumps({name: plan for name, (_, plan) in found.items()}))
-        bench = start(stack, database, scene, credentials)
-        measured = {
-            case.name: measure(bench, case, found[case.name][1], cycles=cycles, seconds=seconds, share=share, tell=tell)
-            for case in cases
-        }
-    tell("")
-    results = [result(case, found[case.name][0], measured[case.name]) for case in cases]
-    everything = [one for rounds in measured.values() for ways in rounds.values() for one in ways]
-    made = describe(database, cycles, results, everything)
-    (VAR / "last.json").write_text(json.dumps(made, indent=1))
-    print(report.table(made))
+        with app.app_context():
+            stack.callback(db.engine.dispose)
+        yield Laid(start(stack, database, scene, credentials, ways), database, found)
 
 
 def tell(what: str) -> None:
@@ -88,18 +114,20 @@ def production(database: Database, key: rsa.RSAPrivateKey) -> dict[str, str]:
         "ENCRYPTION_KEYS": new_encryption_key("bench"),
         "TRUSTED_HOSTS": "127.0.0.1", "JWT_PUBLIC_KEY": public, "DATABASE_URL": addresses.app,
         "DATABASE_OWNER_URL": addresses.owner, "DATABASE_RELAY_URL": addresses.relay,
-        "JWT_SECRET": "", "JWT_JWKS_URL": "", "JWT_ISSUER": "careapp", "JWT_AUDIENCE": "careapp",
+        "JWT_SECRET": "", "JWT_JWKS_URL": "", "INTERNAL_TOKENS": f"{TENANT}:{secrets.token_urlsafe(24)}",
+        "JWT_ISSUER": "careapp", "JWT_AUDIENCE": "careapp",
         "DATABASE_POOL_SIZE": "4", "TRUSTED_PROXIES": "0", "PYTHONPATH": str(ROOT),
         "BENCH_DATABASE": libpq_url(addresses.app), "BENCH_PLANS": str(PLANS),
     }  # fmt: skip
 
 
 def lay_scene(stack: ExitStack, database: Database) -> Scene:
-    """A clinic in a tenant of its own."""
-    tenant_id = create_tenant(database.addresses.owner, key=TENANT, name="Bench", time_zone="Asia/Yangon")
+    """Two clinics in one of the generated tenants."""
     options = "-c search_path=care,public -c timezone=UTC"
     connection = stack.enter_context(psycopg.connect(database.superuser, autocommit=True, options=options))
-    scene = Scene(connection, tenant_id, TENANT, tomorrow())
+    row = connection.execute("SELECT id FROM tenants WHERE key = %s", [TENANT]).fetchone()
+    assert row is not None
+    scene = Scene(connection, row[0], TENANT, tomorrow())
     scene.lay()
     return scene
 
@@ -115,12 +143,24 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
         sid = sessions.start(scene.tenant_id, scene.user_id)
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
     cookie = serializer.dumps({"tenant": scene.tenant_id, "sid": sid})
-    return Credentials(jwt.encode(claims, key, algorithm="RS256"), f"{app.config['SESSION_COOKIE_NAME']}={cookie}")
+    cookie = f"{app.config['SESSION_COOKIE_NAME']}={cookie}"
+
+    def mark() -> str:
+        with redirect_stdout(StringIO()):
+            page = app.test_client(use_cookies=False).get("/episodes", headers={"Host": "127.0.0.1", "Cookie": cookie})
+        found = _MARK.search(page.text)
+        assert found, page.text
+        return found[1]
+
+    portal = os.environ["INTERNAL_TOKENS"].partition(":")[2]
+    return Credentials(jwt.encode(claims, key, algorithm="RS256"), cookie, portal, mark)
 
 
 def record(app: APIFlask, case: Case, requests: list[Request], authenticated: bool) -> tuple[Recording, Plan]:
     """The statements of the case's first and last request, and the plan they give."""
     first, last = answered(app, case, requests[0]), answered(app, case, requests[-1])
+    if [one.sql for one in first.statements] != [one.sql for one in last.statements]:
+        raise SystemExit(f"{case.name}: its first request and its last ran different statements")
     return last, plan_of(first, requests[0].inputs, last, requests[-1].inputs, authenticated=authenticated)
 
 
@@ -137,28 +177,35 @@ def answered(app: APIFlask, case: Case, request: Request) -> Recording:
     return found
 
 
-def start(stack: ExitStack, database: Database, scene: Scene, credentials: Credentials) -> Bench:
-    """Start both web servers and the clients."""
+def start(stack: ExitStack, database: Database, scene: Scene, credentials: Credentials, ways: Sequence[str]) -> Bench:
+    """Start the web servers of these ways and the clients."""
+    applications = {APPLICATION: "wsgi:app", BARE: "bench.bare:app", EMPTY: "bench.empty:app"}
     servers = {
-        APPLICATION: stack.enter_context(web_server({})),
-        BARE: stack.enter_context(web_server({}, application="bench.bare:app")),
-    }
+        way: stack.enter_context(web_server({}, application=name))
+        for way, name in applications.items() if way in ways
+    }  # fmt: skip
     leaders = {way: server.leader for way, server in servers.items()}
     leaders |= {"database": database.leader, "bench": os.getpid()}
     running = stack.enter_context(clients())
-    address = libpq_url(database.addresses.app)
+
+    def counted() -> tuple[float, float]:
+        row = scene.connection.execute(_STATISTICS).fetchone()
+        assert row is not None
+        return float(row[0]), float(row[1])
+
     return Bench(
-        running, servers, address, leaders, lambda case: case.requests(scene, credentials), scene.settle
+        running, servers, libpq_url(database.addresses.app), leaders, lambda case: case.requests(scene, credentials),
+        lambda: scene.settle(*WRITTEN), counted,
     )  # fmt: skip
 
 
 def result(case: Case, found: Recording, rounds: dict[str, list[Round]]) -> Result:
     """One case's part of the report."""
-    by_way = {way: figures(rounds[way]) for way in WAYS}
+    by_way = {way: figures(ones) for way, ones in rounds.items()}
     return Result(case.name, case.title, found.count, found.authentication, by_way, ratios(rounds))
 
 
-def describe(database: Database, cycles: int, results: list[Result], rounds: list[Round]) -> dict[str, Any]:
+def describe(database: Database, size: str, cycles: int, results: list[Result], rounds: list[Round]) -> dict[str, Any]:
     """The whole report as JSON values."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -166,6 +213,7 @@ def describe(database: Database, cycles: int, results: list[Result], rounds: lis
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit or "unknown",
+        "size": {"name": size, **asdict(SIZES[size])},
         "cycles": cycles,
         "others": statistics.median(one.others for one in rounds),
         "machine": {

@@ -1,0 +1,30 @@
+"""The history of figures: the last run of the table and of growth become the newest section of bench/figures.md."""
+
+import json
+from pathlib import Path
+
+from bench import events, growth, report
+from bench.servers import VAR
+
+FIGURES = Path(__file__).with_name("figures.md")
+FIRST = "\n## "  # where the newest section begins
+
+
+def keep(title: str) -> None:
+    """Put what stands in var/bench/last.json, growth.json and relay.json on top, as far as it is not there yet."""
+    text = FIGURES.read_text()
+    kinds = {"last": report.markdown, "growth": growth.markdown, "relay": events.markdown}
+    sections = []
+    for name, markdown in kinds.items():
+        file = VAR / f"{name}.json"
+        if file.exists():
+            section = markdown(json.loads(file.read_text()))
+            if section not in text:
+                sections.append(section)
+    if not sections:
+        raise SystemExit("There is no run that is not in figures.md already.")
+    made = "\n\n".join(sections)
+    day = made[:10]
+    head, first, rest = text.partition(FIRST)
+    FIGURES.write_text(f"{head}\n## {day}{', ' + title if title else ''}\n\n{made}\n{first}{rest}")
+    print(f"figures.md has {len(sections)} more.")

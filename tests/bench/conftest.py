@@ -1,0 +1,60 @@
+"""Fixtures of the benchmark's tests: a database of their own with a hundred generated tenants."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from apiflask import APIFlask
+
+from bench.generator import Size, fill
+from careapp import localdb
+from careapp.db import db
+from careapp.localdb.bootstrap import clone_database
+from tests.conftest import ROOT, make_app
+from tests.database import TestDatabase
+
+# Enough rows for each table that grows to fill many pages, so that the planner has a choice to make.
+MIDDLE = Size(tenants=100, patients=60, providers=6, clinics=2, days=8, slots_a_day=4)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A database of many tenants, as (id, key), that nobody changes, and a copy of it that pages are asked on."""
+
+    database: TestDatabase
+    copy: TestDatabase
+    tenants: list[tuple[int, str]]
+
+
+@pytest.fixture(scope="session")
+def generated() -> Iterator[Generated]:
+    """A database filled by the generator, with the statistics that VACUUM ANALYZE gives it."""
+    made = TestDatabase.make(ROOT / "var" / "tests")
+    tenants = fill(localdb.libpq_url(made.whole), made.owner, MIDDLE)
+    with psycopg.connect(localdb.libpq_url(made.owner), autocommit=True) as owner:
+        stored = owner.execute("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND"
+                               " relnamespace = 'care'::regnamespace")  # fmt: skip
+        for (table,) in stored.fetchall():  # the statistics stay as they are, so that the same plans come out
+            owner.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    copy = TestDatabase.at(made.superuser, f"{made.name}_copy")
+    clone_database(made.superuser, made.name, copy.name)
+    yield Generated(made, copy, tenants)
+    copy.drop()
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def large(generated: Generated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
+    """The application on the copy, as the app role."""
+    made = make_app(generated.copy, tmp_path_factory.mktemp("large"))
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what needs the generated database on one worker, which makes it once."""
+    for item in items:
+        if "generated" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("generated"))
