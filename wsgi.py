@@ -2,12 +2,21 @@
 
 import os
 
-from careapp import create_app
+from careapp import config, create_app
 from careapp.operations.database_check import check_at_start
+from careapp.telemetry import workers
+
+# A command may be the very one that makes the database; whoever else imports this is about to serve from it.
+serves = os.environ.get("FLASK_RUN_FROM_CLI") != "true"
+worker = workers.join(config.load()) if serves else None  # before anything is counted
 
 app = create_app()
 
-# A command may be the very one that makes the database; whoever else imports this is about to serve from it.
-if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+if serves:
+    from careapp.surface import watching  # here, because it counts
+
     with app.app_context():
         check_at_start()
+    watching.trace(app)
+    if worker:
+        watching.watch(app, worker)

@@ -22,7 +22,7 @@ from careapp.localdb.bootstrap import bootstrap
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / "bench"
 DATABASE = "care_bench"
-START_SECONDS, STOP_SECONDS = 60.0, 10.0
+START_SECONDS, STOP_SECONDS = 180.0, 10.0
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,20 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from careapp import tenancy
-from careapp.access import Actor, Permission, Purpose
+from careapp.access import Actor, Permission
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db, sqlstate
 from careapp.errors import Busy, Forbidden, NotFound, OutcomeUnknown, Refusal, Restricted
 from careapp.outbox import writer as outbox
 from careapp.outbox.events import Event
+from careapp.telemetry import metrics
 
 A = ParamSpec("A")
 R = TypeVar("R")
@@ -45,6 +46,7 @@ class Unit:
     audits: list[AuditRow] = field(default_factory=list)
     causes: list[Event] = field(default_factory=list)
     depth: int = 0
+    command: str | None = None  # the outermost one, for the figures
     grounds: dict[int, str | None] = field(default_factory=dict)  # what disclosure has found out, by patient
     in_emergency: set[str] = field(default_factory=set)  # patients whose record is open by emergency access alone
 
@@ -80,10 +82,12 @@ def command(
     """
 
     def decorate(function: Callable[Concatenate[Actor, A], R]) -> Callable[Concatenate[Actor, A], R]:
+        name = f"{function.__module__.removeprefix('careapp.')}.{function.__qualname__}"
+
         @functools.wraps(function)
         def run(actor: Actor, /, *args: A.args, **kwargs: A.kwargs) -> R:
             def work() -> R:
-                return _permitted(actor, permission, lambda: function(actor, *args, **kwargs))
+                return _permitted(actor, permission, lambda: function(actor, *args, **kwargs), name)
 
             return work() if _unit.get() else run_outermost(actor, function.__qualname__, work, asked_for=args[:1])
 
@@ -190,11 +194,13 @@ def refusal_of(error: IntegrityError) -> Refusal | None:
     return named() if named else None
 
 
-def _permitted(actor: Actor, permission: Permission, work: Callable[[], R]) -> R:
+def _permitted(actor: Actor, permission: Permission, work: Callable[[], R], name: str | None = None) -> R:
     """Run `work` one level deeper; the outermost level asks for the permission."""
     unit = current_unit()
-    if unit.depth == 0 and not actor.may(permission):
-        raise Forbidden()
+    if unit.depth == 0:
+        unit.command = name
+        if not actor.may(permission):
+            raise Forbidden()
     unit.depth += 1
     try:
         return work()
@@ -251,27 +257,20 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
             yield unit
             if writes and not unit.audits:
                 raise RuntimeError("a command ended without an audit row")
-            rows = _with_purposes(unit)
+            rows = audit.with_purposes(unit.audits, unit.in_emergency)
             audit.write(
                 actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose
             )  # fmt: skip
             outbox.write(actor.tenant_id, actor.tenant_key, unit.events)
             _commit()
-    except BaseException:
+            metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))
+    except BaseException as error:
         db.session.rollback()
+        named = isinstance(error, IntegrityError) and refusal_of(error) is not None
+        metrics.count_command(unit.command, error, refused=named)
         raise
     finally:
         _unit.reset(token)
-
-
-def _with_purposes(unit: Unit) -> list[AuditRow]:
-    """The rows of a transaction; what touched a patient whose record is open by emergency access alone says so."""
-    if not unit.in_emergency:
-        return unit.audits
-    return [
-        replace(row, purpose=Purpose.ETREAT) if unit.in_emergency.intersection(row.patients) else row
-        for row in unit.audits
-    ]
 
 
 def _commit() -> None:
@@ -288,6 +287,7 @@ def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[o
     The subject is the locator that was asked for, whether or not there is such a thing in this tenant; where it is a
     patient's, or belongs to a restricted patient, the row stands in the log of that patient as well.
     """
+    metrics.count_refusal(refusal)
     subject = next((text[:LONGEST_SUBJECT] for text in asked_for if isinstance(text, str)), None)
     patients = (subject,) if subject and PATIENT.fullmatch(subject) else ()
     if isinstance(refusal, Restricted):

@@ -63,6 +63,8 @@ class Settings(Process, Database, Secrets, SignIn, Tokens, Portal, Limits, Kafka
         if self.provider_service_url and not SERVICE_URL.fullmatch(self.provider_service_url):
             raise ValueError("PROVIDER_SERVICE_URL is an address such as https://providers.internal, without a query")
         self._check_issuer()
+        if self.otel_exporter_otlp_endpoint and not SERVICE_URL.fullmatch(self.otel_exporter_otlp_endpoint):
+            raise ValueError("OTEL_EXPORTER_OTLP_ENDPOINT is an address such as http://collector:4318")
         for name in ("secret_key", "jwt_secret"):
             secret: SecretStr | None = getattr(self, name)
             if secret and _is_short(secret.get_secret_value()):

@@ -13,6 +13,7 @@ class Refusal(Exception):
 
     status: int = 400
     code: str = "BAD_REQUEST"
+    counted = False  # by the metrics
 
     def __init__(self, detail: str, *, code: str | None = None, **extra: Any) -> None:
         super().__init__(detail)

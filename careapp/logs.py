@@ -2,7 +2,7 @@
 
 import logging
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -10,19 +10,30 @@ import structlog
 # Locators, ids, codes and times. Whatever is not on the list is dropped, so a careless log line leaks nothing.
 ALLOWED = frozenset({
     "event", "level", "timestamp", "error", "constraint", "where",
-    "method", "route", "status", "milliseconds", "request_id", "tenant", "actor",
+    "method", "route", "status", "milliseconds", "request_id", "trace_id", "tenant", "actor",
     "topic", "key", "event_id", "pending", "parked", "oldest_seconds", "published", "failures",
     "refused", "job", "count", "seconds", "slots", "n", "hash", "partition", "port", "check",
+    "statement",
 })  # fmt: skip
 
 
-def configure_logs(*, readable: bool) -> None:
-    """Set the form of log lines: readable text for a developer, JSON otherwise."""
+def configure_logs(*, readable: bool, about: Callable[[], dict[str, Any]] = dict) -> None:
+    """Set the form of log lines: readable text for a developer, JSON otherwise. `about` adds to each what there is to
+    say of where it was written.
+    """
+
+    def add_about(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key, value in about().items():
+            if value is not None:
+                event.setdefault(key, value)
+        return event
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             name_the_error,
+            add_about,
             keep_allowed,
             structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer(),
         ],

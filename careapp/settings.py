@@ -37,6 +37,18 @@ class Process(BaseModel):
     port: int = setting(8000, "where web listens", WEB)
     web_workers: int = setting(2, "worker processes of web, each with its own database connections", WEB, ge=1)
     jobs_port: int | None = setting(None, "where jobs tells a supervisor whether a job hangs", JOBS)
+    metrics_port: int | None = setting(
+        None, "where one worker of web answers who asks for the figures of all (`/metrics`), and `/readyz`; jobs has"
+        " them on `JOBS_PORT`", WEB,
+    )  # fmt: skip
+    metrics_host: str = setting("127.0.0.1", "on which address of the machine `METRICS_PORT` is", WEB)
+    otel_exporter_otlp_endpoint: str | None = setting(
+        None, "a collector of traces (OTLP over HTTP), such as `http://collector:4318`; without it nothing is traced",
+        BOTH,
+    )  # fmt: skip
+    slow_query_ms: int = setting(
+        500, "a statement that takes longer is logged by its shape, without values; 0 logs none", BOTH, ge=0
+    )
     surfaces: Literal["all", "public", "internal"] = setting(
         "all", "`public` leaves out the portal's routes, `internal` serves them and the health checks alone, so that"
         " they can stand on a listener of their own", WEB,

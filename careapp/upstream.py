@@ -15,6 +15,7 @@ import httpx
 import stamina
 
 from careapp.errors import Upstream
+from careapp.telemetry.metrics import UPSTREAM_CALLS
 
 BUDGET = 2.5  # seconds for a call with all its retries; who waits for it is answered within three
 ONE_TRY, CONNECT = 1.0, 1.0  # seconds
@@ -50,12 +51,18 @@ class Breaker:
     @contextmanager
     def guard(self) -> Iterator[None]:
         """Run a call and take note of how it ends. Raises Upstream, without a call, while the breaker is open."""
-        probe = self._admit()
+        try:
+            probe = self._admit()
+        except Upstream:
+            UPSTREAM_CALLS.labels("not made").inc()
+            raise
         try:
             yield
         except BaseException:
+            UPSTREAM_CALLS.labels("failed").inc()
             self._failed(probe)
             raise
+        UPSTREAM_CALLS.labels("answered").inc()
         self._worked(probe)
 
     def _admit(self) -> bool:

@@ -37,7 +37,7 @@ from careapp.logs import configure_logs
 from careapp.operations.database_check import check_first_connection
 from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
-from careapp.surface.headers import init_headers
+from careapp.surface.headers import about_this, init_headers
 from careapp.surface.health import health, init_health
 from careapp.surface.json_input import StrictJSON
 from careapp.surface.oidc.provider import init_oidc
@@ -45,6 +45,7 @@ from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
 from careapp.surface.request_limits import init_request_limits
 from careapp.surface.slow_bodies import init_slow_bodies
+from careapp.telemetry.statements import CountingPool, log_slow
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
@@ -82,7 +83,7 @@ TABLES = (
 def build(**overrides: object) -> APIFlask:
     """Make the application: settings, database, reactions, surfaces and commands."""
     settings = config.load(**overrides)
-    configure_logs(readable=settings.development)
+    configure_logs(readable=settings.development, about=about_this)
     crypto.init(settings)
     static = None if settings.surfaces == "internal" else "static"
     app = APIFlask(
@@ -141,6 +142,7 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
         DATABASE_BACKUP_URL=settings.database_backup_url or (addresses and addresses.backup),
         DATABASE_SUPERUSER_URL=addresses and addresses.superuser,
         SQLALCHEMY_ENGINE_OPTIONS={
+            "poolclass": CountingPool,
             "pool_size": settings.database_pool_size,
             "max_overflow": 0,
             "pool_timeout": 5,
@@ -152,4 +154,5 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
     Migrate(app, db, directory="migrations")
     with app.app_context():
         check_first_connection()
+        log_slow(db.engine, settings.slow_query_ms)
     init_health(app)

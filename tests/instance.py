@@ -15,13 +15,13 @@ from tests.database import TestDatabase
 class Instance:
     """A web server of the Procfile, and the process group it leads."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, *, workers: int = 1) -> None:
         self.port = free_port()
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 ["sh", "-c", f"exec {web_command()}"], cwd=ROOT, start_new_session=True, stdout=file, stderr=file,
-                env={**os.environ, **environment, "PATH": path, "PORT": str(self.port), "WEB_WORKERS": "1"},
+                env={**os.environ, **environment, "PATH": path, "PORT": str(self.port), "WEB_WORKERS": str(workers)},
             )  # fmt: skip
         wait_for(self.port, self.process, log)
 

@@ -14,11 +14,42 @@ from psycopg.rows import class_row
 
 from careapp.audit.anchors import Anchor
 from careapp.localdb.addresses import libpq_url
+from careapp.telemetry.metrics import AUDIT_SEALED, AUDIT_STOPPED
 
 ROWS_OF_A_SEAL = 10_000  # about; the rows of one transaction are never parted
 MONTHS_AHEAD = 3
 
+# The oldest row the next seal of a tenant would take, by the index that seals; and of the newest seals whether each
+# has the sum of what it says, and the sum and number of the one before it.
+_FIGURES = """
+WITH waiting AS (
+  SELECT w.at FROM tenants t
+  LEFT JOIN LATERAL (SELECT s.xid_to, s.after_id FROM audit_seal s WHERE s.tenant_id = t.id ORDER BY s.n DESC LIMIT 1)
+    last ON true
+  CROSS JOIN LATERAL (SELECT e.at FROM audit_event e WHERE e.tenant_id = t.id AND e.xid >= coalesce(last.xid_to, '0')
+    AND e.id > coalesce(last.after_id, 0) ORDER BY e.xid LIMIT 1) w),
+newest AS (
+  SELECT t.id AS tenant_id, (l.seal).n, (l.seal).hash, (l.seal).prev, audit_seal_hash(l.seal) AS computed
+  FROM tenants t CROSS JOIN LATERAL (
+    SELECT s AS seal FROM audit_seal s WHERE s.tenant_id = t.id ORDER BY s.n DESC LIMIT 100) l),
+linked AS (
+  SELECT *, lag(n) OVER w AS last_n, lag(hash) OVER w AS last_hash
+  FROM newest WINDOW w AS (PARTITION BY tenant_id ORDER BY n))
+SELECT (SELECT coalesce(sum(top), 0)::bigint FROM (SELECT max(n) AS top FROM newest GROUP BY tenant_id) m) AS seals,
+       (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float FROM waiting) AS unsealed_seconds,
+       (SELECT count(DISTINCT tenant_id) FROM linked
+        WHERE hash <> computed OR last_n + 1 <> n OR last_hash <> prev) AS broken"""
+
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Seals of all tenants, age in seconds of the oldest row without one, tenants whose newest seals are not right."""
+
+    seals: int
+    unsealed_seconds: float
+    broken: int
 
 
 @dataclass(frozen=True)
@@ -36,14 +67,25 @@ def seal_all(relay_url: str) -> int:
 
     A tenant whose chain cannot go on, because the database was restored, is named in the log, and the others go on.
     """
-    sealed = 0
+    sealed = stopped = 0
     with connected(relay_url) as connection:
         for tenant_id, key in tenants(connection):
             try:
                 sealed += seal(connection, tenant_id)
             except psycopg.errors.ObjectNotInPrerequisiteState as error:
+                stopped += 1
                 _log.error("audit not sealed", tenant=key, error=error.diag.message_primary)
+    AUDIT_SEALED.inc(sealed)
+    AUDIT_STOPPED.set(stopped)
     return sealed
+
+
+def figures(relay_url: str) -> Figures:
+    """How the chains stand, over all tenants. The whole of them is recomputed by `flask audit verify`."""
+    with connected(relay_url) as connection:
+        row = connection.cursor(row_factory=class_row(Figures)).execute(_FIGURES).fetchone()
+    assert row is not None  # aggregates without GROUP BY
+    return row
 
 
 def seal(connection: psycopg.Connection[Any], tenant_id: int) -> int:

@@ -1,7 +1,7 @@
 """Audit writer: all audit rows of a transaction in one statement, just before it commits."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import bindparam, text
@@ -41,6 +41,13 @@ class AuditRow:
     patients: tuple[str, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
     purpose: Purpose | None = None
+
+
+def with_purposes(rows: list[AuditRow], in_emergency: set[str]) -> list[AuditRow]:
+    """The same rows; what touched a patient whose record is open by emergency access alone says so."""
+    if not in_emergency:
+        return rows
+    return [replace(row, purpose=Purpose.ETREAT) if in_emergency.intersection(row.patients) else row for row in rows]
 
 
 def write(

@@ -18,6 +18,7 @@ from careapp import clock, commands
 from careapp.db import db, table_of
 from careapp.errors import TooMany
 from careapp.identity.models import SignInAttempts
+from careapp.telemetry.metrics import SIGN_IN_FAILURES
 
 FREE_FAILURES = 5  # the fifth failure of an e-mail address costs the first second
 LONGEST_WAIT = timedelta(minutes=15)
@@ -114,6 +115,7 @@ def count_credential_failure(address: str) -> None:
     Raises TooMany, instead of counting, from the twenty-first in a minute on. A right credential never waits: it is too
     long to be guessed, and one stale copy of it must not shut out the portal that shares its address.
     """
+    SIGN_IN_FAILURES.labels("credential").inc()
     now, key = clock.now(), _address_key(address, of="credential")
     with commands.system_transaction(None):
         count = _locked(key, now)
@@ -134,6 +136,7 @@ def admit_code(address: str, *, of: str = "code") -> None:
 
 def count_code_failure(address: str, *, of: str = "code") -> None:
     """Count a wrong code of a printed paper, or another one, from a network address: a transaction of its own."""
+    SIGN_IN_FAILURES.labels(of).inc()
     now, key = clock.now(), _address_key(address, of=of)
     with commands.system_transaction(None):
         _write(key, after_address_failure(_locked(key, now), now))

@@ -20,6 +20,7 @@ from careapp.identity import attempts, challenges, passkeys, passwords, second_s
 from careapp.identity.factor_rules import has_any
 from careapp.identity.models import USERS, UserSession
 from careapp.identity.passkeys import Site
+from careapp.telemetry.metrics import SIGN_IN_FAILURES
 
 MOST_FAILURES = 5  # in one session, which then ends: whoever sits there is perhaps not its owner
 WRONG = "This is not your password."
@@ -96,6 +97,7 @@ def confirmed(actor: Actor, session_id: int, *, way: str, address: str) -> str:
 
 def refuse(actor: Actor, session_id: int, refusal: Invalid, *, way: str, address: str) -> None:
     """Count and audit a failed proof, then raise `refusal`; Unauthenticated instead where the session ends with it."""
+    SIGN_IN_FAILURES.labels("confirmation").inc()
     count = table_of(UserSession).c
     mine = (count.tenant_id == actor.tenant_id, count.id == session_id, count.ended_at.is_(None))
     with commands.system_transaction(actor.tenant_id):

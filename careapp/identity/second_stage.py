@@ -24,6 +24,7 @@ from careapp.identity.factors import Factor
 from careapp.identity.models import USERS, HalfSession
 from careapp.identity.passkeys import Site
 from careapp.identity.sessions import Origin
+from careapp.telemetry.metrics import SIGN_IN_FAILURES
 
 GOOD_FOR = timedelta(minutes=5)
 WRONG = "That was not accepted. Try again, or use another way."
@@ -191,6 +192,7 @@ def _enabled(tenant_id: int, user_id: int) -> bool | None:
 
 def _keep_failure(tenant_id: int | None, user_id: int, factor: Factor, address: str) -> None:
     """Count the failure for the network address, and where it was somebody's, audit it."""
+    SIGN_IN_FAILURES.labels(factor).inc()
     with commands.system_transaction(tenant_id):
         attempts.count_address_failure(address)
         if tenant_id is not None:

@@ -17,6 +17,7 @@ from careapp.identity import attempts, directory, passwords, second_stage, sessi
 from careapp.identity.models import User
 from careapp.identity.second_stage import HalfSignedIn
 from careapp.identity.sessions import Origin
+from careapp.telemetry.metrics import SIGN_IN_FAILURES
 
 NO_TENANT = 0  # a stranger's: asked for like any other
 # One text for a stranger, a wrong password and a disabled user.
@@ -89,6 +90,7 @@ def _start(user: Row[*tuple[Any, ...]], email: str, password: str, origin: Origi
 
 def _keep_failure(tenant_id: int | None, user_id: int, address: str) -> None:
     """Count the failure, and where the address is somebody's, leave an audit row: `nobody` tried to be this user."""
+    SIGN_IN_FAILURES.labels("password").inc()
     with commands.system_transaction(tenant_id):
         attempts.count_address_failure(address)
         if tenant_id is not None:

@@ -1,15 +1,14 @@
-"""Health of the jobs process, for supervisors: GET / on JOBS_PORT answers 200 while no job hangs, else 503."""
+"""Health of the jobs process, for supervisors: GET / on JOBS_PORT answers 200 while no job hangs, else 503; its figures
+for Prometheus stand at /metrics there.
+"""
 
+import functools
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-
-import structlog
+from http.server import ThreadingHTTPServer
 
 from careapp.jobs.watchdog import Watchdog
-
-_log = structlog.get_logger()
+from careapp.telemetry.listener import METRICS, Answer, own_figures
+from careapp.telemetry.listener import serve as listen
 
 
 def serve(port: int, watchdog: Watchdog) -> ThreadingHTTPServer:
@@ -17,27 +16,9 @@ def serve(port: int, watchdog: Watchdog) -> ThreadingHTTPServer:
     but those of the jobs themselves. Raises OSError where the port is taken.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        """Says what the watchdog knows."""
+    def health() -> Answer:
+        hanging = watchdog.hanging()
+        body = json.dumps({"status": "hangs" if hanging else "ok", "job": hanging, "seconds": watchdog.state()})
+        return 503 if hanging else 200, "application/json", body.encode()
 
-        timeout = 5
-        server_version = sys_version = ""
-
-        def do_GET(self) -> None:
-            """Answer any path the same."""
-            hanging = watchdog.hanging()
-            body = json.dumps({"status": "hangs" if hanging else "ok", "job": hanging, "seconds": watchdog.state()})
-            self.send_response(503 if hanging else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: it is asked all the time."""
-
-    server = ThreadingHTTPServer(("", port), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="jobs health", daemon=True).start()
-    _log.info("jobs health", port=port)
-    return server
+    return listen("", port, {METRICS: functools.partial(own_figures, "jobs")}, otherwise=health)

@@ -6,8 +6,10 @@ It may be started twice without harm: relays share the work by the shards' locks
 import functools
 import logging
 import signal
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,14 +20,17 @@ from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask
 
 from careapp.config import Settings
+from careapp.db import db
 from careapp.jobs import health, upkeep
 from careapp.jobs.watchdog import Watchdog
 from careapp.operations.database_check import check_at_start
 from careapp.outbox.relay import Relay
 from careapp.outbox.sender_choice import sender_for
+from careapp.telemetry import metrics, traces
 
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 SEAL_SECONDS = 10
+LOOK_SECONDS = 10  # between two looks at the outbox for who scales or wakes somebody by it
 # The longest run a job may take before it counts as hanging. The longest pass of the relay takes about 35 s, with a
 # broker that freezes in the middle of it; everything else works in batches the database ends after 15 s each.
 LONGEST_PASS, LONGEST_UPKEEP = 60.0, 600.0
@@ -50,10 +55,16 @@ def run(app: Flask, settings: Settings) -> None:
     if relay_url is None:
         raise ValueError("the jobs process needs DATABASE_RELAY_URL")
     check_at_start(relay_url)
+    if traces.begin(settings, "careapp-jobs"):
+        with app.app_context():
+            traces.of_statements(db.engine)
     relay = Relay(relay_url, sender_for(settings))
     watchdog = Watchdog(LONGEST_SILENCE)
     scheduler = _scheduler()
     for name, seconds, work in _work(app, relay_url, relay):
+        metrics.JOB_INTERVAL.labels(name).set(seconds)
+        metrics.JOB_SUCCESS.labels(name).set_to_current_time()
+        metrics.JOB_RUNS.labels(name, metrics.FAILED)  # from nought on, or the first failure would be no increase
         # Each runs at the start too: a process that is restarted often must still get to the hourly ones.
         trigger = IntervalTrigger(seconds=seconds, timezone=UTC)
         scheduler.add_job(_watched(watchdog, name, work), trigger, id=name, next_run_time=datetime.now(UTC))
@@ -67,18 +78,34 @@ def run(app: Flask, settings: Settings) -> None:
     scheduler.shutdown(wait=True)
     relay.close()
     watchdog.stop()
+    traces.end()
     _log.info("jobs ended")
 
 
 def _watched(watchdog: Watchdog, name: str, work: Work) -> Work:
-    """The same work under the watchdog, whichever job it is."""
+    """The same work under the watchdog, and counted, whichever job it is."""
     longest = LONGEST.get(name, LONGEST_UPKEEP)
 
     def run_watched() -> None:
-        with watchdog.running(name, longest):
+        # The relay's passes are each second, and most do nothing: what it sends is traced event by event.
+        traced = nullcontext() if name == OUTBOX else traces.span(f"job {name}")
+        with watchdog.running(name, longest), _counted(name), traced:
             work()
 
     return run_watched
+
+
+@contextmanager
+def _counted(name: str) -> Iterator[None]:
+    """Around one run of a job: how it ended, when, and how long it took."""
+    began, outcome = time.monotonic(), metrics.FAILED
+    try:
+        yield
+        outcome = metrics.DONE
+        metrics.JOB_SUCCESS.labels(name).set_to_current_time()
+    finally:
+        metrics.JOB_RUNS.labels(name, outcome).inc()
+        metrics.JOB_SECONDS.labels(name).set(time.monotonic() - began)
 
 
 def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work]]:
@@ -90,6 +117,8 @@ def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work
     return [
         (OUTBOX, 1, drain),
         ("outbox figures", MINUTE, functools.partial(upkeep.report_outbox, relay_url, relay)),
+        ("outbox metrics", LOOK_SECONDS, functools.partial(upkeep.measure_outbox, relay_url)),
+        ("audit metrics", MINUTE, functools.partial(upkeep.measure_audit, relay_url)),
         ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),
         ("audit seals", SEAL_SECONDS, functools.partial(upkeep.seal_audit, relay_url)),
         ("audit partitions", HOUR, functools.partial(upkeep.make_audit_partitions, relay_url)),

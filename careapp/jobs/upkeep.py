@@ -10,6 +10,7 @@ from careapp.operations.maintenance import TenantName
 from careapp.outbox import upkeep
 from careapp.outbox.relay import Relay
 from careapp.scheduling.counts import wrong_counts
+from careapp.telemetry import metrics
 
 LATE_SECONDS = 60.0  # an event older than this, or any parked one, wants a person
 
@@ -29,6 +30,22 @@ def report_outbox(relay_url: str, relay: Relay) -> None:
         failures=relay.failures,
         seconds=round(relay.last_pass_seconds, 3),
     )
+
+
+def measure_outbox(relay_url: str) -> None:
+    """Take the outbox's figures for who watches."""
+    figures = upkeep.figures(relay_url)
+    metrics.OUTBOX_PENDING.set(figures.pending)
+    metrics.OUTBOX_PARKED.set(figures.parked)
+    metrics.OUTBOX_OLDEST.set(figures.oldest_seconds)
+
+
+def measure_audit(relay_url: str) -> None:
+    """Take the sealer's figures for who watches, and recompute the newest seals."""
+    figures = sealer.figures(relay_url)
+    metrics.AUDIT_SEALS.set(figures.seals)
+    metrics.AUDIT_UNSEALED.set(figures.unsealed_seconds)
+    metrics.AUDIT_BROKEN.set(figures.broken)
 
 
 def seal_audit(relay_url: str) -> None:

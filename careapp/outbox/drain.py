@@ -11,6 +11,7 @@ before them are marked and the next ones read. An event goes out as the text Pos
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg
@@ -19,6 +20,7 @@ from psycopg.rows import args_row
 
 from careapp.outbox.crash_points import reached
 from careapp.outbox.senders import Pending, Sender, SendFailed, Unsendable
+from careapp.telemetry.traces import publication
 
 SENDING_SECONDS = 10  # no wave begins later, so a slow broker stays below the 30 s that end the transaction
 ANSWER_SECONDS = 8  # more than the producer's own limit of 6 s, so every send has an outcome
@@ -34,7 +36,8 @@ _LOCK = "SELECT 1 FROM outbox_shard WHERE id = %s FOR UPDATE SKIP LOCKED"
 # Nor what this visit has in hand; an id to start from would pass over a transaction that commits later than its ids.
 _READ = """
 SELECT id, topic, tenant_id || '/' || key AS lane, key, event_id::text, convert_to(
-       CASE WHEN withheld_at IS NULL THEN envelope ELSE jsonb_set(envelope, '{data}', '{}') END::text, 'UTF8') AS value
+       CASE WHEN withheld_at IS NULL THEN envelope ELSE jsonb_set(envelope, '{data}', '{}') END::text, 'UTF8') AS value,
+       envelope ->> 'traceparent' AS traceparent
 FROM outbox o WHERE shard = %s AND published_at IS NULL AND id <> ALL(%s)
   AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.shard = o.shard AND b.published_at IS NULL AND b.attempts > 0
                   AND b.tenant_id = o.tenant_id AND b.key = o.key AND b.id <= o.id
@@ -62,6 +65,7 @@ class Waiting(NamedTuple):
     key: str
     event_id: str
     value: bytes
+    traceparent: str | None = None
 
 
 @dataclass
@@ -183,13 +187,20 @@ def _start(wave: Iterable[Waiting], sender: Sender, stop: float) -> list[Outcome
             outcomes.append((row, failed_topics[row.topic]))
             continue
         try:
-            outcomes.append((row, sender.send(row.topic, row.key, row.value)))
+            outcomes.append((row, _send(sender, row)))
         except Unsendable as error:
             outcomes.append((row, error))
         except SendFailed as error:
             outcomes.append((row, error))
             failed_topics[row.topic] = error
     return outcomes
+
+
+def _send(sender: Sender, row: Waiting) -> Pending:
+    """Hand one event over, as a part of the trace it belongs to, if there is one."""
+    if row.traceparent is None:
+        return sender.send(row.topic, row.key, row.value)
+    return publication(row.topic, row.traceparent, partial(sender.send, row.topic, row.key, row.value))
 
 
 def _settled(outcomes: Iterable[Outcome]) -> list[tuple[Waiting, SendFailed | Unsendable | None]]:

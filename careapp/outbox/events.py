@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from sqlalchemy import Row
 
 from careapp import clock
+from careapp.telemetry.traces import TRACEPARENT, traceparent
 
 SOURCE = "/careapp"
 
@@ -49,5 +50,6 @@ class Event(BaseModel):
             "datacontenttype": "application/json",
             "tenant": tenant_key,
             "priority": self.priority,
+            **({TRACEPARENT: parent} if (parent := traceparent()) else {}),
             "data": self.data(),
         }

@@ -15,6 +15,7 @@ import structlog
 from careapp.localdb.addresses import libpq_url
 from careapp.outbox.drain import drain
 from careapp.outbox.senders import Sender, SendFailed
+from careapp.telemetry.metrics import RELAY_FAILURES, RELAY_PASS_SECONDS, RELAY_PUBLISHED
 
 PASS_SECONDS = 15  # a pass begins no further visit to a shard after this; the longest visit takes some 20 s more
 LONGEST_PAUSE_SECONDS = 15.0  # between tries while the broker or the database is down; trying costs next to nothing
@@ -69,6 +70,7 @@ class Relay:
         else:
             self._failed_in_a_row = 0
         self.last_pass_seconds = time.monotonic() - began
+        RELAY_PASS_SECONDS.set(self.last_pass_seconds)
         return self.published - before
 
     def stop(self) -> None:
@@ -98,6 +100,8 @@ class Relay:
         drained = drain(connection, shard, self._sender)
         self.published += len(drained.sent)
         self.failures += drained.failed
+        RELAY_PUBLISHED.inc(len(drained.sent))
+        RELAY_FAILURES.inc(drained.failed)
         if drained.failed:
             self._sender.reset()
         return len(drained.sent)
@@ -120,5 +124,6 @@ class Relay:
         self._failed_in_a_row = min(self._failed_in_a_row + 1, 10)
         self._not_before = time.monotonic() + seconds
         self.failures += 1
+        RELAY_FAILURES.inc()
         kind = str(error) if isinstance(error, SendFailed) else type(error).__name__
         _log.warning(what, error=kind, seconds=round(seconds, 1))

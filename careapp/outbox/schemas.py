@@ -6,6 +6,7 @@ from typing import Any
 
 from careapp.outbox import topics
 from careapp.outbox.events import SOURCE, Event
+from careapp.telemetry.traces import TRACEPARENT
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -41,7 +42,7 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
         "type": "object",
         "properties": _envelope(event, data),
     }
-    schema["required"] = list(schema["properties"])
+    schema["required"] = [name for name in schema["properties"] if name != TRACEPARENT]
     return {**schema, "$defs": definitions} if definitions else schema
 
 
@@ -62,6 +63,11 @@ def _envelope(event: type[Event], data: dict[str, Any]) -> dict[str, Any]:
             "description": "Counts the events of a key within a tenant from 1, without gaps, over all topics.",
         },
         "priority": {"const": event.priority},
+        TRACEPARENT: {
+            "type": "string",
+            "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+            "description": "The trace that caused the event (CloudEvents distributed tracing), where it was traced.",
+        },
         "data": {
             "anyOf": [
                 data,

@@ -38,6 +38,11 @@ class ProviderService:
             return None
         return cls(settings.provider_service_url, settings.provider_service_signing_keys())
 
+    @property
+    def breaker_open(self) -> bool:
+        """Whether the service has failed too often to be asked."""
+        return self._service.breaker.open
+
     def network_status(self, tenant_key: str, locator: str) -> str | None:
         """The provider's network status, None for one the service does not know; answers are kept for a moment.
 

@@ -18,6 +18,7 @@ from careapp.scheduling.models import APPOINTMENTS, SLOTS, Slot
 from careapp.scheduling.slots import bookable, in_scope, slot_rows
 from careapp.scheduling.states import ACTIVE, BLOCKED
 from careapp.scheduling.views import SlotView
+from careapp.telemetry.metrics import RACES_LOST
 
 HOW_MANY_ALTERNATIVES = 3
 OTHER_PROVIDERS_WITHIN = timedelta(days=14)
@@ -85,7 +86,10 @@ def refuse_slot(actor: Actor, slot_locator: str, patient_id: int, *, moving: int
             code="PROVIDER_NOT_PARTICIPATING",
             alternatives=others,
         )
-    why = why_not_bookable(row.status, row.booked, row.capacity, row.ends_at, clock.now())
+    moment = clock.now()
+    why = why_not_bookable(row.status, row.booked, row.capacity, row.ends_at, moment)
+    if closed_by(row.status, row.booked, row.capacity, row.ends_at, moment) in (FULL, None):
+        RACES_LOST.labels("full").inc()
     taken_meanwhile = "This slot was just taken."
     return Conflict(why or taken_meanwhile, code="SLOT_UNAVAILABLE", alternatives=others)
 
@@ -103,7 +107,9 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
         about["blocking"] = row.locator
     blocking = about.get("blocking", "another appointment")
     if row.patient_id == patient_id and row.starts_at < slot.ends_at and row.ends_at > slot.starts_at:
+        RACES_LOST.labels("patient_busy").inc()
         return Conflict(f"The patient has {blocking} at that time.", code="PATIENT_BUSY", **about)
+    RACES_LOST.labels("provider_busy").inc()
     return Conflict(
         f"The provider is busy with {blocking}, its buffer of {slot.buffer_minutes} minutes included.",
         code="BUFFER_VIOLATION",

@@ -9,6 +9,8 @@ from werkzeug.exceptions import BadRequest
 
 from careapp.audit.writer import request_id
 from careapp.surface.json_input import is_storable
+from careapp.telemetry.metrics import count_request
+from careapp.telemetry.traces import trace_id
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -55,9 +57,22 @@ def init_headers(app: Flask) -> None:
             response.headers.setdefault("Cache-Control", "no-store")
         if request.endpoint not in UNLOGGED:
             log_request(response.status_code)
+            count(response.status_code)
         if g.get("refused") in ATTEMPTS:
             _log.warning("attempt", refused=g.refused, request_id=request_id.get())
         return response
+
+
+def about_this() -> dict[str, str | None]:
+    """What every line of the log says of the request it belongs to."""
+    return {"request_id": request_id.get(), "trace_id": trace_id()}
+
+
+def count(status: int) -> None:
+    """Count a request, and how long it took; what one was refused for before it had a number took no time."""
+    route = request.url_rule.rule if request.url_rule else None
+    seconds = time.perf_counter() - g.started if "started" in g else 0.0
+    count_request(route, request.method, status, seconds)
 
 
 def log_request(status: int) -> None:

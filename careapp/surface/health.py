@@ -37,7 +37,7 @@ def ready() -> Response:
     answer: Answer = current_app.extensions[HEALTH].ready()
     if answer is not Answer.READY:
         return problem(Upstream(f"Not ready: {answer.value}.", code="NOT_READY"))
-    if not db.engine.pool.checkedin():  # type: ignore[attr-defined]
+    if not any((db.engine.pool.checkedin(), db.engine.pool.checkedout())):  # type: ignore[attr-defined]
         with db.engine.connect():  # the first connection of all is checked as it comes about
             pass
     return jsonify(status="ok")

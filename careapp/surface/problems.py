@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 
 from careapp.audit.writer import request_id
 from careapp.errors import InsufficientScope, Invalid, Refusal, TooMany, Upstream
+from careapp.telemetry.metrics import count_refusal
 
 JSON_PATHS = ("/api/", "/internal/", "/fhir/", "/oauth/", "/.well-known/")
 UNTRUSTED_HOST = "The request names a host that is not this installation."
@@ -57,6 +58,7 @@ def fault(error: Exception) -> Refusal:
 def problem(refusal: Refusal) -> Response:
     """A refusal as a problem document: type, title, status, detail, code, errors, and what else it carries."""
     g.refused = refusal.code  # for the log
+    count_refusal(refusal)
     errors = [{"field": field, "detail": detail} for field, detail in getattr(refusal, "errors", {}).items()]
     document: dict[str, Any] = {
         "type": "about:blank",

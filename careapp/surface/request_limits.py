@@ -4,8 +4,10 @@ from flask import Flask, current_app, request
 
 from careapp.access import Actor
 from careapp.config import Settings
+from careapp.errors import TooMany
 from careapp.identity.attempts import network_of
 from careapp.identity.request_limits import Limiter
+from careapp.telemetry.metrics import LIMITED
 
 LIMITER = "careapp.limiter"
 # An order of the identity provider to end sessions is checked by its signature and taken once; refused at a busy
@@ -28,16 +30,21 @@ def init_request_limits(app: Flask, settings: Settings) -> None:
 def spend_of_actor(actor: Actor) -> None:
     """Count a request of somebody known. Raises TooMany. A program may do more in a minute than a person."""
     settings: Settings = current_app.config["SETTINGS"]
-    limit = settings.rate_limit_service if actor.user_id is None else settings.rate_limit_person
-    _limiter().spend(f"actor:{actor.tenant_id}/{actor.name}", limit)
+    program = actor.user_id is None
+    limit = settings.rate_limit_service if program else settings.rate_limit_person
+    _spend(f"actor:{actor.tenant_id}/{actor.name}", limit, kind="program" if program else "person")
 
 
 def spend_of_address() -> None:
     """Count a request of nobody known from its network address. Raises TooMany."""
     settings: Settings = current_app.config["SETTINGS"]
-    _limiter().spend(f"address:{network_of(request.remote_addr or '')}", settings.rate_limit_address)
+    _spend(f"address:{network_of(request.remote_addr or '')}", settings.rate_limit_address, kind="address")
 
 
-def _limiter() -> Limiter:
+def _spend(subject: str, limit: int, *, kind: str) -> None:
     limiter: Limiter = current_app.extensions[LIMITER]
-    return limiter
+    try:
+        limiter.spend(subject, limit)
+    except TooMany:
+        LIMITED.labels(kind).inc()
+        raise

@@ -9,6 +9,7 @@ from careapp.errors import Invalid, Refusal
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.referrals.states import REFERRAL
 from careapp.scheduling.states import APPOINTMENT, SLOT
+from careapp.telemetry.metrics import count_refusal
 from careapp.web.language import SOURCE, current_language
 from careapp.web.words import words
 
@@ -74,6 +75,7 @@ RULES = {
 
 def said(refusal: Refusal) -> str:
     """What a refusal says, in one text, with states as words."""
+    count_refusal(refusal)
     if isinstance(refusal, Invalid):
         return " ".join(dict.fromkeys(refusal.errors.values())) or refusal.detail
     if refusal.code == "STALE_VERSION":

@@ -14,6 +14,8 @@ import pytest
 from apiflask import APIFlask
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, JobEvent, JobExecutionEvent
 from kafka import KafkaAdminClient
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from careapp import clock
@@ -23,10 +25,13 @@ from careapp.jobs import process as jobs_process
 from careapp.jobs.process import Failures
 from careapp.jobs.watchdog import Watchdog
 from careapp.outbox import topics
+from careapp.telemetry.metrics import ELSEWHERE
 from tests.conftest import ROOT, TestTenant
 from tests.jobs.history import Reader, judge
 from tests.jobs.relays import PATIENCE_SECONDS, relay_role, unsent, wait_until
 from tests.jobs.speaking import Ledger, saying, speak
+from tests.telemetry.labels import jobs, strange
+from tools.ports import free_port
 
 Jobs = subprocess.Popen[bytes]
 
@@ -80,6 +85,42 @@ def test_events_leave_and_a_signal_ends_it(
     assert judge(app, tenant, reader.read(tenant), Ledger({one.mark for one in said})) == 0
     assert "jobs ended" in log()
     assert "Traceback" not in log()
+
+
+def figures(port: int) -> list[Metric]:
+    """What the jobs process tells of itself; nothing while it does not listen yet."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_SECONDS) as answer:
+            return list(text_string_to_metric_families(answer.read().decode()))
+    except urllib.error.URLError:
+        return []
+
+
+def test_it_tells_its_figures(
+    app: APIFlask, tenant: TestTenant, speaker: Actor, start_jobs: Callable[..., Jobs]
+) -> None:
+    speak(speaker, [saying("EPI-2026-000009")])
+    port = free_port()
+    start_jobs(KAFKA_BOOTSTRAP_SERVERS="", JOBS_PORT=str(port))
+
+    def values(name: str, **labels: str) -> dict[str, float]:
+        return {
+            sample.labels.get("task", ""): sample.value
+            for metric in figures(port)
+            for sample in metric.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        }
+
+    wait_until(lambda: values("careapp_relay_published_total").get("", 0) >= 1)
+    wait_until(lambda: {"outbox metrics", "audit metrics"} <= set(values("careapp_job_runs_total", outcome="done")))
+    assert set(values("careapp_job_interval_seconds")) == jobs()
+    assert set(values("careapp_job_last_success_timestamp_seconds")) == jobs()
+    assert set(values("careapp_job_runs_total", outcome="failed").values()) == {0}
+    assert values("careapp_outbox_parked") == {"": 0}
+    assert values("process_resident_memory_bytes")[""] > 0
+    found = figures(port)
+    assert strange([metric for metric in found if metric.name.startswith("careapp_")], app) == []
+    assert not [metric.name for metric in found if metric.name.startswith(ELSEWHERE["jobs"])]
 
 
 def test_without_a_broker_it_logs_topic_key_and_id(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -72,6 +73,13 @@ def asked(app: APIFlask) -> int:
     stranger = Actor(0, "nowhere", "token:nobody", frozenset())
     token = own_token(stranger, app.config["SETTINGS"])
     return app.test_client().get("/api/v1/episodes", headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+def test_readiness_waits_for_no_connection_of_the_pool(behind: APIFlask) -> None:
+    with behind.app_context(), ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(db.engine.connect())
+        assert readiness(behind) == 200, "all are in use, and it needs none"
 
 
 @pytest.mark.parametrize("fault", ["freeze", "refuse"])

@@ -1,0 +1,1 @@
+"""Telemetry: figures for Prometheus, traces for OpenTelemetry, slow statements for the log. None names a patient."""

@@ -1,0 +1,73 @@
+"""Statements and connections of the database: slow ones for the log, waits for the pool's figures."""
+
+import re
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from careapp.telemetry.metrics import POOL_TIMEOUTS, POOL_WAIT_SECONDS, POOL_WAITS, SLOW_STATEMENTS
+
+LONGEST_SHAPE = 2000  # characters
+# Texts, dollar-quoted ones included, and numbers; what stands in a name or a parameter's name is none.
+_LITERAL = re.compile(r"""E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$.*?\$\1\$|(?<![\w.%])-?\d+(?:\.\d+)?\b""", re.S)
+_BEGAN = "careapp_began"
+
+_log = structlog.get_logger()
+
+
+class CountingPool(QueuePool):
+    """A pool that counts who has to wait; a connection that is there at once costs nothing more than a comparison."""
+
+    def _do_get(self) -> Any:
+        if self.checkedout() < self.size() or self._max_overflow:
+            return super()._do_get()
+        POOL_WAITS.inc()
+        began = time.perf_counter()
+        try:
+            return super()._do_get()
+        except PoolTimeout:
+            POOL_TIMEOUTS.inc()
+            raise
+        finally:
+            POOL_WAIT_SECONDS.inc(time.perf_counter() - began)
+
+
+@lru_cache(maxsize=512)
+def shape(statement: str) -> str:
+    """A statement without any value, on one line, and no longer than LONGEST_SHAPE."""
+    return " ".join(_LITERAL.sub("?", statement).split())[:LONGEST_SHAPE]
+
+
+def log_slow(engine: Engine, milliseconds: int) -> None:
+    """Log each statement of an engine that takes longer, also one that fails, by its shape; 0 logs none."""
+    if not milliseconds:
+        return
+    limit = milliseconds / 1000
+
+    def begins(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        vars(context)[_BEGAN] = time.perf_counter()
+
+    def ends(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        look(statement, context)
+
+    def fails(failed: Any) -> None:
+        if failed.execution_context is not None and failed.statement is not None:
+            look(failed.statement, failed.execution_context)
+
+    def look(statement: str, context: Any) -> None:
+        began = vars(context).pop(_BEGAN, None)
+        if began is not None and (taken := time.perf_counter() - began) > limit:
+            SLOW_STATEMENTS.inc()
+            _log.warning("slow statement", statement=shape(statement), milliseconds=round(taken * 1000, 1))
+
+    listeners: tuple[tuple[str, Callable[..., None]], ...] = (
+        ("before_cursor_execute", begins), ("after_cursor_execute", ends), ("handle_error", fails),
+    )  # fmt: skip
+    for name, listener in listeners:
+        event.listen(engine, name, listener)

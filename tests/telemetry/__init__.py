@@ -1,0 +1,1 @@
+"""Telemetry: what is counted, traced and logged, and that nothing of it names a patient."""

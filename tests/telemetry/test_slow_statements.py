@@ -1,0 +1,65 @@
+"""Slow statements: logged with their shape and time, never with a value, whichever way the value got there."""
+
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
+
+from careapp.db import db
+from careapp.telemetry.statements import LONGEST_SHAPE, shape
+from tests.conftest import make_app
+from tests.database import TestDatabase
+
+MARK = "Xqzvfamily"
+
+
+def slow_lines(app: APIFlask, statement: str, **given: object) -> list[dict[str, object]]:
+    """The lines about slow statements while one runs."""
+    with capture_logs() as lines, app.app_context():
+        try:
+            db.session.execute(text(statement), given)
+        except DBAPIError:
+            pass
+        finally:
+            db.session.rollback()
+    return [dict(line) for line in lines if line["event"] == "slow statement"]
+
+
+def test_a_slow_statement_leaves_its_shape_and_its_time(slow_app: APIFlask) -> None:
+    [line] = slow_lines(slow_app, f"SELECT pg_sleep(0.02), :name || '{MARK}', 1903", name=MARK)
+    assert line["statement"] == "SELECT pg_sleep(?), %(name)s || ?, ?"
+    assert isinstance(line["milliseconds"], float)
+    assert line["milliseconds"] >= 20
+    assert MARK not in str(line)
+
+
+def test_one_that_fails_after_long_leaves_one_too(slow_app: APIFlask) -> None:
+    failing = "SELECT pg_sleep(0.02), 1 / (extract(epoch FROM clock_timestamp()) * 0)::int, CAST(:name AS text)"
+    [line] = slow_lines(slow_app, failing, name=MARK)
+    assert "pg_sleep(?)" in str(line["statement"])
+    assert MARK not in str(line)
+
+
+@pytest.mark.parametrize("limit", [0, 600_000])
+def test_a_quick_one_leaves_none(limit: int, database: TestDatabase, tmp_path: Path) -> None:
+    made = make_app(database, tmp_path, slow_query_ms=limit, database_pool_size=1)
+    assert slow_lines(made, "SELECT pg_sleep(0.02)") == []
+    with made.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("SELECT 'it''s Daw', x FROM t WHERE y = 42", "SELECT ?, x FROM t WHERE y = ?"),
+        ("SELECT E'it\\'s Daw', -3.5", "SELECT ?, ?"),
+        ("SELECT $a$Daw's$a$, $$x$$", "SELECT ?, ?"),
+        ("UPDATE t1\n  SET a = %(param_1)s, b=1903", "UPDATE t1 SET a = %(param_1)s, b=?"),
+        ("SELECT x" * 1000, ("SELECT x" * 1000)[:LONGEST_SHAPE]),
+    ],
+)
+def test_a_shape_has_no_value(statement: str, told: str) -> None:
+    assert shape(statement) == told

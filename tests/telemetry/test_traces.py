@@ -1,0 +1,108 @@
+"""Traces in parts: off costs nothing, and what is exported stands on a list, whoever recorded it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
+
+from careapp import config
+from careapp.outbox.senders import Sent
+from careapp.telemetry import traces
+from careapp.telemetry.exporting import Guarded
+from tests.conftest import ROOT
+from tests.database import TestDatabase
+from tests.instance import shared_settings
+
+MARK = "Xqzvspan"
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class Kept(SpanExporter):
+    """Keeps what reaches it."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Keep the spans as JSON."""
+        self.texts += [span.to_json() for span in spans]
+        return SpanExportResult.SUCCESS
+
+
+def test_nothing_that_is_not_on_the_list_leaves() -> None:
+    kept, provider = Kept(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(Guarded(kept)))
+    caller = SpanContext(1, 2, True, TraceFlags(1), TraceState([("v", MARK)]))
+    span = provider.get_tracer("x").start_span("GET /patients", set_span_in_context(NonRecordingSpan(caller)))
+    for name in ("url.full", "url.query", "http.target", "user_agent.original", "client.address", "db.statement"):
+        span.set_attribute(name, MARK)
+    span.set_attribute("http.route", "/patients/<locator>")
+    span.record_exception(ValueError(MARK))
+    span.add_event("retried", {"what": MARK})
+    span.set_status(Status(StatusCode.ERROR, MARK))
+    span.end()
+    [told] = kept.texts
+    assert MARK not in told
+    assert "/patients/<locator>" in told
+    assert "ValueError" in told
+    assert "ERROR" in told
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [({"http.method": "GET", "http.route": "/patients/<locator>"}, "GET /patients/<locator>"),
+     ({"http.method": "GET"}, "GET"), ({"http.request.method": MARK}, "other"), ({}, "request")],
+)  # fmt: skip
+def test_a_request_is_named_by_its_route(attributes: dict[str, str], name: str) -> None:
+    kept, provider = Kept(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(Guarded(kept)))
+    provider.get_tracer("x").start_span(f"GET /{MARK}", kind=SpanKind.SERVER, attributes=attributes).end()
+    [told] = kept.texts
+    assert json.loads(told)["name"] == name
+    assert MARK not in told
+
+
+def test_off_nothing_of_opentelemetry_is_loaded(app: APIFlask, database: TestDatabase, tmp_path: Path) -> None:
+    program = "import sys, wsgi; print(sorted(one for one in sys.modules if one.startswith('opentelemetry')))"
+    environment = {**os.environ, **shared_settings(app, database, tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_off_there_is_no_trace_to_tell_of() -> None:
+    assert traces.traceparent() is None
+    assert traces.trace_id() is None
+    with traces.span("nothing"):
+        assert traces.traceparent() is None
+
+
+def test_an_event_keeps_its_trace_where_the_relay_does_not_trace() -> None:
+    sent: list[traces.Headers] = []
+    traces.publication("care.x", PARENT, lambda headers: sent.append(headers) or Sent())
+    assert sent == [[("traceparent", PARENT.encode())]]
+
+
+@pytest.mark.parametrize("address", ["collector:4318", "ftp://collector", "http://collector:4318?x=1"])
+def test_an_address_that_is_none_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+    with pytest.raises(SystemExit, match="OTEL_EXPORTER_OTLP_ENDPOINT is an address"):
+        config.load()
