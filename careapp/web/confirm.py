@@ -133,15 +133,15 @@ def _page(form: CareForm, status: int = 200) -> Response:
         return page_or_fragment(PAGE, PAGE, status, form=form, way=ELSEWHERE)
     held = factors.own_factors(current_actor())
     if not held.count:
-        return page_or_fragment(PAGE, PAGE, status, form=form, way=BY_PASSWORD)
-    return page_or_fragment(PAGE, PAGE, status, form=_of_code(form), held=held, way=BY_FACTOR)
+        return page_or_fragment(PAGE, PAGE, status, form=_as(ConfirmForm, form), way=BY_PASSWORD)
+    return page_or_fragment(PAGE, PAGE, status, form=_as(CodeForm, form), held=held, way=BY_FACTOR)
 
 
-def _of_code(form: CareForm) -> CodeForm:
-    """The form of a code, with what was wrong in another one on top."""
-    if isinstance(form, CodeForm):
+def _as(kind: type[CareForm], form: CareForm) -> CareForm:
+    """The form that this person is asked for, with what was wrong in another one on top."""
+    if isinstance(form, kind):
         return form
-    asked = CodeForm(formdata=None, next=form.data["next"])
+    asked = kind(formdata=None, next=form.data["next"])
     asked.form_errors.extend(text for texts in form.errors.values() for text in texts)
     return asked
 

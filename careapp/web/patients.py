@@ -124,7 +124,7 @@ def _list_page(part: str, shown: PatientList) -> Response:
 
 
 def _find_page(form: QuickFindForm, found: Any, status: int = 200) -> Response:
-    more = bool(request.form.get("cursor"))
+    more = found is not None and bool(request.form.get("cursor"))
     return page_or_fragment(
         "patients/find.html", "patients/_more.html" if more else "patients/_found.html", status, title=_("Patients"),
         form=form, found=found, last_digits=last_digits,
