@@ -99,6 +99,9 @@ def test_ports_agree(overlay: Overlay) -> None:
         given = overlay.environment(container, AnySecret())[setting]
         assert str(ports["health" if name == "jobs" else "http"]) == given
         assert given == exposed or name == "jobs"
+        assert name == "jobs" or str(ports["metrics"]) == overlay.environment(container, AnySecret())["METRICS_PORT"]
+        scraped = overlay.pods()[name]["metadata"]["annotations"]["prometheus.io/port"]
+        assert scraped == str(ports["health" if name == "jobs" else "metrics"])
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] in ports
     for service in overlay.all("Service"):

@@ -29,9 +29,22 @@ def test_nothing_goes_that_is_not_listed(overlay: Overlay) -> None:
 
 
 def test_ports_of_rules_are_ports_of_pods(overlay: Overlay) -> None:
-    for name, pod in overlay.pods().items():
-        ports = {one["name"] for one in main_container(pod).get("ports", [])}
-        assert {port["port"] for rule in policies(overlay, name, "ingress") for port in rule["ports"]} <= ports
+    open_somewhere = set()
+    for pod in overlay.pods().values():
+        for one in main_container(pod).get("ports", []):
+            open_somewhere |= {one["name"], one["containerPort"]}
+    for name in overlay.pods():
+        assert {port["port"] for rule in policies(overlay, name, "ingress") for port in rule["ports"]} <= open_somewhere
+
+
+def test_figures_are_for_who_watches_alone(overlay: Overlay) -> None:
+    watchers = {"namespaceSelector": {"matchLabels": {"careapp/monitoring": "true"}}}
+    for name in ("web", "portal", "jobs"):
+        peers = [peer for rule in policies(overlay, name, "ingress") for peer in rule["from"]
+                 if {"protocol": "TCP", "port": 9464} in rule["ports"]]  # fmt: skip
+        assert peers == [watchers]
+    for service in overlay.all("Service"):
+        assert [one["targetPort"] for one in service["spec"]["ports"]] == ["http"], "none leads to the figures"
 
 
 def test_the_way_in_leads_to_pods_without_internal_routes(overlay: Overlay) -> None:
