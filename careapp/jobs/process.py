@@ -121,6 +121,7 @@ def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work
         ("audit metrics", MINUTE, functools.partial(upkeep.measure_audit, relay_url)),
         ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),
         ("audit seals", SEAL_SECONDS, functools.partial(upkeep.seal_audit, relay_url)),
+        ("audit links", HOUR, functools.partial(upkeep.check_newest_seals, relay_url)),
         ("audit partitions", HOUR, functools.partial(upkeep.make_audit_partitions, relay_url)),
         ("audit anchors", DAY, _inside(app, upkeep.anchor_audit)),
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
