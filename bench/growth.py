@@ -16,7 +16,10 @@ from bench.whole import describe, laid, result, tell
 
 SIZES = ("small", "large")
 LIMIT = 1.3
-HEAD = ("request", "CPU ms small", "large", "ratio", "database ms small", "large", "ratio", f"CPU <= {LIMIT} x")
+HEAD = (
+    "request", "CPU ms small", "large", "ratio", "database ms small", "large", "ratio", "pages small", "large", "ratio",
+    f"CPU <= {LIMIT} x",
+)  # fmt: skip
 
 
 def run_growth(cases: Sequence[Case], *, quick: bool) -> int:
@@ -47,12 +50,14 @@ def markdown(made: dict[str, Any]) -> str:
 
 
 def ratio_rows(made: dict[str, Any]) -> list[tuple[str, ...]]:
-    """One row a case: CPU with the database's, and the time of its statements, at both sizes."""
+    """One row a case: CPU with the database's, the time of its statements and the pages they read, at both sizes."""
     rows = []
     for small, large in zip(made["small"]["cases"], made["large"]["cases"], strict=True):
         one, other = (case["figures"][APPLICATION] for case in (small, large))
         cpu = [found["cpu"] + found["database_cpu"] for found in (one, other)]
         database = [one["database_time"], other["database_time"]]
         cells = [f"{value:.2f}" for pair in (cpu, database) for value in (*pair, pair[1] / pair[0])]
+        pages = [found.get("pages", 0.0) for found in (one, other)]  # a run of before did not count them
+        cells += [f"{pages[0]:.0f}", f"{pages[1]:.0f}", f"{pages[1] / pages[0]:.2f}"] if all(pages) else [""] * 3
         rows.append((small["title"], *cells, "yes" if cpu[1] <= LIMIT * cpu[0] else "no"))
     return rows

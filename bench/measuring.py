@@ -22,7 +22,8 @@ class Round:
     """One round of one way: requests per second, each answer's seconds, CPU seconds a request, and the machine's rest.
 
     `cpu` is that of the web server, or of the clients where there is none; `database_time` is how long statements ran,
-    as pg_stat_statements counts it, COMMIT with its wait for the disk among them, and `calls` how many there were;
+    as pg_stat_statements counts it, COMMIT with its wait for the disk among them, `calls` how many there were, and
+    `pages` how many pages of tables and indexes they looked at, which no other program of the machine changes;
     `others` is the share of the machine's CPU time that went to processes that are not the benchmark's.
     """
 
@@ -32,6 +33,7 @@ class Round:
     database_cpu: float
     database_time: float
     calls: float
+    pages: float
     others: float
 
 
@@ -47,6 +49,7 @@ class Figures:
     database_cpu: float
     database_time: float
     calls: float
+    pages: float
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Result:
 @dataclass(frozen=True)
 class Bench:
     """What rounds run against; `fresh` makes a case's requests, `settle` brings the planner's statistics to date, and
-    `statistics` are the milliseconds and the number of all statements of the application's role so far."""
+    `statistics` are milliseconds, number and pages of all statements of the application's role so far."""
 
     clients: Clients
     servers: dict[str, Server]
@@ -76,7 +79,7 @@ class Bench:
     leaders: dict[str, int]
     fresh: Callable[[Case], list[Request]]
     settle: Callable[[], None]
-    statistics: Callable[[], tuple[float, float]]
+    statistics: Callable[[], tuple[float, float, float]]
     kept: dict[str, list[Request]] = field(default_factory=dict)
 
     def round(self, case: Case, plan: Plan, way: str, seconds: float, share: float = 1.0) -> Round:
@@ -86,13 +89,15 @@ class Bench:
         self.clients.prepare([self._task(case, plan, way, orders, number, seconds) for number in range(CONNECTIONS)])
         before, counted = usage(self.leaders), self.statistics()
         outcomes = self.clients.run()
-        used, (milliseconds, calls) = usage(self.leaders).since(before), self.statistics()
+        used = usage(self.leaders).since(before)
+        milliseconds, calls, pages = (now - then for now, then in zip(self.statistics(), counted, strict=True))
         times = [moment for outcome in outcomes for moment in outcome.times]
         lasted = max(outcome.ended for outcome in outcomes) - min(outcome.began for outcome in outcomes)
         cpu = sum(outcome.cpu for outcome in outcomes) if way == PSYCOPG else used.trees[way]
+        count = len(times)
         return Round(
-            len(times) / lasted, times, cpu / len(times), used.trees["database"] / len(times),
-            (milliseconds - counted[0]) / 1000 / len(times), (calls - counted[1]) / len(times), _others(used, lasted),
+            count / lasted, times, cpu / count, used.trees["database"] / count, milliseconds / 1000 / count,
+            calls / count, pages / count, _others(used, lasted),
         )  # fmt: skip
 
     def _requests(self, case: Case, way: str, share: float) -> list[Request]:
@@ -160,6 +165,7 @@ def figures(rounds: list[Round]) -> Figures:
         database_cpu=1000 * statistics.median(one.database_cpu for one in rounds),
         database_time=1000 * statistics.median(one.database_time for one in rounds),
         calls=statistics.median(one.calls for one in rounds),
+        pages=statistics.median(one.pages for one in rounds),
     )
 
 

@@ -45,7 +45,8 @@ TENANT = "bench-0"  # one of the generated tenants, so that it has as much as th
 WRITTEN = ("appointments", "provider_slots", "episodes", "status_changes", "outbox", "outbox_head", "audit_event",
            "audit_patients", "idempotency_key")  # fmt: skip
 _STATISTICS = """
-SELECT coalesce(sum(total_exec_time), 0), coalesce(sum(calls), 0) FROM pg_stat_statements
+SELECT coalesce(sum(total_exec_time), 0), coalesce(sum(calls), 0),
+       coalesce(sum(shared_blks_hit + shared_blks_read), 0) FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND userid = 'care_app'::regrole"""
 _MARK = re.compile(r'data-version="([^"]*)"')
 
@@ -188,10 +189,10 @@ def start(stack: ExitStack, database: Database, scene: Scene, credentials: Crede
     leaders |= {"database": database.leader, "bench": os.getpid()}
     running = stack.enter_context(clients())
 
-    def counted() -> tuple[float, float]:
+    def counted() -> tuple[float, float, float]:
         row = scene.connection.execute(_STATISTICS).fetchone()
         assert row is not None
-        return float(row[0]), float(row[1])
+        return float(row[0]), float(row[1]), float(row[2])
 
     return Bench(
         running, servers, libpq_url(database.addresses.app), leaders, lambda case: case.requests(scene, credentials),

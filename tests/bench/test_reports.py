@@ -13,7 +13,7 @@ def a_case(name: str, *, rate: float = 500.0, cpu: float = 1.5) -> dict[str, Any
     """One case of a report, with two of the rulers."""
     figures = {
         "rate": rate, "spread": 0.1, "p50": 9.0, "p99": 20.0, "cpu": cpu, "database_cpu": 0.5, "database_time": 0.8,
-        "calls": 7.0,
+        "calls": 7.0, "pages": 30.0,
     }  # fmt: skip
     return {
         "name": name, "title": f"GET {name}", "statements": 4, "authentication_statements": 1,
