@@ -67,15 +67,15 @@ def init_actors(
 
 def current_actor() -> Actor:
     """Who this request is from. Raises SignedOut on pages, else what the blueprint's way raises, TooMany on both."""
-    if "actor" not in g:
+    known: Actor | None = g.get("actor")
+    if known is None:
         try:
-            actor = way_of_request()()
+            known = way_of_request()()
         except Unauthenticated:
             spend_of_address()
             raise
-        spend_of_actor(actor)
-        g.actor = actor
-    known: Actor = g.actor
+        spend_of_actor(known)
+        g.actor = known
     return known
 
 

@@ -2,8 +2,8 @@
 
 from urllib.parse import unquote, urlsplit
 
-from flask import Flask, current_app, request
-from flask_wtf.csrf import CSRFProtect
+from flask import Flask, current_app, g, request
+from flask_wtf.csrf import CSRFProtect, generate_csrf
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from careapp.errors import Forbidden
@@ -23,6 +23,8 @@ def init_csrf(app: Flask) -> None:
     """
     app.config.update(WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_CHECK_DEFAULT=False)
     protection = CSRFProtect(app)
+    app.jinja_env.globals["csrf_token"] = form_token
+    app.context_processor(lambda: {"csrf_token": form_token})
 
     @app.before_request
     def refuse_foreign_requests() -> None:
@@ -33,6 +35,11 @@ def init_csrf(app: Flask) -> None:
         protection.protect()
         if request.files:  # no form of ours has one, and a field of text cannot read one (ASVS 5.2)
             raise UnsupportedMediaType("No form here takes a file.")
+
+
+def form_token() -> str:
+    """The CSRF token of this request's forms, made once: a list has some in every row."""
+    return g.get("csrf_token") or str(generate_csrf())
 
 
 def safe_next(target: str | None) -> str:

@@ -1,6 +1,7 @@
 """What every template can use: who is signed in, the main menu, words, times, and what the lifecycle tables say."""
 
 import re
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -64,7 +65,8 @@ def init_context(app: Flask) -> None:
         utc_minutes=times.utc_minutes, written_in=written_in,
     )  # fmt: skip
     app.jinja_env.globals.update(
-        moves_of=moves_of, moves_of_visit=moves_of_visit, tone_of=tone_of, may=may, new_submission=uuid4
+        arranged=arranged, moves_of=moves_of, moves_of_visit=moves_of_visit, tone_of=tone_of, may=may,
+        new_submission=uuid4,
     )  # fmt: skip
 
 
@@ -80,6 +82,17 @@ def moves_of_visit(status: str, starts_at: datetime) -> list[Transition]:
     moves = moves_of("appointment", status)
     ahead = starts_at - clock.now() > FAR_AHEAD
     return [move for move in moves if move.name not in OF_THE_DAY] if ahead else moves
+
+
+def arranged(
+    moves: Sequence[Transition], openly: int, asking: Container[str]
+) -> tuple[Sequence[Transition], Sequence[Transition], Sequence[Transition]]:
+    """The moves that stand as buttons, those whose form opens from one (`asking`), and the rest, in the order given."""
+    harmless = [move for move in moves if not (move.needs_reason or move.dangerous)]
+    shown = [move for move in harmless if move.name not in asking][:openly]
+    asked = [move for move in harmless if move.name in asking]
+    above = {move.name for move in (*shown, *asked)}
+    return shown, asked, [move for move in moves if move.name not in above]
 
 
 def tone_of(entity: str, status: str) -> str:

@@ -1,8 +1,13 @@
 """Language: which one a page speaks, and the catalogues its texts come from."""
 
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
 from babel import Locale
-from flask import Flask, has_request_context, request
-from flask_babel import Babel, get_locale
+from flask import Flask, g, has_request_context, request
+from flask_babel import Babel, get_domain, get_locale  # type: ignore[attr-defined]  # its stubs lack get_domain
+from markupsafe import Markup
 
 from careapp.identity.preferences import Preferences
 from careapp.identity.states import LANGUAGES
@@ -10,6 +15,10 @@ from careapp.surface.sessions import signed_in_preferences
 
 SOURCE = "en"  # the language the code is written in; it needs no catalogue
 NOBODY = Preferences()
+MOST_KEPT = 4096  # texts of one kind, in all languages together
+
+A = ParamSpec("A")
+T = TypeVar("T")
 
 
 def init_language(app: Flask) -> None:
@@ -18,6 +27,56 @@ def init_language(app: Flask) -> None:
         app, default_locale=SOURCE, default_timezone="UTC", default_translation_directories="translations",
         locale_selector=_language_of_reader,
     )  # fmt: skip
+    app.jinja_env.globals.update({"_": _marked, "gettext": _marked, "ngettext": _marked_number})
+
+
+def once_a_language(say: Callable[A, T]) -> Callable[A, T]:
+    """Keep what a function says of constants in each language: a long page asks some thousand times."""
+
+    @lru_cache(maxsize=MOST_KEPT)
+    def kept(language: str, *constants: Any) -> T:
+        return say(*constants)  # type: ignore[call-arg]
+
+    @wraps(say)
+    def ask(*constants: A.args, **none: A.kwargs) -> T:
+        return kept(current_language(), *constants)
+
+    return ask
+
+
+@once_a_language
+def _said(text: str) -> str:
+    return str(get_domain().get_translations().ugettext(text))
+
+
+@once_a_language
+def _said_number(one: str, many: str, number: int) -> str:
+    return str(get_domain().get_translations().ungettext(one, many, number))
+
+
+@once_a_language
+def _plain_markup(text: str) -> Markup:
+    return Markup(_said(text)) % {}
+
+
+def gettext(text: str, **values: object) -> str:
+    """A text in the reader's language, as flask_babel's, for what stands in every row of a long list."""
+    return _said(text) % values if values else _said(text)
+
+
+def ngettext(one: str, many: str, number: int) -> str:
+    """The same for a text with a number (`num`) in it."""
+    return _said_number(one, many, number) % {"num": number}
+
+
+def _marked(text: str, /, **values: object) -> Markup:
+    """The templates' gettext: what is put into the text is escaped, and "%%" stands for a "%" as in Jinja's own."""
+    return Markup(_said(text)) % values if values else _plain_markup(text)
+
+
+def _marked_number(one: str, many: str, number: int, /, **values: object) -> Markup:
+    """The templates' ngettext; `num` is the number."""
+    return Markup(_said_number(one, many, number)) % {"num": number, **values}
 
 
 def current_preferences() -> Preferences:
@@ -27,8 +86,13 @@ def current_preferences() -> Preferences:
 
 def current_language() -> str:
     """The language of this answer, such as `my`; English outside a request."""
-    locale = get_locale() if has_request_context() else None
-    return locale.language if locale else SOURCE
+    if not has_request_context():
+        return SOURCE
+    language: str | None = g.get("language")
+    if language is None:
+        locale = get_locale()
+        language = g.language = locale.language if locale else SOURCE
+    return language
 
 
 def current_locale() -> Locale:

@@ -4,11 +4,10 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from babel.dates import format_date
-from flask_babel import gettext, ngettext
 
 from careapp import clock
 from careapp.errors import Invalid
-from careapp.web.language import SOURCE, current_language, current_locale
+from careapp.web.language import SOURCE, current_language, current_locale, gettext, ngettext
 
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ISO_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")

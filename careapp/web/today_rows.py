@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import gettext as _
-
 from careapp import clock
 from careapp.lifecycle import Transition
 from careapp.overviews.today import GROUPS, Day, Found, Visit
 from careapp.web.context import moves_of
+from careapp.web.language import gettext as _
 from careapp.web.times import local_time, near_date
 from careapp.web.words import words
 
@@ -74,7 +73,7 @@ def moves_in_row(visit: Visit, shown: Day | Found) -> tuple[Sequence[Transition]
     """
     moves = {one.name: one for one in moves_of("appointment", visit.status)} if visit.episode_open else {}
     openly = [moves[name] for name in _likely(visit, shown) if name in moves]
-    return openly, [one for one in moves.values() if one not in openly]
+    return openly, [one for one in moves.values() if one.name not in {move.name for move in openly}]
 
 
 def _likely(visit: Visit, shown: Day | Found) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from flask_babel import gettext, lazy_gettext
 
+from careapp.web.language import once_a_language
+
 _l = lazy_gettext
 
 # Every code a page may print stands here, so that the catalogues have all of them; a test compares with the lifecycles.
@@ -131,6 +133,7 @@ LABELS = (
 )  # fmt: skip
 
 
+@once_a_language
 def words(code: str | None) -> str:
     """The words for a code such as FOLLOW_UP or for the name of a move that was made; empty for None.
 
@@ -141,6 +144,7 @@ def words(code: str | None) -> str:
     return str(WORDS[code]) if code in WORDS else code.replace("_", " ").capitalize()
 
 
+@once_a_language
 def label(text: str) -> str:
     """What a lifecycle table calls a move, in the reader's language."""
     return gettext(text)
