@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Row, Text, UpdateBase, bindparam, func
+from sqlalchemy import CTE, BigInteger, Index, Row, Select, Text, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp import clock, commands
@@ -83,6 +83,7 @@ class StatusChange(TenantRow, Base):
 
 
 HISTORY = table_of(StatusChange).c
+_TOLD = [column.name for column in HISTORY if column.name != "id"]
 
 
 def require(lifecycle: Lifecycle, row: Row[Any], transition: Transition, actor: Actor) -> None:
@@ -147,18 +148,21 @@ def set_status(
     values["status"] = target
     given = {f"new_{name}": value for name, value in values.items()}
     this = {"the_tenant": actor.tenant_id, "the_id": row.id, "the_status": row.status}
-    changed = db.session.execute(_status_update(model, tuple(values)), {**given, **this}).one_or_none()
+    told = told_of(actor, lifecycle, row, action, row.status, target, reason=reason, category=category)
+    changed = db.session.execute(_status_update(model, tuple(values)), {**given, **this, **told}).one_or_none()
     if changed is None:
         raise Conflict(
             f"{row.locator} was changed by somebody else just now.", code="STALE_VERSION", current=row.status
         )
-    remember(actor, lifecycle, row, action, row.status, target, reason=reason, category=category)
+    record_move(lifecycle, row, action)
     return changed
 
 
 @cache
-def _status_update(model: type[Base], names: tuple[str, ...]) -> UpdateBase:
-    """The guarded update of a row's status and what else a move sets; built once, as each move runs it."""
+def _status_update(model: type[Base], names: tuple[str, ...]) -> Select[Any]:
+    """The guarded update of a row's status and what else a move sets, with the row of its history; built once, as each
+    move runs it.
+    """
     table = table_of(model)
     columns = table.c
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
@@ -166,7 +170,19 @@ def _status_update(model: type[Base], names: tuple[str, ...]) -> UpdateBase:
         columns.tenant_id == bindparam("the_tenant"), columns.id == bindparam("the_id"),
         columns.status == bindparam("the_status"),
     )  # fmt: skip
-    return table.update().where(*guard).values(version=columns.version + 1, **values).returning(*columns)
+    changed = table.update().where(*guard).values(version=columns.version + 1, **values).returning(*columns)
+    rows = changed.cte("changed")
+    return select(*rows.c).add_cte(kept_history(rows))
+
+
+def kept_history(rows: CTE, **columns: Any) -> CTE:
+    """The part of a statement that keeps a status change of each row it has just written.
+
+    `columns` are those of the change that only these rows know; all else are parameters, as told_of() gives them.
+    """
+    values = {name: columns.get(name, bindparam(f"told_{name}", type_=HISTORY[name].type)) for name in _TOLD}
+    change = table_of(StatusChange).insert().from_select(list(values), select(*values.values()).select_from(rows))
+    return change.cte("kept_history")
 
 
 def remember(
@@ -181,25 +197,47 @@ def remember(
     category: str | None = None,
 ) -> None:
     """Append a status change to the history and collect its audit row; creation counts as a change from nothing."""
-    cause = commands.reacting_to()
-    found = row._mapping
-    change = {
-        "tenant_id": actor.tenant_id,
-        "episode_id": row.id if lifecycle.entity == "episode" else found.get("episode_id"),
-        "entity": lifecycle.entity,
-        "entity_id": row.id,
-        "locator": row.locator,
-        "action": action,
-        "from_status": from_status,
-        "to_status": to_status,
-        "actor": actor.name,
-        "cause": cause.topic if cause else None,
-        "reason": why(reason, row.locator, action),
-        "category": category,
-        "at": clock.now(),
+    told = told_of(actor, lifecycle, row, action, from_status, to_status, reason=reason, category=category)
+    insert_many(StatusChange, [{name: told[f"told_{name}"] for name in _TOLD}])
+    record_move(lifecycle, row, action)
+
+
+def told_of(
+    actor: Actor,
+    lifecycle: Lifecycle,
+    row: Row[Any],
+    action: str,
+    from_status: str | None,
+    to_status: str,
+    *,
+    reason: str | None = None,
+    category: str | None = None,
+) -> dict[str, Any]:
+    """The values of kept_history(): what happened to a row, by whom, because of what, and why."""
+    return {
+        "told_episode_id": row.id if lifecycle.entity == "episode" else row._mapping.get("episode_id"),
+        "told_entity_id": row.id,
+        "told_locator": row.locator,
+        "told_from_status": from_status,
+        "told_to_status": to_status,
+        "told_reason": why(reason, row.locator, action),
+        "told_category": category,
+        **told_by(actor, lifecycle, action),
     }
-    insert_many(StatusChange, [change])
-    party = found.get("party_locator")
+
+
+def told_by(actor: Actor, lifecycle: Lifecycle, action: str) -> dict[str, Any]:
+    """Those of the values that are known before there is a row."""
+    cause = commands.reacting_to()
+    return {
+        "told_tenant_id": actor.tenant_id, "told_entity": lifecycle.entity, "told_action": action,
+        "told_actor": actor.name, "told_cause": cause.topic if cause else None, "told_at": clock.now(),
+    }  # fmt: skip
+
+
+def record_move(lifecycle: Lifecycle, row: Row[Any], action: str) -> None:
+    """Collect the audit row of a move."""
+    party = row._mapping.get("party_locator")
     commands.record(f"{lifecycle.entity}.{action}", row.locator, patients=(party,) if party else ())
 
 

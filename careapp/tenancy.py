@@ -43,10 +43,20 @@ def bind_tenant(session: Session, transaction: Any, connection: Any) -> None:
         if session.info.get("tenant") != tenant:
             raise RuntimeError("the tenant changed inside a transaction")
         return
-    session.info["tenant"] = tenant
+    session.info.update(tenant=tenant, handed_on=False)
     opened = connection.connection.driver_connection.pgconn.exec_(opening(_tenant.get()))
     if opened.status != ExecStatus.COMMAND_OK:  # said again in a way that tells the pool of a connection that is gone
         connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": tenant})
+
+
+def hand_on(session: Session) -> None:
+    """Leave the session's transaction open for what comes next, if that is for the same tenant."""
+    session.info["handed_on"] = session.in_transaction()
+
+
+def begun_for(session: Session, tenant_id: int) -> bool:
+    """Whether a transaction of this tenant was handed on to what comes now; only the first to ask gets it."""
+    return bool(session.info.pop("handed_on", False)) and session.info["tenant"] == str(tenant_id)
 
 
 def opening(tenant_id: int | None) -> bytes:

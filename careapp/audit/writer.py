@@ -1,11 +1,11 @@
 """Audit writer: all audit rows of a transaction in one statement, just before it commits."""
 
+import json
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import text
 
 from careapp.access import Purpose
 from careapp.db import db
@@ -13,18 +13,20 @@ from careapp.db import db
 request_id: ContextVar[str | None] = ContextVar("careapp_request_id", default=None)
 
 # The patients of each row are stored beside it as well, because that is how the log of one patient is found.
-_WRITE = text("""
-WITH written AS (
+WRITTEN = """
+written AS (
   INSERT INTO audit_event (tenant_id, actor, on_behalf_of, purpose, action, outcome, subject, patients, request_id,
     detail)
   SELECT :tenant_id, :actor, :on_behalf_of, coalesce(row.purpose, :purpose), row.action, row.outcome, row.subject,
     row.patients, :request_id, row.detail
-  FROM jsonb_to_recordset(:rows)
+  FROM jsonb_to_recordset(CAST(:rows AS jsonb))
     AS row (purpose text, action text, outcome text, subject text, patients text[], detail jsonb)
-  RETURNING tenant_id, id, at, patients)
+  RETURNING tenant_id, id, at, patients)"""
+FOUND_BY = """
 INSERT INTO audit_patients (tenant_id, patient, at, event_id)
-SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING
-""").bindparams(bindparam("rows", type_=JSONB))
+SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING"""
+
+WRITE = text(f"WITH {WRITTEN} {FOUND_BY}")
 
 
 @dataclass(frozen=True)
@@ -56,23 +58,25 @@ def write(
 ) -> None:  # fmt: skip
     """Insert the rows in the present transaction; without them, no data leaves and no change is kept."""
     if rows:
-        _run(tenant_id, actor, rows, on_behalf_of=on_behalf_of, purpose=purpose)
+        db.session.execute(WRITE, given(tenant_id, actor, rows, on_behalf_of=on_behalf_of, purpose=purpose))
 
 
 def write_nothing() -> None:
     """Run the statement of `write` for no row: who fails to sign in shall not learn from the time it took whether there
     is anybody whose log could tell of it.
     """
-    _run(0, "nobody", [], on_behalf_of=None, purpose=Purpose.HOPERAT)
+    db.session.execute(WRITE, given(0, "nobody", [], on_behalf_of=None, purpose=Purpose.HOPERAT))
 
 
-def _run(tenant_id: int, actor: str, rows: list[AuditRow], *, on_behalf_of: str | None, purpose: Purpose) -> None:
-    given = {
+def given(
+    tenant_id: int, actor: str, rows: list[AuditRow], *, on_behalf_of: str | None, purpose: Purpose
+) -> dict[str, Any]:
+    """The values of WRITTEN, for a statement that writes more than these rows."""
+    return {
         "tenant_id": tenant_id,
         "actor": actor,
         "on_behalf_of": on_behalf_of,
         "purpose": purpose,
         "request_id": request_id.get(),
-        "rows": [vars(row) for row in rows],
+        "rows": json.dumps([vars(row) for row in rows]),
     }
-    db.session.execute(_WRITE, given)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, literal, select
+from sqlalchemy import Integer, Row, Select, bindparam, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -39,14 +39,13 @@ _ROWS = select(*EPISODES, PATIENTS.locator.label("party_locator"), PATIENTS.conf
 # Statements that every change runs are built once: building one takes longer than running it.
 _LOCK = _ROWS.where(EPISODES.tenant_id == bindparam("tenant")).with_for_update(of=table_of(Episode))
 _LOCK_LOCATOR: Select[Any] = _LOCK.where(EPISODES.locator == bindparam("locator"))
-_LOCK_ID: Select[Any] = _LOCK.where(EPISODES.id == bindparam("id"))
 _COUNTERS = ("seen", "open_appointments", "open_referrals")
 _COUNT = (
     table_of(Episode)
     .update()
     .values({name: EPISODES[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
 )
-_COUNT_ID = _COUNT.where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))
+COUNT_ID = _COUNT.where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))
 _WAS_LAST = (
     table_of(Episode)
     .update()
@@ -70,25 +69,28 @@ def lock_episode(actor: Actor, locator: str) -> Row[Any]:
     return found(db.session.execute(_LOCK_LOCATOR, {"tenant": actor.tenant_id, "locator": locator}).one_or_none())
 
 
-def lock_episode_by_id(actor: Actor, episode_id: int) -> Row[Any]:
-    """The same lock where the id is known, as from a row inside the episode."""
-    return found(db.session.execute(_LOCK_ID, {"tenant": actor.tenant_id, "id": episode_id}).one_or_none())
+def lock_of(wanted: Select[Any]) -> Select[Any]:
+    """The statement that locks the episode of the one wanted row; `wanted` has its `episode_id`."""
+    row = wanted.subquery("wanted")
+    return _LOCK.where(EPISODES.id == select(row.c.episode_id).scalar_subquery())
 
 
-def lock_inside(actor: Actor, rows: Select[Any], wanted: ColumnElement[bool]) -> tuple[Row[Any], Row[Any]]:
+def lock_inside(
+    actor: Actor, wanted: Select[Any], values: dict[str, Any] | None = None, *, lock: Select[Any] | None = None
+) -> tuple[Row[Any], Row[Any]]:
     """The episode of the one wanted row, locked, and that row as it is since then; both are in the actor's scope.
 
-    The first read only tells which episode it is: while this waited for the lock, the row may have changed, or have
-    moved out of scope. Raises NotFound.
+    While this waited for the lock, the row may have changed, or have moved out of scope, so it is read after. `lock` is
+    lock_of(wanted) where it was built before. Raises NotFound.
     """
-    statement = rows.where(wanted)
-    episode = lock_episode_by_id(actor, found(db.session.execute(statement).one_or_none()).episode_id)
-    return episode, found(db.session.execute(statement).one_or_none())
+    given = {"tenant": actor.tenant_id, **(values or {})}
+    episode = found(db.session.execute(lock_of(wanted) if lock is None else lock, given).one_or_none())
+    return episode, found(db.session.execute(wanted, given).one_or_none())
 
 
 def claim(actor: Actor, locator: str, *, seen: int = 0, open_appointments: int = 0) -> dict[str, Any]:
     """The values of CLAIM_OPEN for this actor and episode: by how much its counters change."""
-    more = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": 0}
+    more = _more(seen=seen, open_appointments=open_appointments)
     return {"tenant": actor.tenant_id, "the_episode": locator, **more}
 
 
@@ -125,8 +127,18 @@ def require_open(episode: Row[Any]) -> None:
 def count(actor: Actor, episode_id: int, *, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0) -> None:
     """Change the counters of a locked episode by these differences; its version stays."""
     if seen or open_appointments or open_referrals:
-        given = {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
-        db.session.execute(_COUNT_ID, {"tenant": actor.tenant_id, "the_id": episode_id, **given})
+        more = _more(seen=seen, open_appointments=open_appointments, open_referrals=open_referrals)
+        db.session.execute(COUNT_ID, {"tenant": actor.tenant_id, "the_id": episode_id, **more})
+
+
+def counted(actor: Actor, episode_id: int, *, seen: int, open_appointments: int) -> dict[str, Any]:
+    """The values of COUNT_ID, for a statement that changes more of a locked episode than its counters."""
+    more = _more(seen=seen, open_appointments=open_appointments)
+    return {"tenant": actor.tenant_id, "the_id": episode_id, **more}
+
+
+def _more(*, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0) -> dict[str, int]:
+    return {"more_seen": seen, "more_open_appointments": open_appointments, "more_open_referrals": open_referrals}
 
 
 def was_last(actor: Actor, episode_id: int, *, provider_id: int, clinic_id: int | None) -> None:

@@ -82,7 +82,7 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
         return None
     who = int(number) if ours else directory.normalised(subject)
     given = {"tenant": tenant_id, "tenant_key": tenant_key, "who": who}
-    with commands.system_transaction(tenant_id):
+    with commands.first_read(tenant_id):
         row = db.session.execute(_tenant_and_user(ours), given).one_or_none()
     if row is None or row.disabled_at or (ours and row.user_id is None):
         return None

@@ -144,7 +144,7 @@ def actor_of_client(tenant_id: int, tenant_key: str, subject: str, scopes: froze
     number = subject.removeprefix(PREFIX)
     if number == subject or not (number.isascii() and number.isdecimal() and len(number) < 19):
         return None
-    with commands.system_transaction(tenant_id):
+    with commands.first_read(tenant_id):
         given = {"the_tenant": tenant_id, "the_key": tenant_key, "number": int(number)}
         row = db.session.execute(_client_of_token(), given).one_or_none()
     if row is None or row.disabled_at:

@@ -92,11 +92,12 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
     """
     now = clock.now()
     given = {"tenant": tenant_id, "sid_hash": _hash(sid), **limits(settings)}
-    with commands.system_transaction(tenant_id):
+    with commands.first_read(tenant_id):
         row = db.session.execute(_live_session(), given).one_or_none()
-        if row is None:
-            return None
-        if not poll and row.last_seen_at < now - SEEN_EVERY:
+    if row is None:
+        return None
+    if not poll and row.last_seen_at < now - SEEN_EVERY:
+        with commands.system_transaction(tenant_id):
             _seen(tenant_id, sid, now)
     session = OpenSession(
         row.session_id, row.begun_at, row.proved_at, row.needs_new_password, tuple(row.factors), bool(row.federated_id),

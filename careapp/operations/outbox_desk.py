@@ -15,7 +15,8 @@ from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
 from careapp.access import Actor, Permission
-from careapp.commands import PATIENT, command, query, record, record_read
+from careapp.collected import PATIENT
+from careapp.commands import command, query, record, record_read
 from careapp.db import db, guarded_update, table_of
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.operations.models import TENANTS

@@ -128,7 +128,7 @@ def act(
     actor: Actor, locator: str, *, action: str, version: int | None = None, reason: str | None = None
 ) -> PrescriptionView:
     """Fill a prescription or void it; both work after the episode has ended, too (design §5)."""
-    _, row = episodes.lock_inside(actor, prescription_rows(actor), PRESCRIPTIONS.locator == locator)
+    _, row = episodes.lock_inside(actor, prescription_rows(actor).where(PRESCRIPTIONS.locator == locator))
     reading.require(actor, row)
     patient = (PATIENTS.tenant_id == actor.tenant_id, PATIENTS.id == row.patient_id)
     refuse_erased(db.session.execute(select(PATIENTS.erased_at).where(*patient)).one())

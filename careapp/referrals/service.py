@@ -74,7 +74,7 @@ def act(
 
     Raises NotFound, Restricted, Conflict STALE_VERSION, EPISODE_NOT_OPEN or ILLEGAL_TRANSITION, and Forbidden.
     """
-    episode, row = episodes.lock_inside(actor, referral_rows(actor), REFERRALS.locator == locator)
+    episode, row = episodes.lock_inside(actor, referral_rows(actor).where(REFERRALS.locator == locator))
     reading.require(actor, row)
     episodes.require_open(episode)
     check_version(row, version)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, select, true
+from sqlalchemy import Row, Select, bindparam, null, select, true
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from careapp import commands
@@ -16,7 +16,7 @@ from careapp.db import db, table_of
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Conflict
-from careapp.lifecycle import check_version, move, remember
+from careapp.lifecycle import check_version, kept_history, move, record_move, told_by
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
 from careapp.providers.models import PROVIDERS, Provider
@@ -29,15 +29,18 @@ from careapp.scheduling.slots import (
     in_scope,
     lock_slots,
     place_wanted,
+    scope_of,
     slot_with_buffer,
     taking_a_place,
+    within,
 )
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CANCELLED, PENDING, counts, holds_place
 from careapp.scheduling.views import AppointmentView
 
 
-def appointment_rows(actor: Actor) -> Select[Any]:
-    """The appointments in the actor's scope, with the locators of all they belong to."""
+@cache
+def _rows() -> Select[Any]:
+    """All appointments, with the locators of all they belong to."""
     return (
         select(
             *APPOINTMENTS,
@@ -59,8 +62,24 @@ def appointment_rows(actor: Actor) -> Select[Any]:
             (PROVIDERS.tenant_id == APPOINTMENTS.tenant_id) & (PROVIDERS.id == APPOINTMENTS.provider_id),
         )
         .join(table_of(Slot), (SLOTS.tenant_id == APPOINTMENTS.tenant_id) & (SLOTS.id == APPOINTMENTS.slot_id))
-        .where(APPOINTMENTS.tenant_id == actor.tenant_id, in_scope(actor, APPOINTMENTS.clinic_id))
     )
+
+
+def appointment_rows(actor: Actor) -> Select[Any]:
+    """The appointments in the actor's scope, with the locators of all they belong to."""
+    return _rows().where(APPOINTMENTS.tenant_id == actor.tenant_id, in_scope(actor, APPOINTMENTS.clinic_id))
+
+
+@cache
+def appointment_row(scoped: bool) -> Select[Any]:
+    """The one appointment with `the_locator`, for actors with a clinic scope and for those without; built once."""
+    mine = (APPOINTMENTS.tenant_id == bindparam("tenant"), within(scoped, APPOINTMENTS.clinic_id))
+    return _rows().where(*mine, APPOINTMENTS.locator == bindparam("the_locator"))
+
+
+@cache
+def _lock_its_episode(scoped: bool) -> Select[Any]:
+    return episodes.lock_of(appointment_row(scoped))
 
 
 @command(Permission.APPOINTMENT_BOOK)
@@ -87,6 +106,7 @@ def book(
         "new_type": type,
         "new_reason": reason,
         "new_status": status,
+        **told_by(actor, APPOINTMENT, "book"),
     }
     row = db.session.execute(_booking(actor.clinic_ids is not None), given).one_or_none()
     if row is None:
@@ -98,7 +118,7 @@ def book(
         raise find_clash(actor, slot, row.patient_id) or Conflict(
             "This slot was just taken.", code="SLOT_UNAVAILABLE", alternatives=alternatives(actor, slot, row.patient_id)
         )
-    remember(actor, APPOINTMENT, row, "book", None, row.status)
+    record_move(APPOINTMENT, row, "book")
     commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
     if notes:  # encrypted for the row, which is known only now
         given = {"tenant": actor.tenant_id, "the_id": row.id, "the_notes": OfRow(notes, row.id)}
@@ -116,7 +136,7 @@ _NOTES = (
 
 @cache
 def _booking(scoped: bool) -> Select[Any]:
-    """The statement that claims the episode, takes a place in the slot and puts the appointment into it.
+    """The statement that claims the episode, takes a place in the slot, puts the appointment into it and keeps that.
 
     Each step needs the row of the one before, so locks are taken in that order. It returns no row where the episode is
     not open, a row without a slot where no place could be taken, and one without an id where the patient or the
@@ -139,12 +159,15 @@ def _booking(scoped: bool) -> Select[Any]:
         .returning(*APPOINTMENTS)
         .cte("made")
     )
+    known = {"reason": null(), "category": null(), "from_status": null(), "to_status": made.c.status}
+    of_it = {"episode_id": made.c.episode_id, "entity_id": made.c.id, "locator": made.c.locator}
     names = ("id", "locator", "episode_id", "starts_at", "ends_at", "type", "status", "reason", "version")
     shown = (made.c[name] for name in names)  # what view, event and history need: each column more costs time
+    found = episode.outerjoin(place, true()).outerjoin(made, true())
     return select(
         *shown, episode.c.patient_id, episode.c.locator.label("episode_locator"), episode.c.party_locator,
         place.c.locator.label("slot_locator"), place.c.provider_locator, place.c.clinic_locator,
-    ).select_from(episode.outerjoin(place, true()).outerjoin(made, true()))  # fmt: skip
+    ).select_from(found).add_cte(kept_history(made, **known, **of_it))  # fmt: skip
 
 
 @command(Permission.APPOINTMENT_VIEW)  # move() asks for the permission of the move itself
@@ -168,7 +191,9 @@ def lock_appointment(actor: Actor, locator: str) -> Row[Any]:
 
     Raises NotFound and Conflict EPISODE_NOT_OPEN.
     """
-    episode, row = episodes.lock_inside(actor, appointment_rows(actor), APPOINTMENTS.locator == locator)
+    scoped, given = actor.clinic_ids is not None, {**scope_of(actor), "the_locator": locator}
+    lock = _lock_its_episode(scoped)
+    episode, row = episodes.lock_inside(actor, appointment_row(scoped), given, lock=lock)
     episodes.require_open(episode)
     return row
 
@@ -190,10 +215,14 @@ def make_move(
 
 
 _LATEST = (
-    select(APPOINTMENTS.provider_id, APPOINTMENTS.clinic_id)
-    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == bindparam("episode"))
+    select(APPOINTMENTS.episode_id, APPOINTMENTS.provider_id, APPOINTMENTS.clinic_id)
+    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == bindparam("the_id"))
     .order_by(APPOINTMENTS.status == CANCELLED, APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
     .limit(1)
+    .subquery("latest")
+)
+_COUNT_ENDED = episodes.COUNT_ID.where(EPISODES.id == _LATEST.c.episode_id).values(
+    last_provider_id=_LATEST.c.provider_id, last_clinic_id=_LATEST.c.clinic_id
 )
 
 
@@ -201,10 +230,11 @@ def count_change(actor: Actor, row: Row[Any], before: str | None, after: str) ->
     """Bring the episode's counters in line with an appointment's new status, and, where one more has ended, with whom
     and where it was last: at its latest appointment, one that was not cancelled before one that was."""
     seen, active = (new - old for new, old in zip(counts(after), counts(before), strict=True))
-    episodes.count(actor, row.episode_id, seen=seen, open_appointments=active)
     if active < 0:
-        last = db.session.execute(_LATEST, {"tenant": actor.tenant_id, "episode": row.episode_id}).one()
-        episodes.was_last(actor, row.episode_id, provider_id=last.provider_id, clinic_id=last.clinic_id)
+        given = episodes.counted(actor, row.episode_id, seen=seen, open_appointments=active)
+        db.session.execute(_COUNT_ENDED, given)
+    else:
+        episodes.count(actor, row.episode_id, seen=seen, open_appointments=active)
 
 
 def tell_status(row: Row[Any], status: str, *, category: str | None = None, correction: bool = False) -> None:

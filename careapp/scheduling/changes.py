@@ -153,11 +153,16 @@ def _place_in(actor: Actor, slot_locator: str, row: Row[Any]) -> Row[Any]:
     return slot
 
 
+# One row after the other, in the order of the array.
+_TAKE_TURNS = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+)
+
+
 def take_turns(actor: Actor, *keys: tuple[str, int]) -> None:
     """Let changes into a time of these patients and providers wait for each other, always in the same order.
 
     An UPDATE has no ON CONFLICT, so two that clash on an exclusion constraint would deadlock without this.
     """
     names = sorted({f"{actor.tenant_id}/{kind}/{key}" for kind, key in keys})
-    for name in names:
-        db.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    db.session.execute(_TAKE_TURNS, {"names": names})

@@ -14,6 +14,7 @@ from careapp.identity.devices import device_of
 from careapp.identity.drafts import user_of_ended
 from careapp.identity.preferences import Preferences
 from careapp.identity.sessions import Holder, OpenSession
+from careapp.surface.received import receive_body
 
 
 class Person:
@@ -141,6 +142,7 @@ def _load(request: Request) -> Person | None:
     held = _held()
     if held is None:
         return None
+    receive_body()
     poll = request.headers.get("X-Poll") == "1"
     found = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
     return Person(found) if found else None

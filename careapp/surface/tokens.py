@@ -25,6 +25,7 @@ from careapp.identity.service_clients import ServiceClientView, actor_of_client
 from careapp.scopes import known_scopes, narrowed
 from careapp.surface import compact
 from careapp.surface.jwks import ALGORITHMS, KeySet
+from careapp.surface.received import receive_body
 from careapp.surface.signing_keys import ALGORITHM, SigningKey, signing_keys
 from careapp.surface.tenants import tenant_id
 
@@ -124,6 +125,7 @@ def actor_of_token(raw: str, sources: dict[str, TokenRules]) -> Actor | None:
     tenant = tenant_id(claims.tenant)
     if tenant is None:
         return None
+    receive_body()
     if rules.of_clients:
         return actor_of_client(tenant, claims.tenant, claims.subject, claims.scopes or frozenset())
     actor = actor_of_subject(tenant, claims.tenant, claims.subject, claims.roles)

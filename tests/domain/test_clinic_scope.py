@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from careapp.access import Actor, Role
 from careapp.db import db
-from careapp.episodes import service as episodes
 from careapp.errors import Invalid, NotFound
 from careapp.scheduling import appointments, changes, queries, slots
 from tests import factories as make
@@ -86,17 +85,20 @@ def test_an_empty_scope_holds_only_what_stands_nowhere(scene: dict[str, Any], ac
     assert [slot.locator for slot in found] == [scene["free"]["nowhere"].locator]
 
 
-def test_an_appointment_that_leaves_the_scope_while_we_wait_is_not_found(
-    scene: dict[str, Any], god: Actor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_appointment_that_leaves_the_scope_while_we_wait_is_not_found(scene: dict[str, Any], god: Actor) -> None:
     booked, far = scene["taken"]["near"], id_of(god, "clinics", scene["far"].locator)
-    lock = episodes.lock_episode_by_id
+    moved: list[str] = []
 
-    def lock_while_somebody_moves_it(actor: Actor, episode_id: int) -> Any:
-        moved = text("UPDATE appointments SET clinic_id = :far WHERE episode_id = :episode")
-        db.session.execute(moved, {"far": far, "episode": episode_id})
-        return lock(actor, episode_id)
+    def move_it(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if "FOR UPDATE OF episodes" in statement and not moved:
+            moved.append(booked.locator)
+            there = {"far": far, "it": booked.locator}
+            connection.execute(text("UPDATE appointments SET clinic_id = :far WHERE locator = :it"), there)
 
-    monkeypatch.setattr(episodes, "lock_episode_by_id", lock_while_somebody_moves_it)
-    with pytest.raises(NotFound):
-        appointments.act(scene["actor"], booked.locator, action="confirm")
+    event.listen(db.engine, "after_cursor_execute", move_it)
+    try:
+        with pytest.raises(NotFound):
+            appointments.act(scene["actor"], booked.locator, action="confirm")
+    finally:
+        event.remove(db.engine, "after_cursor_execute", move_it)
+    assert moved

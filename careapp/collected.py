@@ -1,0 +1,40 @@
+"""What a transaction has collected on its way, audit rows and events, and how it is written at its end."""
+
+import re
+
+from sqlalchemy import text
+
+from careapp.access import Actor
+from careapp.audit import writer as audit
+from careapp.audit.writer import AuditRow
+from careapp.db import db
+from careapp.errors import Refusal, Restricted
+from careapp.outbox import writer as outbox
+from careapp.outbox.events import Event
+
+LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
+PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
+
+_BOTH = text(f"WITH {audit.WRITTEN}, found_by AS ({audit.FOUND_BY}), {outbox.PUBLISHED} {outbox.QUEUED}")
+
+
+def write(actor: Actor, rows: list[AuditRow], events: list[Event]) -> None:
+    """Write the audit rows and the events of a transaction, in one statement."""
+    told = audit.given(actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose)
+    if events:
+        db.session.execute(_BOTH, {**told, **outbox.given(actor.tenant_id, actor.tenant_key, events)})
+    elif rows:
+        db.session.execute(audit.WRITE, told)
+
+
+def refusal_row(name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> AuditRow:
+    """The audit row of what was refused.
+
+    The subject is the locator that was asked for, whether or not there is such a thing in this tenant; where it is a
+    patient's, or belongs to a restricted patient, the row stands in the log of that patient as well.
+    """
+    subject = next((text[:LONGEST_SUBJECT] for text in asked_for if isinstance(text, str)), None)
+    patients = (subject,) if subject and PATIENT.fullmatch(subject) else ()
+    if isinstance(refusal, Restricted):
+        patients = (refusal.party,)
+    return AuditRow(name, "refused", subject, patients, {"code": refusal.code, "status": refusal.status})
