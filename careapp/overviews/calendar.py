@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from sqlalchemy import Integer, Text, and_, cast, false, func, literal, select
 from sqlalchemy.sql import ColumnElement
@@ -15,7 +16,8 @@ from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.errors import NotFound
-from careapp.overviews.slot_cells import SlotCell, booked_for, read_cells
+from careapp.overviews.clinic_week import Offer, Week, read_offers
+from careapp.overviews.slot_cells import BookedFor, SlotCell, booked_for, read_cells
 from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDERS
@@ -35,7 +37,8 @@ class Calendar(View):
     """Some `days` from `first` on, of one provider or of one clinic, in one zone. `providers` are those in the network.
 
     Both None: there is nothing to show yet. Both given: the provider's slots at that clinic. `own_provider` is the
-    locator of the provider the actor is. `clinics_at_work` are those worth going to, the one shown among them.
+    locator of the provider the actor is. `clinics_at_work` are those worth going to, the one shown among them. A
+    clinic's week has `offers` instead of slots.
     """
 
     clinics: Sequence[ClinicView]
@@ -49,8 +52,9 @@ class Calendar(View):
     first: date
     days: int
     today: date
-    version: str
-    slots: Sequence[SlotCell]
+    version: str = ""
+    slots: Sequence[SlotCell] = ()
+    offers: Sequence[Offer] = ()
 
     @property
     def last(self) -> date:
@@ -123,12 +127,30 @@ def get_calendar(
     first = on - timedelta(days=on.weekday()) if days > 1 else on
     whom = booked_for(actor, party=party, moving=moving)
     return Calendar(
+        **_content(actor, wanted, first, days, zone, whom) if slots else {},
         clinics=clinics, clinics_at_work=at_work if place in (None, *at_work) else [*at_work, place],
         providers=providers, own_provider=own, clinic=place, provider=chosen, specialty=asked.specialty, zone=zone,
         first=first, days=days, today=today,
-        version=calendar_version(actor, **wanted, first=first, days=days) if slots else "",  # before the slots are read
-        slots=read_cells(actor, *_span(first, days, zone), whose, whom=whom) if slots else (),
     )  # fmt: skip
+
+
+def _content(
+    actor: Actor, wanted: dict[str, str | None], first: date, days: int, zone: str, whom: BookedFor
+) -> dict[str, Any]:
+    """What stands in these days, and the version it has; the version is read first."""
+    version = calendar_version(actor, **wanted, first=first, days=days)
+    start, end = (datetime.combine(one, time(), clock.zone(zone)) for one in (first, first + timedelta(days=days)))
+    clinic = wanted["clinic"]
+    if _adds_up(wanted["provider"], days) and clinic:
+        week = Week(start, end, clinic, wanted["specialty"], zone)
+        return {"version": version, "offers": read_offers(actor, week, whom)}
+    inside = (SLOTS.ends_at > start, SLOTS.starts_at > start - LONGEST_SLOT, SLOTS.starts_at < end)
+    return {"version": version, "slots": read_cells(actor, *inside, _whose(**wanted), whom=whom)}
+
+
+def _adds_up(provider: str | None, days: int) -> bool:
+    """Whether a calendar shows sums instead of slots: a clinic's week does."""
+    return provider is None and days > 1
 
 
 @query(Permission.SLOT_VIEW)
@@ -137,8 +159,9 @@ def calendar_version(
 ) -> str:
     """A short text that changes with what a calendar of these days shows: one statement by an index.
 
-    Slots and appointments count by their versions, slots also as they begin and come to be over. The days are taken
-    so wide that they hold those of any zone, so now and then the text changes for nothing.
+    Slots and appointments count by their versions, slots also as they begin and come to be over; appointments not where
+    none is shown, as taking or leaving a place changes the slot. The days are taken so wide that they hold those of any
+    zone, so now and then the text changes for nothing.
     """
     begin = datetime.combine(first, time(), clock.zone("UTC")) - FURTHEST_ZONE
     end = begin + timedelta(days=days) + 2 * FURTHEST_ZONE
@@ -150,7 +173,8 @@ def calendar_version(
         .scalar_subquery()
     )
     numbers = (
-        func.count(), func.sum(SLOTS.version), func.sum(booked), func.sum(PROVIDERS.version),
+        func.count(), func.sum(SLOTS.version), *([] if _adds_up(provider, days) else [func.sum(booked)]),
+        func.sum(PROVIDERS.version),
         func.sum(cast(SLOTS.starts_at <= clock.now(), Integer)), func.sum(cast(SLOTS.ends_at <= clock.now(), Integer)),
     )  # fmt: skip
     version = func.concat_ws(literal("."), *(cast(number, Text) for number in numbers))
@@ -158,12 +182,6 @@ def calendar_version(
     inside = (SLOTS.starts_at > begin - LONGEST_SLOT, SLOTS.starts_at < end, SLOTS.ends_at > begin)
     statement = rows.where(*inside, _whose(provider, clinic, specialty))
     return str(db.session.execute(statement).scalar_one())
-
-
-def _span(first: date, days: int, zone: str) -> tuple[ColumnElement[bool], ...]:
-    """The conditions of slots that touch these days on the clocks of a zone."""
-    start, end = (datetime.combine(one, time(), clock.zone(zone)) for one in (first, first + timedelta(days=days)))
-    return SLOTS.ends_at > start, SLOTS.starts_at > start - LONGEST_SLOT, SLOTS.starts_at < end
 
 
 def _next_day(actor: Actor, whose: ColumnElement[bool], zone: str) -> date | None:

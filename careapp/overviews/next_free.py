@@ -56,7 +56,7 @@ def find_next_free(
     first = max(since or moment, moment)
     conditions = [
         SLOTS.starts_at >= first, SLOTS.starts_at < first + HORIZON, *_conditions(actor, wanted),
-        *can_be_offered(actor, moment, patient_id=whom.patient_id, moving=whom.appointment_id),
+        *can_be_offered(actor.tenant_id, moment, patient_id=whom.patient_id, moving=whom.appointment_id),
     ]  # fmt: skip
     if cursor is not None:
         conditions.append(tuple_(SLOTS.starts_at, SLOTS.id) > tuple_(*decode_cursor(cursor, datetime, int)))

@@ -84,4 +84,4 @@ def _free(actor: Actor, desk: Desk, now: datetime, ends: datetime, party: str | 
     )
     places = db.session.execute(still_open).scalars().all()
     whom = booked_for(actor, party=party)
-    return free_cells(actor, SLOTS.id.in_(places), *can_be_offered(actor, now, patient_id=whom.patient_id))
+    return free_cells(actor, SLOTS.id.in_(places), *can_be_offered(actor.tenant_id, now, patient_id=whom.patient_id))

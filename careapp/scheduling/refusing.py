@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, and_, or_, select
 
 from careapp import clock
 from careapp.access import Actor
@@ -155,7 +155,7 @@ def alternatives(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int |
     since = max(slot.starts_at, moment)
     rows = slot_rows(actor).where(
         SLOTS.id != slot.id, SLOTS.starts_at >= since,
-        *can_be_offered(actor, moment, patient_id=patient_id, moving=moving),
+        *can_be_offered(actor.tenant_id, moment, patient_id=patient_id, moving=moving),
     ).order_by(SLOTS.starts_at, SLOTS.id)  # fmt: skip
     same = rows.where(SLOTS.provider_id == slot.provider_id).limit(HOW_MANY_ALTERNATIVES)
     found = list(db.session.execute(same).all())
@@ -167,38 +167,40 @@ def alternatives(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int |
 
 
 def can_be_offered(
-    actor: Actor, moment: datetime, *, patient_id: int | None = None, moving: int | None = None
-) -> list[ColumnElement[bool]]:
+    tenant: int | BindParameter[Any], moment: datetime | BindParameter[Any], *,
+    patient_id: int | BindParameter[Any] | None = None, moving: int | BindParameter[Any] | None = None,
+) -> list[ColumnElement[bool]]:  # fmt: skip
     """All that booking asks of a slot, as conditions on slot_rows(): what they let through, booking takes.
 
     With a patient known, that he is nowhere else at that time; `moving` is as in alternatives().
     """
-    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == actor.tenant_id).scalar_subquery()
-    active = select(APPOINTMENTS.id).where(
+    buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == tenant).scalar_subquery()
+    active = select(APPOINTMENTS.starts_at).where(
         APPOINTMENTS.tenant_id == SLOTS.tenant_id,
         APPOINTMENTS.status.in_(ACTIVE),
-        APPOINTMENTS.id != (moving or 0),
+        APPOINTMENTS.id != (0 if moving is None else moving),
     )
     provider_elsewhere = active.where(
         APPOINTMENTS.provider_id == SLOTS.provider_id,
         APPOINTMENTS.slot_id != SLOTS.id,
-        APPOINTMENTS.starts_at < SLOTS.ends_at + buffer * timedelta(minutes=1),
         APPOINTMENTS.busy_until > SLOTS.starts_at,
     )
-    asked = [bookable(moment), PROVIDERS.status == PARTICIPATES, ~_for_each(provider_elsewhere)]
+    until = SLOTS.ends_at + buffer * timedelta(minutes=1)
+    asked = [bookable(moment), PROVIDERS.status == PARTICIPATES]
+    asked.append((_first_of(provider_elsewhere, APPOINTMENTS.busy_until) < until).is_not(True))
     if patient_id is not None:
-        patient_elsewhere = active.where(
-            APPOINTMENTS.patient_id == patient_id,
-            APPOINTMENTS.starts_at < SLOTS.ends_at,
-            APPOINTMENTS.ends_at > SLOTS.starts_at,
-        )
-        asked.append(~_for_each(patient_elsewhere))
+        patient_elsewhere = active.where(APPOINTMENTS.patient_id == patient_id, APPOINTMENTS.ends_at > SLOTS.starts_at)
+        asked.append((_first_of(patient_elsewhere, APPOINTMENTS.starts_at) < SLOTS.ends_at).is_not(True))
     return asked
 
 
-def _for_each(rows: Select[Any]) -> ColumnElement[bool]:
-    """EXISTS, asked for each slot by an index: OFFSET keeps the planner from reading all appointments for a join."""
-    return rows.correlate(table_of(Slot)).offset(0).exists()
+def _first_of(rows: Select[Any], ends: ColumnElement[Any]) -> ColumnElement[Any]:
+    """When the first of these appointments begins, asked for each slot by an index.
+
+    One is enough: no two of them are at the same time, as the exclusion constraints say, so if any reaches into the
+    slot, the first that ends after the slot begins does.
+    """
+    return rows.correlate(table_of(Slot)).order_by(ends).limit(1).scalar_subquery()
 
 
 refuse_on("appointment_patient_busy", lambda: Conflict("The patient has an appointment then.", code="PATIENT_BUSY"))

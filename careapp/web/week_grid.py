@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from careapp import clock
 from careapp.overviews.calendar import Calendar
+from careapp.overviews.clinic_week import CLOSED, FREE, FULL, OVER, Offer
 from careapp.overviews.slot_cells import SlotCell
 from careapp.web.grid_rows import Hour, Minutes, Placed, Scale
-
-FREE_SHOWN = 6  # free times in a cell of a clinic's week
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,15 @@ class WeekGrid:
 @dataclass(frozen=True)
 class Cell:
     """One provider's day in a clinic's week: what it is on the whole, the first free slots, and how many more there
-    are. `state` is free (with `places`), none, over, blocked or full.
+    are. `state` is free (with `places`), none, over, blocked or full; `free` are locators and starts.
     """
 
     day: date
     is_today: bool
     state: str
-    places: int
-    free: Sequence[SlotCell]
-    more: int
+    places: int = 0
+    free: Sequence[tuple[str, datetime]] = ()
+    more: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,35 +74,28 @@ def week_grid(calendar: Calendar) -> WeekGrid:
 
 def provider_rows(calendar: Calendar) -> list[ProviderRow]:
     """A clinic's week as a table: its providers by name, each with seven days."""
-    names = {slot.provider_locator: slot.provider_name for slot in calendar.slots}
+    names = {offer.provider_locator: offer.provider_name for offer in calendar.offers}
     if calendar.clinic:
         names |= {one.locator: one.name for one in calendar.at_hand}
+    offers = {(offer.provider_locator, offer.day): offer for offer in calendar.offers}
     days = _days(calendar)
-    offered: dict[tuple[str, date], list[SlotCell]] = {(locator, one): [] for locator in names for one in days}
-    for slot in calendar.slots:
-        on = clock.local(slot.starts_at, calendar.zone).date()
-        if (slot.provider_locator, on) in offered:
-            offered[slot.provider_locator, on].append(slot)
     return [
-        ProviderRow(locator, name, [_cell(calendar, one, offered[locator, one]) for one in days])
+        ProviderRow(locator, name, [_cell(one, one == calendar.today, offers.get((locator, one))) for one in days])
         for locator, name in sorted(names.items(), key=lambda pair: (pair[1], pair[0]))
     ]
 
 
-def _cell(calendar: Calendar, on: date, slots: Sequence[SlotCell]) -> Cell:
+def _cell(on: date, is_today: bool, offer: Offer | None) -> Cell:
     """What one provider offers on one day, in a word and a list."""
-    free = [slot for slot in slots if slot.state == "free"]
-    states = {slot.state for slot in slots} - {"over"}
-    if free:
-        state = "free"
-    elif not slots:
-        state = "none"
-    elif not states:
-        state = "over"
-    else:
-        state = "blocked" if states == {"blocked"} else "full"
-    places = sum(slot.capacity - slot.booked for slot in free)
-    return Cell(on, on == calendar.today, state, places, free[:FREE_SHOWN], max(0, len(free) - FREE_SHOWN))
+    if offer is None:
+        return Cell(on, is_today, "none")
+    if offer.free:
+        free = list(zip(offer.locators, offer.starts, strict=True))
+        return Cell(on, is_today, FREE, offer.places, free, offer.free - len(free))
+    states = set(offer.states) - {OVER}
+    if not states:
+        return Cell(on, is_today, OVER)
+    return Cell(on, is_today, CLOSED if states == {CLOSED} else FULL)
 
 
 def _days(calendar: Calendar) -> list[date]:

@@ -120,7 +120,7 @@ def test_a_fault_rolls_everything_back(god: Actor, monkeypatch: pytest.MonkeyPat
         raise OSError("the disk is full")
 
     patient, before = make.a_patient(god), newest(god)
-    monkeypatch.setattr("careapp.outbox.writer.write", broken)
+    monkeypatch.setattr("careapp.outbox.writer.given", broken)
     with pytest.raises(OSError, match="full"):
         make.an_episode(god, patient)
     monkeypatch.undo()
@@ -134,7 +134,7 @@ def test_a_read_that_cannot_be_audited_shows_nothing(god: Actor, monkeypatch: py
     def broken(*_: object, **__: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("careapp.audit.writer.write", broken)
+    monkeypatch.setattr("careapp.audit.writer.given", broken)
     with pytest.raises(OSError, match="full"):
         patient_queries.get_patient(god, patient.locator)
 
