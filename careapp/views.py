@@ -16,7 +16,9 @@ class View(BaseModel):
     @classmethod
     def of(cls, row: Row[Any], **changes: Any) -> Self:
         """The view of a row; `changes` overrides single columns."""
-        return cls.model_validate({**dict(zip(row._fields, row, strict=True)), **changes})
+        values = dict(zip(row._fields, row, strict=True))
+        values.update(changes)
+        return cls.model_validate(values)
 
 
 V = TypeVar("V")

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Row,
     Select,
+    bindparam,
     cast,
     func,
     lateral,
@@ -26,23 +29,24 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.db import db, table_of
 from careapp.identity.models import USERS, User
-from careapp.lifecycle import HISTORY, Lifecycle, StatusChange
+from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.overdue import Overdue, why_overdue_visit
 from careapp.overviews.zones import with_place
 from careapp.prescriptions.checks import Checks
 from careapp.prescriptions.models import Prescription
-from careapp.prescriptions.service import prescription_rows
+from careapp.prescriptions.service import all_prescriptions
 from careapp.prescriptions.states import ISSUED, PRESCRIPTION
 from careapp.prescriptions.views import PrescriptionView
 from careapp.providers.models import PROVIDERS
 from careapp.referrals.models import Referral
-from careapp.referrals.service import referral_rows
+from careapp.referrals.service import all_referrals
 from careapp.referrals.states import OPEN as OPEN_REFERRAL
 from careapp.referrals.states import REFERRAL
 from careapp.referrals.views import ReferralView
-from careapp.scheduling.appointments import appointment_rows
+from careapp.scheduling.appointments import all_appointments, appointment_rows
 from careapp.scheduling.changes import MOVABLE, undoable
 from careapp.scheduling.models import APPOINTMENTS, Appointment
+from careapp.scheduling.slots import scope_of, within
 from careapp.scheduling.states import ACTIVE, APPOINTMENT
 from careapp.scheduling.views import AppointmentView
 from careapp.views import View
@@ -128,7 +132,7 @@ def is_staff(actor_column: ColumnElement[str]) -> ColumnElement[bool]:
 def read_appointments(actor: Actor, episode_id: int, part: Part, *, is_open: bool) -> list[AppointmentRow]:
     """The episode's open appointments, and those of a part of its timeline; the newest time first."""
     may_move, now = is_open and actor.may(Permission.APPOINTMENT_MOVE), clock.now()
-    rows = _rows(named_appointments(actor), APPOINTMENT, "starts_at", episode_id, part, ACTIVE)
+    rows = _rows(actor, APPOINTMENT.entity, episode_id, part)
     return [
         AppointmentRow.seen_by(
             actor,
@@ -146,8 +150,7 @@ def read_prescriptions(actor: Actor, episode_id: int, part: Part) -> list[Prescr
     """The episode's prescriptions that are not filled yet, and those of a part; None for who may not know of any."""
     if not actor.may(Permission.PRESCRIPTION_VIEW):
         return None
-    named = prescription_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
-    rows = _rows(named, PRESCRIPTION, "issued_at", episode_id, part, (ISSUED,))
+    rows = _rows(actor, PRESCRIPTION.entity, episode_id, part)
     return [PrescriptionRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
 
 
@@ -155,34 +158,56 @@ def read_referrals(actor: Actor, episode_id: int, part: Part) -> list[ReferralRo
     """The episode's open referrals, and those of a part; None for who may not know of any."""
     if not actor.may(Permission.REFERRAL_VIEW):
         return None
-    rows = _rows(referral_rows(actor), REFERRAL, "created_at", episode_id, part, OPEN_REFERRAL)
+    rows = _rows(actor, REFERRAL.entity, episode_id, part)
     return [ReferralRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
 
 
-def _rows(
-    statement: Select[Any], lifecycle: Lifecycle, moment: str, episode_id: int, part: Part, still_open: Sequence[str]
-) -> Sequence[Row[Any]]:
+def _rows(actor: Actor, kind: str, episode_id: int, part: Part) -> Sequence[Row[Any]]:
     """The rows of one kind in an episode that stand open or belong to the part, each with its last change."""
-    columns = TABLES[lifecycle.entity].c
+    built = _kept_statement if part.before is None else _statement
+    given = {**scope_of(actor), "the_episode": episode_id}
+    return db.session.execute(built(kind, actor.clinic_ids is not None, part), given).all()
+
+
+def _named(kind: str, scoped: bool) -> tuple[Select[Any], str, Sequence[str]]:
+    """All rows of a kind with names, the column of their time, and the states in which they stand open."""
+    tenant: Any = bindparam("tenant")
+    if kind == PRESCRIPTION.entity:
+        rows = all_prescriptions(tenant).add_columns(PROVIDERS.name.label("provider_name"))
+        return rows, "issued_at", (ISSUED,)
+    if kind == REFERRAL.entity:
+        return all_referrals(tenant), "created_at", OPEN_REFERRAL
+    mine = all_appointments().where(APPOINTMENTS.tenant_id == tenant, within(scoped, APPOINTMENTS.clinic_id))
+    named = mine.add_columns(PROVIDERS.name.label("provider_name"))
+    return with_place(named, APPOINTMENTS, tenant), "starts_at", ACTIVE
+
+
+def _statement(kind: str, scoped: bool, part: Part) -> Select[Any]:
+    """The statement of _rows()."""
+    rows, moment, still_open = _named(kind, scoped)
+    columns = TABLES[kind].c
+    episode: BindParameter[Any] = bindparam("the_episode")
     wanted: ColumnElement[bool] = columns.status.in_(still_open)
-    if lifecycle.entity in part.kinds:
-        one = TABLES[lifecycle.entity].alias("of_part").c
+    if kind in part.kinds:
+        one = TABLES[kind].alias("of_part").c
         ids = (
             select(one.id)
-            .where(one.tenant_id == columns.tenant_id, one.episode_id == episode_id)
-            .where(*part.conditions(lifecycle.entity, one[moment], one.id))
+            .where(one.tenant_id == columns.tenant_id, one.episode_id == episode)
+            .where(*part.conditions(kind, one[moment], one.id))
             .order_by(one[moment].desc(), one.id.desc())
             .limit(part.limit + 1)
         )
         wanted = or_(wanted, columns.id.in_(ids))
-    change = _last_change(lifecycle.entity, columns)
-    statement = (
-        statement.outerjoin(change, true())
+    change = _last_change(kind, columns)
+    return (
+        rows.outerjoin(change, true())
         .add_columns(*change.c)
-        .where(columns.episode_id == episode_id, wanted)
+        .where(columns.episode_id == episode, wanted)
         .order_by(columns[moment].desc(), columns.id.desc())
     )
-    return db.session.execute(statement).all()
+
+
+_kept_statement = lru_cache(maxsize=64)(_statement)  # the first part of a timeline, which most people look at
 
 
 def _last_change(entity: str, rows: Columns) -> LateralFromClause:

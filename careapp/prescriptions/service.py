@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, Select, literal, select
+from sqlalchemy import BindParameter, Row, Select, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -30,6 +30,11 @@ from careapp.providers.models import PROVIDERS, Provider
 
 def prescription_rows(actor: Actor) -> Select[Any]:
     """The tenant's prescriptions, with the locators of all they belong to."""
+    return all_prescriptions(actor.tenant_id)
+
+
+def all_prescriptions(tenant: int | BindParameter[int]) -> Select[Any]:
+    """The same of the tenant that is given when the statement runs."""
     return (
         select(
             *PRESCRIPTIONS,
@@ -50,7 +55,7 @@ def prescription_rows(actor: Actor) -> Select[Any]:
             table_of(Provider),
             (PROVIDERS.tenant_id == PRESCRIPTIONS.tenant_id) & (PROVIDERS.id == PRESCRIPTIONS.provider_id),
         )
-        .where(PRESCRIPTIONS.tenant_id == actor.tenant_id)
+        .where(PRESCRIPTIONS.tenant_id == tenant)
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, literal, select
+from sqlalchemy import BindParameter, Row, Select, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -25,6 +25,11 @@ from careapp.referrals.views import ReferralView
 
 def referral_rows(actor: Actor) -> Select[Any]:
     """The tenant's referrals, with the locators of all they belong to."""
+    return all_referrals(actor.tenant_id)
+
+
+def all_referrals(tenant: int | BindParameter[int]) -> Select[Any]:
+    """The same of the tenant that is given when the statement runs."""
     return (
         select(
             *REFERRALS, EPISODES.locator.label("episode_locator"), PATIENTS.locator.label("party_locator"),
@@ -32,7 +37,7 @@ def referral_rows(actor: Actor) -> Select[Any]:
         )
         .join(table_of(Episode), (EPISODES.tenant_id == REFERRALS.tenant_id) & (EPISODES.id == REFERRALS.episode_id))
         .join(table_of(Patient), (PATIENTS.tenant_id == REFERRALS.tenant_id) & (PATIENTS.id == REFERRALS.patient_id))
-        .where(REFERRALS.tenant_id == actor.tenant_id)
+        .where(REFERRALS.tenant_id == tenant)
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ from careapp.scheduling.views import AppointmentView
 
 
 @cache
-def _rows() -> Select[Any]:
+def all_appointments() -> Select[Any]:
     """All appointments, with the locators of all they belong to."""
     return (
         select(
@@ -67,14 +67,14 @@ def _rows() -> Select[Any]:
 
 def appointment_rows(actor: Actor) -> Select[Any]:
     """The appointments in the actor's scope, with the locators of all they belong to."""
-    return _rows().where(APPOINTMENTS.tenant_id == actor.tenant_id, in_scope(actor, APPOINTMENTS.clinic_id))
+    return all_appointments().where(APPOINTMENTS.tenant_id == actor.tenant_id, in_scope(actor, APPOINTMENTS.clinic_id))
 
 
 @cache
 def appointment_row(scoped: bool) -> Select[Any]:
     """The one appointment with `the_locator`, for actors with a clinic scope and for those without; built once."""
     mine = (APPOINTMENTS.tenant_id == bindparam("tenant"), within(scoped, APPOINTMENTS.clinic_id))
-    return _rows().where(*mine, APPOINTMENTS.locator == bindparam("the_locator"))
+    return all_appointments().where(*mine, APPOINTMENTS.locator == bindparam("the_locator"))
 
 
 @cache

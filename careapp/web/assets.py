@@ -1,6 +1,7 @@
 """Addresses of static files that change with their content, so that browsers may keep a file for a year."""
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,8 +21,14 @@ def asset(name: str) -> str:
 
     Raises FileNotFoundError for a name that does not exist: a page must not be sent with a dead link in its head.
     """
-    path = Path(current_app.static_folder or "") / name
-    return url_for("static", filename=name, v=_fingerprint(path, path.stat().st_mtime_ns))
+    path = f"{current_app.static_folder}/{name}"
+    return _address(request.root_path, name, path, os.stat(path).st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _address(root: str, name: str, path: str, modified: int) -> str:
+    """The address below `root`, where the application stands; each page asks for nine."""
+    return url_for("static", filename=name, v=_fingerprint(Path(path), modified))
 
 
 def _keep_fingerprinted(response: Response) -> Response:

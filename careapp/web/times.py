@@ -7,7 +7,7 @@ from babel.dates import format_date
 
 from careapp import clock
 from careapp.errors import Invalid
-from careapp.web.language import SOURCE, current_language, current_locale, gettext, ngettext
+from careapp.web.language import SOURCE, current_language, current_locale, gettext, ngettext, once_a_language
 
 ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 ISO_WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
@@ -62,10 +62,11 @@ def short_day(value: date) -> str:
     return _written(value, "d MMM y")
 
 
+@once_a_language
 def _written(on: date, pattern: str) -> str:
     """A day by a pattern of Unicode's (CLDR), with the names the reader's language has for months and weekdays.
 
-    English, which most lists are printed in, is written without a catalogue: fifty rows have two hundred days.
+    English, which most lists are printed in, is written without a catalogue.
     """
     if current_language() != SOURCE:
         return format_date(on, pattern, locale=current_locale())
