@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run kafka test check audit bench load chaos format lock docs catalogues screens clean
+.PHONY: help setup run kafka test check audit bench load chaos format lock docs catalogues screens flames clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -73,6 +73,10 @@ catalogues: setup ## Bring the translations up to date with the texts in the cod
 
 screens: setup ## Take the pictures in docs/screens
 	@$(BIN)/python tools/screens.py
+
+flames: setup ## Draw where a running worker spends its time (PID=1234 NAME=booking)
+	$(BIN)/py-spy record --pid $(PID) --gil --function --duration 20 --format flamegraph --output docs/performance/$(NAME).svg
+	@sed -i 's/py-spy record[^<]*/$(NAME)/' docs/performance/$(NAME).svg
 
 clean: ## Remove the environment and everything in var/, the embedded database included
 	-$(BIN)/python -m careapp.localdb stop var/postgres

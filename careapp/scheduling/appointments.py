@@ -121,8 +121,7 @@ def book(
     record_move(APPOINTMENT, row, "book")
     commands.publish(AppointmentBooked.of(row, key=row.episode_locator))
     if notes:  # encrypted for the row, which is known only now
-        given = {"tenant": actor.tenant_id, "the_id": row.id, "the_notes": OfRow(notes, row.id)}
-        db.session.execute(_NOTES, given)
+        db.session.execute(_NOTES, {"tenant": actor.tenant_id, "the_id": row.id, "the_notes": OfRow(notes, row.id)})
     return AppointmentView.of(row, notes=notes or None)
 
 

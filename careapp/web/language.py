@@ -7,7 +7,6 @@ from typing import Any, ParamSpec, TypeVar
 from babel import Locale
 from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, get_domain, get_locale  # type: ignore[attr-defined]  # its stubs lack get_domain
-from markupsafe import Markup
 
 from careapp.identity.preferences import Preferences
 from careapp.identity.states import LANGUAGES
@@ -27,7 +26,8 @@ def init_language(app: Flask) -> None:
         app, default_locale=SOURCE, default_timezone="UTC", default_translation_directories="translations",
         locale_selector=_language_of_reader,
     )  # fmt: skip
-    app.jinja_env.globals.update({"_": _marked, "gettext": _marked, "ngettext": _marked_number})
+    app.jinja_env.install_gettext_callables(_said, _said_number, newstyle=True)  # type: ignore[attr-defined]
+    app.jinja_env.globals["_"] = app.jinja_env.globals["gettext"]  # not by way of an alias that looks it up each time
 
 
 def once_a_language(say: Callable[A, T]) -> Callable[A, T]:
@@ -54,11 +54,6 @@ def _said_number(one: str, many: str, number: int) -> str:
     return str(get_domain().get_translations().ungettext(one, many, number))
 
 
-@once_a_language
-def _plain_markup(text: str) -> Markup:
-    return Markup(_said(text)) % {}
-
-
 def gettext(text: str, **values: object) -> str:
     """A text in the reader's language, as flask_babel's, for what stands in every row of a long list."""
     return _said(text) % values if values else _said(text)
@@ -67,16 +62,6 @@ def gettext(text: str, **values: object) -> str:
 def ngettext(one: str, many: str, number: int) -> str:
     """The same for a text with a number (`num`) in it."""
     return _said_number(one, many, number) % {"num": number}
-
-
-def _marked(text: str, /, **values: object) -> Markup:
-    """The templates' gettext: what is put into the text is escaped, and "%%" stands for a "%" as in Jinja's own."""
-    return Markup(_said(text)) % values if values else _plain_markup(text)
-
-
-def _marked_number(one: str, many: str, number: int, /, **values: object) -> Markup:
-    """The templates' ngettext; `num` is the number."""
-    return Markup(_said_number(one, many, number)) % {"num": number, **values}
 
 
 def current_preferences() -> Preferences:
