@@ -15,16 +15,20 @@ from careapp.outbox.events import Event
 LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
 PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
 
-_BOTH = text(f"WITH {audit.WRITTEN}, found_by AS ({audit.FOUND_BY}), {outbox.PUBLISHED} {outbox.QUEUED}")
+POSITION = "pg_current_xact_id()::text::bigint"  # as replica.note_write takes it
+_BOTH = text(
+    f"WITH {audit.WRITTEN}, found_by AS ({audit.FOUND_BY}), {outbox.PUBLISHED} {outbox.QUEUED} RETURNING {POSITION}"
+)
 
 
 def write(actor: Actor, rows: list[AuditRow], events: list[Event]) -> None:
     """Write the audit rows and the events of a transaction, in one statement."""
     told = audit.given(actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose)
     if events:
-        db.session.execute(_BOTH, {**told, **outbox.given(actor.tenant_id, actor.tenant_key, events)})
+        both = {**told, **outbox.given(actor.tenant_id, actor.tenant_key, events)}
+        audit.noted(rows, db.session.execute(_BOTH, both).scalars().all()[-1])
     elif rows:
-        db.session.execute(audit.WRITE, told)
+        audit.noted(rows, db.session.execute(audit.WRITE, told).scalar_one())
 
 
 def refusal_row(name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> AuditRow:

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from careapp import collected, tenancy
+from careapp import collected, replica, tenancy
 from careapp.access import Actor, Permission
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
@@ -271,6 +271,7 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
             if writes and not unit.audits:
                 raise RuntimeError("a command ended without an audit row")
             rows = audit.with_purposes(unit.audits, unit.in_emergency)
+            replica.leave()
             collected.write(actor, rows, unit.events)
             _commit()
             metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))

@@ -20,7 +20,10 @@ SERVICE_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 NEEDS_SECOND_FACTOR = ("nobody", "administrators", "everybody")  # of whom a tenant may ask one
 SHORTEST_SECRET = 32  # bytes; RFC 7518 §3.2 asks it of an HS256 key
 ENCRYPTION_KEY_BYTES = 32  # AES-256
-DATABASES = ("database_url", "database_owner_url", "database_relay_url", "database_backup_url")
+DATABASES = (
+    "database_url", "database_owner_url", "database_relay_url", "database_backup_url", "database_health_url",
+    "database_replica_url",
+)  # fmt: skip
 NEEDED = ("secret_key", "database_url", "trusted_hosts", "encryption_keys")  # by production
 KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 

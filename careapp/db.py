@@ -1,16 +1,20 @@
 """The database: the one SQLAlchemy object, the columns every table shares, and the helpers all writes go through."""
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     DateTime,
+    Engine,
     ForeignKeyConstraint,
     Identity,
     Integer,
@@ -46,7 +50,21 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"autoflush": False})
+REPLICA = "replica"  # the bind of the copy that some reads go to
+on_replica: ContextVar[Any] = ContextVar("careapp_on_replica", default=None)  # what is asked of it, while it is read
+
+
+class RoutedSession(Session):
+    """A session whose transactions go to the replica while `on_replica` says so, else to the primary."""
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        """The engine for what is about to run."""
+        return super().get_bind(*args, **kwargs) if on_replica.get() is None else self._db.engines[REPLICA]
+
+
+db = SQLAlchemy(
+    model_class=Base, disable_autonaming=True, session_options={"autoflush": False, "class_": RoutedSession}
+)  # fmt: skip
 
 
 class TenantRow:

@@ -75,6 +75,20 @@ class Database(BaseModel):
         " every address that leads to another host",
     )  # fmt: skip
     database_pool_size: int = setting(4, "connections of one process; as many as a web worker has threads", BOTH, ge=1)
+    database_pooler: Literal["none", "transaction"] = setting(
+        "none", "`transaction` where DATABASE_URL leads to PgBouncer in that mode; the relay's address never does",
+        BOTH,
+    )  # fmt: skip
+    database_health_url: str | None = setting(
+        None, "address that is asked whether the database answers, past a pooler's queue; else DATABASE_URL", WEB,
+        secret=True,
+    )  # fmt: skip
+    database_replica_url: str | None = setting(
+        None, "as `care_app`, a streaming replica for reads that may be late", WEB, secret=True
+    )
+    replica_longest_lag_seconds: float = setting(
+        10.0, "by how many seconds they may be late; beyond, the primary answers", WEB, gt=0, le=300
+    )
 
 
 class Secrets(BaseModel):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 _tenant: ContextVar[int | None] = ContextVar("careapp_tenant", default=None)
 
+OPENING = "careapp_opening"  # an engine's execution option: what every transaction of it begins with
 TENANT_OF_TRANSACTION = "nullif(current_setting('app.tenant_id', true), '')::int"
 
 # Tables that hold no tenant's data, or are asked before a tenant is known. Nothing else is excused.
@@ -44,9 +45,11 @@ def bind_tenant(session: Session, transaction: Any, connection: Any) -> None:
             raise RuntimeError("the tenant changed inside a transaction")
         return
     session.info.update(tenant=tenant, handed_on=False)
-    opened = connection.connection.driver_connection.pgconn.exec_(opening(_tenant.get()))
-    if opened.status != ExecStatus.COMMAND_OK:  # said again in a way that tells the pool of a connection that is gone
-        connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": tenant})
+    more = connection.engine.get_execution_options().get(OPENING, "")
+    begin = opening(_tenant.get(), more)
+    if connection.connection.driver_connection.pgconn.exec_(begin).status != ExecStatus.COMMAND_OK:
+        # said again in a way that tells the pool of a connection that is gone; the driver begins by itself
+        connection.execute(text(begin.decode().partition("; ")[2]))
 
 
 def hand_on(session: Session) -> None:
@@ -59,9 +62,13 @@ def begun_for(session: Session, tenant_id: int) -> bool:
     return bool(session.info.pop("handed_on", False)) and session.info["tenant"] == str(tenant_id)
 
 
-def opening(tenant_id: int | None) -> bytes:
-    """What opens a transaction and binds its tenant in one round trip, where the driver alone would take two."""
-    return f"BEGIN; SET LOCAL app.tenant_id = '{'' if tenant_id is None else int(tenant_id)}'".encode()
+def opening(tenant_id: int | None, more: str = "") -> bytes:
+    """What opens a transaction and binds its tenant in one round trip, where the driver alone would take two.
+
+    `more` are further statements, each after a semicolon: an engine's, for settings that hold for the transaction
+    because a session is not its own.
+    """
+    return f"BEGIN; SET LOCAL app.tenant_id = '{'' if tenant_id is None else int(tenant_id)}'{more}".encode()
 
 
 def protect(table: str) -> list[str]:

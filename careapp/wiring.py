@@ -29,11 +29,12 @@ from careapp.cli.token import token
 from careapp.cli.user import user
 from careapp.commands import register_reactions
 from careapp.config import Settings
-from careapp.db import LOCK_TIMEOUT, db
+from careapp.db import db
 from careapp.episodes.service import register_open_work
 from careapp.identity import known_passwords
 from careapp.internal.routes import internal
 from careapp.logs import configure_logs
+from careapp.operations.connections import binds, engine_options
 from careapp.operations.database_check import check_first_connection
 from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
@@ -43,21 +44,16 @@ from careapp.surface.json_input import StrictJSON
 from careapp.surface.oidc.provider import init_oidc
 from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
+from careapp.surface.replica import init_replica
 from careapp.surface.request_limits import init_request_limits
 from careapp.surface.slow_bodies import init_slow_bodies
-from careapp.telemetry.statements import CountingPool, log_slow
+from careapp.telemetry.statements import log_slow
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
     access, audit, backup, configuration, database, database_url, demo, doctor, erasure, events, import_fhir, jobs,
     keys, outbox, passwords, restore, states, tenant, terminology, token, user,
 )  # fmt: skip
-
-# Whoever waits for a lock longer than this is told to try again; a network that swallows packets is noticed as well.
-CONNECTION = {
-    "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}", "connect_timeout": 5, "keepalives_idle": 10,
-    "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000,
-}  # fmt: skip
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
@@ -124,6 +120,7 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
     init_provider_port(app, settings)
     init_request_limits(app, settings)
     init_oidc(app, settings)
+    init_replica(app, settings)
     bearer, signed = [api.blueprint.api, api.oauth.bp], [web.backchannel.bp]
     init_actors(app, settings, bearer=bearer, internal=[internal], signed=signed)
     init_csrf(app)
@@ -141,18 +138,12 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
         DATABASE_RELAY_URL=settings.database_relay_url or (addresses and addresses.relay),
         DATABASE_BACKUP_URL=settings.database_backup_url or (addresses and addresses.backup),
         DATABASE_SUPERUSER_URL=addresses and addresses.superuser,
-        SQLALCHEMY_ENGINE_OPTIONS={
-            "poolclass": CountingPool,
-            "pool_size": settings.database_pool_size,
-            "max_overflow": 0,
-            "pool_timeout": 5,
-            "hide_parameters": True,
-            "connect_args": CONNECTION,
-        },
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        SQLALCHEMY_BINDS=binds(settings),
     )
     db.init_app(app)
     Migrate(app, db, directory="migrations")
     with app.app_context():
         check_first_connection()
         log_slow(db.engine, settings.slow_query_ms)
-    init_health(app)
+    init_health(app, settings)

@@ -35,6 +35,7 @@ NEED_MORE = {
     "localdb",
     "migrations",
     "processes",
+    "scale",
 }  # folders of tests that need a browser, Kafka or a server of their own
 
 

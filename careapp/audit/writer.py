@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from careapp.access import Purpose
 from careapp.db import db
+from careapp.replica import note_write
 
 request_id: ContextVar[str | None] = ContextVar("careapp_request_id", default=None)
 
@@ -21,12 +22,12 @@ written AS (
     row.patients, :request_id, row.detail
   FROM jsonb_to_recordset(CAST(:rows AS jsonb))
     AS row (purpose text, action text, outcome text, subject text, patients text[], detail jsonb)
-  RETURNING tenant_id, id, at, patients)"""
+  RETURNING tenant_id, id, at, patients, xid)"""
 FOUND_BY = """
 INSERT INTO audit_patients (tenant_id, patient, at, event_id)
 SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING"""
 
-WRITE = text(f"WITH {WRITTEN} {FOUND_BY}")
+WRITE = text(f"WITH {WRITTEN}, found_by AS ({FOUND_BY}) SELECT max(xid::text::bigint) FROM written")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,14 @@ def write(
 ) -> None:  # fmt: skip
     """Insert the rows in the present transaction; without them, no data leaves and no change is kept."""
     if rows:
-        db.session.execute(WRITE, given(tenant_id, actor, rows, on_behalf_of=on_behalf_of, purpose=purpose))
+        told = given(tenant_id, actor, rows, on_behalf_of=on_behalf_of, purpose=purpose)
+        noted(rows, db.session.execute(WRITE, told).scalar_one())
+
+
+def noted(rows: list[AuditRow], position: int) -> None:
+    """Remember the transaction that writes these rows, where they tell of a change: who made it shall read it."""
+    if any(row.outcome == "done" for row in rows):
+        note_write(position)
 
 
 def write_nothing() -> None:

@@ -10,16 +10,19 @@ from careapp.clinics.views import ClinicDetails, ClinicView
 from careapp.commands import query
 from careapp.db import db
 from careapp.errors import found
+from careapp.late import may_be_late
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.views import Page
 
 
+@may_be_late
 @query(Permission.DIRECTORY_VIEW)
 def get_clinic(actor: Actor, locator: str) -> ClinicView:
     """One clinic; raises NotFound."""
     return ClinicView.of(_row(actor, locator))
 
 
+@may_be_late
 @query(Permission.DIRECTORY_VIEW)
 def list_clinics(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ClinicView]:
     """The tenant's clinics by name."""

@@ -16,6 +16,7 @@ from careapp.access import Actor, Permission
 from careapp.audit.models import AUDIT, AUDIT_PATIENTS
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.late import may_be_late
 from careapp.operations.models import TENANTS
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.views import Page, View
@@ -67,6 +68,7 @@ class AuditEntry(View):
     hidden: bool = False
 
 
+@may_be_late
 @query(Permission.AUDIT_VIEW)
 def search_audit(
     actor: Actor, sought: AuditFilter, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
@@ -77,6 +79,7 @@ def search_audit(
     return page
 
 
+@may_be_late
 @query(Permission.AUDIT_VIEW)
 def export_audit(actor: Actor, sought: AuditFilter, *, most: int = MOST_EXPORTED) -> tuple[list[AuditEntry], bool]:
     """The newest rows that meet the filter, at most `most`, and whether there are more."""
@@ -89,6 +92,7 @@ def export_audit(actor: Actor, sought: AuditFilter, *, most: int = MOST_EXPORTED
     return entries, cursor is not None
 
 
+@may_be_late
 @query(Permission.AUDIT_VIEW)
 def export_page(actor: Actor, sought: AuditFilter, *, cursor: str | None = None) -> Page[AuditEntry]:
     """A part of an export without end, newest first; each part leaves a row. Raises Invalid for a foreign cursor."""

@@ -44,7 +44,7 @@ def refuse_unsafe(connection: psycopg.Connection[Any]) -> None:
 
 
 def check_first_connection() -> None:
-    """Check whenever the engine's first connection comes about; until one is found safe, none is given out.
+    """Check whenever the first connection of an engine comes about; until one is found safe, none is given out.
 
     So a database that is down at the start is checked when it is back. Migrations and bootstrap have connections of
     their own, as other roles.
@@ -58,7 +58,8 @@ def check_first_connection() -> None:
             connection.close()
             raise
 
-    event.listen(db.engine, "first_connect", check)
+    for engine in db.engines.values():
+        event.listen(engine, "first_connect", check)
 
 
 def check_at_start(relay_url: str | None = None) -> None:
@@ -68,8 +69,9 @@ def check_at_start(relay_url: str | None = None) -> None:
     minute, and the first connection is checked then.
     """
     try:
-        with db.engine.connect():
-            pass  # the first connection is checked as it comes about
+        for engine in db.engines.values():
+            with engine.connect():
+                pass  # the first connection is checked as it comes about
         if relay_url:
             with psycopg.connect(libpq_url(relay_url)) as connection:
                 refuse_unsafe(connection)

@@ -75,11 +75,13 @@ def ask(address: str, patience: float = PATIENCE) -> Answer:
 class DatabaseHealth:
     """Watches the connections an engine gives out. `applies` says whether the present code is a request's.
 
-    `away` is true while the database answers nobody.
+    `address` is where to ask, unless it is the engine's own: behind a pooler a question would wait in its queue.
+    `name` is what the log calls it. `away` is true while the database answers nobody.
     """
 
-    def __init__(self, engine: Engine, *, applies: Any) -> None:
-        self._address = engine.url.render_as_string(hide_password=False)
+    def __init__(self, engine: Engine, *, applies: Any, address: str | None = None, name: str = "database") -> None:
+        self._name = name
+        self._address = address or engine.url.render_as_string(hide_password=False)
         self._applies = applies
         self._out: dict[int, tuple[float, Any]] = {}
         self._mutex = threading.RLock()  # a connection nobody gave back comes back while Python tidies up, anywhere
@@ -123,7 +125,8 @@ class DatabaseHealth:
         was_away, answer = self.away, ask(self._address)
         self._silent = self._silent + 1 if answer is Answer.SILENT else 0
         if self.away != was_away:
-            _log.critical("the database does not answer") if self.away else _log.warning("the database is back")
+            tell, said = (_log.critical, "does not answer") if self.away else (_log.warning, "is back")
+            tell(f"the {self._name} {said}")
         return answer
 
     def _cut(self, seconds: float) -> None:

@@ -11,6 +11,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query
 from careapp.db import db
+from careapp.late import may_be_late
 from careapp.overviews.slot_cells import SlotCell, booked_for, cell_rows
 from careapp.overviews.zones import PLACE, tenant_zone
 from careapp.paging import decode_cursor, page_of
@@ -42,6 +43,7 @@ class Wanted:
     minutes: int | None = None
 
 
+@may_be_late
 @query(Permission.SLOT_VIEW)
 def find_next_free(
     actor: Actor, wanted: Wanted, *, since: datetime | None = None, party: str | None = None,

@@ -12,6 +12,7 @@ from careapp.clinics.models import CLINICS, Clinic
 from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.errors import found
+from careapp.late import may_be_late
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider, ProviderClinic
 from careapp.providers.views import ProviderView
@@ -39,6 +40,7 @@ def _rows() -> Select[Any]:
     return select(*PROVIDERS, works_at.scalar_subquery().label("clinics"))
 
 
+@may_be_late
 @query(Permission.DIRECTORY_VIEW)
 def get_provider(actor: Actor, locator: str) -> ProviderView:
     """One provider; raises NotFound."""
@@ -46,6 +48,7 @@ def get_provider(actor: Actor, locator: str) -> ProviderView:
     return ProviderView.of(row)
 
 
+@may_be_late
 @query(Permission.DIRECTORY_VIEW)
 def list_providers(
     actor: Actor, *, specialty: str | None = None, status: str | None = None, clinic: str | None = None,

@@ -11,6 +11,7 @@ from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
+from careapp.late import may_be_late
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
@@ -30,6 +31,7 @@ def get_slot(actor: Actor, locator: str) -> SlotView:
     return SlotView.of(found(db.session.execute(slot_rows(actor).where(SLOTS.locator == locator)).one_or_none()))
 
 
+@may_be_late
 @query(Permission.SLOT_VIEW)
 def list_slots(
     actor: Actor, provider_locator: str, *, start: datetime | None = None, end: datetime | None = None,

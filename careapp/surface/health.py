@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Flask, Response, current_app, has_request_context, jsonify
 
+from careapp.config import Settings
 from careapp.db import db
 from careapp.errors import Upstream
 from careapp.operations.database_health import Answer, DatabaseHealth
@@ -13,10 +14,14 @@ HEALTH = "careapp.database_health"
 health = Blueprint("health", __name__)
 
 
-def init_health(app: Flask) -> None:
+def init_health(app: Flask, settings: Settings) -> None:
     """Watch the connections that requests have out. Call it when the database is connected."""
     with app.app_context():
-        app.extensions[HEALTH] = DatabaseHealth(db.engine, applies=has_request_context)
+        asked = settings.database_health_url
+        app.extensions[HEALTH] = DatabaseHealth(db.engine, applies=has_request_context, address=asked)
+        for name, engine in db.engines.items():
+            if name is not None:
+                app.extensions[f"{HEALTH}.{name}"] = DatabaseHealth(engine, applies=has_request_context, name=name)
 
 
 @health.get("/healthz")

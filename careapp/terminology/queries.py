@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from careapp.access import Actor, Permission
 from careapp.commands import query
 from careapp.db import db
+from careapp.late import may_be_late
 from careapp.terminology.models import CODE_LISTS, MEDICINES, WORDS
 from careapp.terminology.names import words
 from careapp.terminology.views import RXNORM, Found, ListInUse, MedicineView
@@ -26,6 +27,7 @@ PRESCRIBABLE = (
 SHORTEST_CODE = 3
 
 
+@may_be_late
 @query(Permission.PRESCRIPTION_WRITE)
 def search_medicines(actor: Actor, text: str) -> Found:
     """Medicines whose name has a word beginning with each word of `text`, in any order ("amox 500"), or whose code

@@ -175,7 +175,10 @@ OPEN_TO_OTHERS = [
     "postgresql+psycopg://care_app@localhost/care?hostaddr=10.0.0.7",
     "postgresql+psycopg:///care?host=/run/postgresql,database",
 ]
-URLS = ["DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_RELAY_URL", "DATABASE_BACKUP_URL"]
+URLS = [
+    "DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_RELAY_URL", "DATABASE_BACKUP_URL", "DATABASE_HEALTH_URL",
+    "DATABASE_REPLICA_URL",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", HERE_AND_TLS)

@@ -1,0 +1,58 @@
+"""Connections: how the application's engines connect, directly or through a pooler that shares server connections.
+
+PgBouncer in transaction mode gives every transaction another session. What a session would remember is gone then, or
+worse, somebody else's: so settings go with the transaction, and the driver prepares no statement.
+"""
+
+from typing import Any
+
+from sqlalchemy import QueuePool
+
+from careapp.config import Settings
+from careapp.db import LOCK_TIMEOUT, REPLICA
+from careapp.telemetry.statements import CountingPool
+from careapp.tenancy import OPENING
+
+# A network that swallows packets is noticed.
+LIVELY: dict[str, Any] = {
+    "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}  # fmt: skip
+
+# Whoever waits for a lock longer than this is told to try again.
+OF_A_SESSION = {"options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}"}
+OF_A_TRANSACTION = f"; SET LOCAL timezone = 'UTC'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
+
+
+READ_ONLY = "; SET TRANSACTION READ ONLY"  # also where the replica has become a primary, or never was one
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """SQLAlchemy's options of the application's engine."""
+    pooled = settings.database_pooler == "transaction"
+    own = {"prepare_threshold": None} if pooled else OF_A_SESSION
+    return {
+        "poolclass": CountingPool,
+        "pool_size": settings.database_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": 5,
+        "hide_parameters": True,
+        "connect_args": {**LIVELY, **own},
+        "execution_options": {OPENING: OF_A_TRANSACTION} if pooled else {},
+    }
+
+
+def binds(settings: Settings) -> dict[str, Any]:
+    """Further engines, by name: the replica's, where there is one."""
+    if settings.database_replica_url is None:
+        return {}
+    options = engine_options(settings)
+    opening = options["execution_options"].get(OPENING, "")
+    of_copy = {
+        "poolclass": QueuePool,  # the figures are of the primary's
+        "url": settings.database_replica_url,
+        "pool_timeout": 1,  # seconds; the primary is there as well
+        "connect_args": {**options["connect_args"], "connect_timeout": 2},
+        "execution_options": {OPENING: f"{READ_ONLY}{opening}"},
+    }
+    return {REPLICA: {**options, **of_copy}}
