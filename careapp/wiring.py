@@ -11,6 +11,7 @@ from careapp import api, config, crypto, localdb, reactions, web
 from careapp.cli.access import access
 from careapp.cli.audit import audit
 from careapp.cli.backup import backup, restore
+from careapp.cli.client import client
 from careapp.cli.configuration import configuration
 from careapp.cli.database import database, database_url
 from careapp.cli.demo import demo
@@ -51,8 +52,8 @@ from careapp.telemetry.statements import log_slow
 
 LARGEST_BODY = 1024 * 1024  # bytes
 COMMANDS = (
-    access, audit, backup, configuration, database, database_url, demo, doctor, erasure, events, import_fhir, jobs,
-    keys, outbox, passwords, restore, states, tenant, terminology, token, user,
+    access, audit, backup, client, configuration, database, database_url, demo, doctor, erasure, events, import_fhir,
+    jobs, keys, outbox, passwords, restore, states, tenant, terminology, token, user,
 )  # fmt: skip
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
