@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from careapp.access import Permission
 from careapp.errors import Invalid, TooMany, Unauthenticated
-from careapp.identity import confirmation, factors
+from careapp.identity import confirmation, factors, passkeys
 from careapp.surface import sessions
 from careapp.surface.actors import current_actor, page_session, requires, while_enrolling
 from careapp.surface.csrf import safe_next
@@ -81,7 +81,9 @@ def by_passkey() -> Response:
     form = PasskeyForm()
 
     def prove() -> str:
-        answer = form.checked().passkey or ""
+        answer = form.checked().passkey
+        if not answer:  # no try at all: nothing to count
+            raise Invalid({"passkey": passkeys.REFUSED})
         return confirmation.confirm_by_passkey(
             current_actor(), page_session().id, answer, site=site(), address=sessions.peer()
         )
