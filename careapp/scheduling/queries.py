@@ -4,19 +4,20 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, Text, bindparam, select
 
 from careapp.access import Actor, Permission
+from careapp.clinics.models import CLINICS, Clinic
 from careapp.commands import query, record_read
-from careapp.db import db
+from careapp.db import db, table_of
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
 from careapp.late import may_be_late
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
-from careapp.scheduling.models import APPOINTMENTS, SLOTS
-from careapp.scheduling.slots import LONGEST_SLOT, ROWS, scope_of, slot_rows, within
+from careapp.scheduling.models import APPOINTMENTS, SLOTS, Slot
+from careapp.scheduling.slots import LONGEST_SLOT, scope_of, slot_rows, within
 from careapp.scheduling.views import AppointmentView, SlotView
 from careapp.views import Page
 
@@ -40,7 +41,7 @@ def list_slots(
     """A provider's slots that touch the span, by start; raises NotFound for an unknown provider."""
     named = {"tenant": actor.tenant_id, "locator": provider_locator}
     provider_id = found(db.session.execute(_PROVIDER, named).one_or_none()).id
-    values = {**scope_of(actor), "provider": provider_id}
+    values = {**scope_of(actor), "provider": provider_id, "of_provider": provider_locator}
     if start is not None:
         values |= {"from_": start, "not_before": start - LONGEST_SLOT}
     if end is not None:
@@ -60,8 +61,11 @@ def _slots(given: frozenset[str]) -> Select[Any]:
     }  # fmt: skip
     mine = (SLOTS.tenant_id == bindparam("tenant"), SLOTS.provider_id == bindparam("provider"))
     wanted = (condition for name, condition in narrowed.items() if name in given)
-    shown = (column for column in ROWS.selected_columns if column.name in {"id", *SlotView.model_fields})
-    rows = ROWS.with_only_columns(*shown, maintain_column_froms=True)  # a week has 200 slots; each column more costs
+    shown = (column for column in table_of(Slot).c if column.name in {"id", *SlotView.model_fields})
+    # A week has 200 slots: whose they are is known, and their clinics are joined, not looked up for each of them.
+    named = (bindparam("of_provider", type_=Text).label("provider_locator"), CLINICS.locator.label("clinic_locator"))
+    at = (CLINICS.tenant_id == SLOTS.tenant_id) & (CLINICS.id == SLOTS.clinic_id)
+    rows = select(*shown, *named).select_from(table_of(Slot)).outerjoin(table_of(Clinic), at)
     return rows.where(*mine, within("clinics" in given, SLOTS.clinic_id), *wanted)
 
 
