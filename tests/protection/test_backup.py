@@ -15,6 +15,7 @@ from psycopg import sql
 from careapp.access import Actor
 from careapp.audit import sealer
 from careapp.audit.verify import Report, reading, verify
+from careapp.cli.doctor.walls import faults
 from careapp.db import db
 from careapp.episodes import service as episodes
 from careapp.episodes.queries import get_episode
@@ -165,7 +166,7 @@ def test_a_quiet_database_comes_back_row_for_row_with_all_its_walls(
             assert contents(there) == before
             assert {asked: there.execute(asked).fetchall() for asked in walls} == walls
             assert sequences(there) == numbers
-            assert walls.faults(there) == []
+            assert faults(there) == []
         assert sum(count for count, _ in before.values()) > 100
         with pytest.raises(BackupFailed, match="is there already"):
             back_up(as_backup(database), file)
