@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from careapp.errors import Invalid
 from careapp.identity.preferences import Preferences
 from careapp.web import assets, htmx
+from careapp.web.context import arranged
 from careapp.web.forms import fields
 from careapp.web.words import label
 
@@ -124,6 +125,7 @@ def sample(serving: Callable[[Flask], Any]) -> Iterator[SimpleNamespace]:
     actor = SimpleNamespace(label="Thiri Aung", tenant_key="demo")
     Babel(app)
     app.jinja_env.filters["label"] = label
+    app.jinja_env.globals["arranged"] = arranged
     app.context_processor(lambda: {
         "actor": actor, "nav": [("/", "Board", "b", True)], "session_seconds": 900, "language": "en",
         "preferences": Preferences(),
