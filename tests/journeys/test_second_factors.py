@@ -73,13 +73,13 @@ def test_a_passkey_from_its_making_to_both_ways_of_signing_in(
     expect(page.get_by_role("heading", name="One more step")).to_be_visible()
     assert axe(page) == []
     page.get_by_role("button", name="Use a passkey").click()
-    page.wait_for_url("**/calendar")
+    page.wait_for_url(f"{site_url}/calendar")
 
     page.goto(f"{site_url}/confirm?next=/account")
     expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
     assert axe(page) == []
     page.get_by_role("button", name="Use a passkey").click()
-    page.wait_for_url("**/account")
+    page.wait_for_url(f"{site_url}/account")
 
     sign_out(page)
     driver.send("WebAuthn.setUserVerified", {"authenticatorId": device, "isUserVerified": False})
