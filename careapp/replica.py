@@ -97,7 +97,7 @@ class Nearness:
         """Leave the copy alone for a while, longer each time in a row."""
         seconds = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0**self._failed_in_a_row)
         if not self._failed_in_a_row:
-            _log.warning("the replica is not read from", why=why)
+            _log.warning("the replica is not read from", error=why)
         self._failed_in_a_row = min(self._failed_in_a_row + 1, 10)
         self._not_before = self._clock() + seconds
 

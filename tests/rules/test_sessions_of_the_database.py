@@ -14,7 +14,7 @@ OUTLIVES = {
     "a setting of the session": r"^\s*SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)\w+(\.\w+)?\s*(=|\bTO\b)",
     "a setting of the session, by function": r"\bset_config\([^()]*,\s*false\s*\)",
     "a lock of the session": r"\bpg_(try_)?advisory_(un)?lock(_shared|_all)?\(",
-    "a listener": r"^\s*(UN)?LISTEN\b",
+    "a listener": r"^\s*(UN)?LISTEN\s+\S+\s*$",
     "a prepared statement": r"^\s*(PREPARE|DEALLOCATE)\s+\w",
     "a cursor that outlives its transaction": r"\bWITH HOLD\b",
     "a temporary table": r"\bCREATE\s+TEMP(ORARY)?\b(?!.*ON COMMIT DROP)",

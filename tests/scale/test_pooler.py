@@ -121,7 +121,7 @@ def test_two_tenants_share_two_server_connections_and_see_only_their_own(
     pools = {row["database"]: row for row in pooler.show("POOLS")}
     in_use = sum(int(pools["care"][name]) for name in ("sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login"))
     assert in_use <= SHARED
-    assert pooler.transactions() - before >= 2 * CLIENTS * ROUNDS * 3 * 2, "each request asks twice, through the pooler"
+    assert pooler.transactions() - before >= 2 * CLIENTS * ROUNDS * 3, "each request asks through the pooler"
 
 
 def test_bookings_race_as_they_do_without_a_pooler(god: Actor, speaking: Callable[[Actor, int], httpx.Client]) -> None:
