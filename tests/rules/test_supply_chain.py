@@ -28,12 +28,12 @@ def told_by(place: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.setattr(supply_chain, "BIN", tools)
 
 
-@pytest.mark.parametrize("file", ["app.txt", "dev.txt"])
+@pytest.mark.parametrize("file", ["app.txt", "dev.txt", "confluent.txt", "load.txt"])
 def test_every_dependency_is_locked_with_hashes_and_no_index(file: str) -> None:
     text = (REQUIREMENTS / file).read_text()
     lines = text.replace("\\\n", " ").splitlines()
     entries = [line for line in lines if line.strip() and not line.strip().startswith("#")]
-    assert len(entries) > 50
+    assert len(entries) > (20 if file == "load.txt" else 50)
     for entry in entries:
         assert "==" in entry, entry
         assert "--hash=sha256:" in entry, entry
