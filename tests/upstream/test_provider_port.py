@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from apiflask import APIFlask
 
-from careapp import localdb
+from careapp import localdb, upstream
 from careapp.access import Actor, Role
 from careapp.db import db
 from careapp.signing import KEY, NONCE, SIGNATURE, TIME, canonical_text, signature
@@ -27,9 +27,15 @@ BOOKS = ("api.book", "api.appointment_reschedule")
 
 @pytest.fixture
 def asking(
-    database: TestDatabase, tenant: TestTenant, other: Other, tmp_path_factory: pytest.TempPathFactory, app: APIFlask
-) -> Iterator[APIFlask]:
-    """An application that asks the other side about providers."""
+    database: TestDatabase, tenant: TestTenant, other: Other, tmp_path_factory: pytest.TempPathFactory, app: APIFlask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[APIFlask]:  # fmt: skip
+    """An application that asks the other side about providers, and waits long enough for a machine that stands still.
+
+    What is said within the limits is tested here; the limits themselves are tested in test_service.py.
+    """
+    for limit in ("BUDGET", "ONE_TRY", "CONNECT"):
+        monkeypatch.setattr(upstream, limit, 30.0)
     made = make_app(
         database, tmp_path_factory.mktemp("asking"), provider_service_url=other.address,
         provider_service_keys=f"{tenant.key}:key1:{TOKEN}", database_pool_size=2,
@@ -86,7 +92,7 @@ def test_without_an_answer_nothing_is_booked(
 
 
 def test_while_the_other_side_hangs_nothing_is_held(
-    asking: APIFlask, other: Other, god: Actor, database: TestDatabase
+    asking: APIFlask, other: Other, god: Actor, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a lock nor a connection in a transaction: another session sees none while the request waits."""
     reached = threading.Event()
@@ -96,6 +102,7 @@ def test_while_the_other_side_hangs_nothing_is_held(
         other.over.wait()
 
     other.behave = hang
+    monkeypatch.setattr(upstream, "BUDGET", 2.5)
     call = CALLS["api.book"](god)
     answers: list[object] = []
     api = speaking_for(asking, god)
