@@ -1,7 +1,7 @@
 """`python -m bench`: measure and print a table; `compare A.json B.json`: two runs side by side.
 
-`growth`: what a request costs at a million rows, over its cost at ten thousand; `relay`: events to Kafka; `keep`: put
-the last run into figures.md.
+`growth`: what a request costs at a million rows, over its cost at ten thousand; `relay`: events to Kafka; `soak`: half
+an hour of mixed load; `start`: how long a web server takes until it answers; `keep`: put the last run into figures.md.
 """
 
 import argparse
@@ -28,6 +28,14 @@ def main() -> int:
             from bench.events import run_relay
 
             run_relay(arguments.events)
+        case "soak":
+            from bench.soak import run_soak
+
+            return run_soak(arguments.minutes)
+        case "start":
+            from bench.starting import run_start
+
+            run_start()
         case _:
             from bench.whole import run_all
 
@@ -55,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("growth", help="compare the cost at a million rows with that at ten thousand")
     relaying = commands.add_parser("relay", help="events per second, beside a bare producer")
     relaying.add_argument("--events", type=int, help="how many are sent each way; for each client its own number")
+    soaking = commands.add_parser("soak", help="mixed load for long: memory, connections and lag")
+    soaking.add_argument("--minutes", type=float, default=30.0)
+    commands.add_parser("start", help="seconds from the start of a web server to its first answer")
     return parser
 
 

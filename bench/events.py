@@ -65,7 +65,7 @@ def markdown(made: dict[str, Any]) -> str:
 def _beside_a_producer(servers: str, events: int | None) -> dict[str, Any]:
     """The relay and a bare producer of the same client, on the same bytes; medians of rounds that take turns."""
     found: dict[str, Any] = {}
-    with working_copy("small") as database, _superuser(database) as connection:
+    with working_copy("small") as database, superuser(database) as connection:
         row = connection.execute("SELECT id FROM tenants WHERE key = %s", [TENANT]).fetchone()
         assert row is not None
         for client, usual in relay.CLIENTS.items():
@@ -86,13 +86,13 @@ def _beside_a_producer(servers: str, events: int | None) -> dict[str, Any]:
 
 def _under_load(servers: str) -> dict[str, Any]:
     """Web server and jobs process as the Procfile says, bookings by HTTP, and the events as Kafka has them."""
-    with laid(BOOKING, size="small", ways=(APPLICATION,)) as it, _superuser(it.database) as connection:
-        with _jobs(servers):
-            _wait_until_sent(connection)  # what the scene left, and the topics
+    with laid(BOOKING, size="small", ways=(APPLICATION,)) as it, superuser(it.database) as connection:
+        with jobs_process(servers):
+            wait_until_sent(connection)  # what the scene left, and the topics
             since = _now(connection)
             case = BOOKING[0]
             rounds = measure(it.bench, case, it.found[case.name][1], LENGTH, tell, (APPLICATION,))
-            _wait_until_sent(connection)
+            wait_until_sent(connection)
         tell("")
         one = result(case, it.found[case.name][0], rounds)
         about = describe(it.database, "small", LENGTH.cycles, [one], rounds[APPLICATION])
@@ -105,8 +105,8 @@ def _under_load(servers: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _jobs(servers: str) -> Iterator[None]:
-    """The jobs process of the Procfile, told of the broker."""
+def jobs_process(servers: str) -> Iterator[int]:
+    """The jobs process of the Procfile, told of the broker; yields the number of the process that leads it."""
     lines = (ROOT / "Procfile").read_text().splitlines()
     line = next(one.removeprefix("jobs:").strip() for one in lines if one.startswith("jobs:"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -116,12 +116,13 @@ def _jobs(servers: str) -> Iterator[None]:
             env={**os.environ, "PATH": path, "KAFKA_BOOTSTRAP_SERVERS": servers},
         )  # fmt: skip
         try:
-            yield
+            yield process.pid
         finally:
             end_group(process)
 
 
-def _superuser(database: Database) -> psycopg.Connection[Any]:
+def superuser(database: Database) -> psycopg.Connection[Any]:
+    """A connection past row-level security, which reads what a benchmark wants to know."""
     options = "-c search_path=care,public -c timezone=UTC"
     return psycopg.connect(database.superuser, autocommit=True, options=options)
 
@@ -133,7 +134,7 @@ def _now(connection: psycopg.Connection[Any]) -> datetime:
     return moment
 
 
-def _wait_until_sent(connection: psycopg.Connection[Any]) -> None:
+def wait_until_sent(connection: psycopg.Connection[Any]) -> None:
     """Return when nothing waits in the outbox; raises RuntimeError when that takes too long."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bench import events, growth, report
+from bench import events, growth, report, soak
 from bench.servers import VAR
 
 FIGURES = Path(__file__).with_name("figures.md")
@@ -11,9 +11,9 @@ FIRST = "\n## "  # where the newest section begins
 
 
 def keep(title: str) -> None:
-    """Put what stands in var/bench/last.json, growth.json and relay.json on top, as far as it is not there yet."""
+    """Put what the last runs left in var/bench (last, growth, relay, soak) on top, as far as it is not there yet."""
     text = FIGURES.read_text()
-    kinds = {"last": report.markdown, "growth": growth.markdown, "relay": events.markdown}
+    kinds = {"last": report.markdown, "growth": growth.markdown, "relay": events.markdown, "soak": soak.markdown}
     sections = []
     for name, markdown in kinds.items():
         file = VAR / f"{name}.json"

@@ -117,7 +117,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise RuntimeError(f"the web server did not start:\n{log.read_text(errors='replace')[-3000:]}")
 
 

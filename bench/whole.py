@@ -87,8 +87,7 @@ def laid(
     with ExitStack() as stack:
         tell("database and clinics")
         database = stack.enter_context(working_copy(size))
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        os.environ.update(production(database, key))
+        key = prepared(database)
         app = create_app()
         scene = lay_scene(stack, database)
         credentials = sign_in(app, scene, key)
@@ -103,6 +102,13 @@ def tell(what: str) -> None:
     """Say on the terminal what goes on, in one line that is written over."""
     if sys.stderr.isatty():
         print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+
+
+def prepared(database: Database) -> rsa.RSAPrivateKey:
+    """Let this process and those it starts be production on this database; returns the key that signs tokens."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    os.environ.update(production(database, key))
+    return key
 
 
 def production(database: Database, key: rsa.RSAPrivateKey) -> dict[str, str]:
@@ -216,7 +222,7 @@ def describe(database: Database, size: str, cycles: int, results: list[Result], 
         "commit": commit or "unknown",
         "size": {"name": size, **asdict(SIZES[size])},
         "cycles": cycles,
-        "others": statistics.median(one.others for one in rounds),
+        "others": statistics.median(one.others for one in rounds) if rounds else 0.0,
         "machine": {
             "cores": os.cpu_count(), "python": platform.python_version(), "postgresql": database.version.split()[0],
         },

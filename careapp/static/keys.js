@@ -50,6 +50,24 @@
     }
   };
 
+  // Beside a search as one types: arrows walk from the field through what was found, and back up into the field.
+  const throughFound = (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return false;
+    for (const field of document.querySelectorAll("[data-search]")) {
+      const target = field.closest("[hx-target^='#']")?.getAttribute("hx-target");
+      const found = target && $(target);
+      const inside = event.target !== field && found?.contains(event.target);
+      if (!found || (event.target !== field && (!inside || typing(event.target)))) continue;
+      const after = (one) => shown(one) && field.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING;
+      const stops = [field, ...[...found.querySelectorAll("a, button, :checked")].filter(after)];
+      const goal = stops[stops.indexOf(event.target) + step];
+      goal?.focus();
+      return Boolean(goal);
+    }
+    return false;
+  };
+
   // Alt+N: the next patient who waits for something, from where the focus is.
   const next = () => {
     const all = [...document.querySelectorAll("[data-next-open]")].filter(shown);
@@ -67,7 +85,9 @@
     if (dialog?.open) return walk(event);
     if (event.altKey && !event.ctrlKey && event.code === "KeyN") { next(); event.preventDefault(); return; }
     if ((event.ctrlKey || event.metaKey) && event.code === "KeyK") { open("/palette"); event.preventDefault(); return; }
-    if (event.altKey || event.ctrlKey || event.metaKey || typing(event.target)) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (throughFound(event)) { event.preventDefault(); return; }
+    if (typing(event.target)) return;
     if (!document.body.hasAttribute("data-keys")) return;
     const going = Date.now() - goes < 1500;
     goes = 0;

@@ -2,11 +2,13 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
 DEEPEST = 32
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class StrictJSON(DefaultJSONProvider):
@@ -31,7 +33,7 @@ class StrictJSON(DefaultJSONProvider):
 
 def is_storable(text: str) -> bool:
     """Whether PostgreSQL and UTF-8 can hold a text: no NUL, no lone surrogate."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return _NOT_STORABLE.search(text) is None
 
 
 def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 The server gives a request to a thread as soon as its headers are there, and waits for the rest of the body without any
 limit of time; as many half-sent forms as there are threads would stop a worker (ASVS 5.0 15.2.2; CWE-400). So a body is
-fetched by a thread of its own while the request waits: a moment, which is enough for all that has arrived, then
-longer where one of few permits is free. Whoever exceeds that is answered 408 and his connection is closed. A proxy that
-takes in bodies before it passes them on makes all this unnecessary.
+fetched by another thread while the request waits: a moment, which is enough for all that has arrived, then longer where
+one of few permits is free. Whoever exceeds that is answered 408 and his connection is closed. A thread whose body has
+come takes the next one; starting one for each would be a tenth of a booking. A proxy that takes in bodies before it
+passes them on makes all this unnecessary.
 """
 
 import io
+import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import structlog
 from flask import Flask
 from werkzeug.exceptions import RequestTimeout
 
@@ -20,6 +24,8 @@ PERMITS = 2  # of the threads of a worker (four, see the Procfile) so many may w
 WORDS = "The rest of the request did not come in time. Send it again."
 
 _permits = threading.BoundedSemaphore(PERMITS)
+_idle: "deque[_Fetcher]" = deque()  # as many as were ever at work at once
+_log = structlog.get_logger()
 Start = Callable[..., Any]
 
 
@@ -38,13 +44,13 @@ class ArrivingBody(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """As much of the body as fits; raises RequestTimeout."""
         if self._whole is None and not self.late:
-            threading.Thread(target=self._fetch, daemon=True).start()
+            _Fetcher.free().bodies.put(self)
             self._wait()
         if self._whole is None or self.late:
             raise RequestTimeout(WORDS)
         return self._whole.readinto(buffer)
 
-    def _fetch(self) -> None:
+    def fetch(self) -> None:
         """Read until all is there or the connection has ended, when the server gives less than it was asked for."""
         parts, missing = [], self._length
         try:
@@ -64,6 +70,33 @@ class ArrivingBody(io.RawIOBase):
             self.late = not self._here.wait(PATIENCE)
         finally:
             _permits.release()
+
+
+class _Fetcher(threading.Thread):
+    """A thread that fetches one body after the other, or stands with one that does not come until its client goes."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.bodies: queue.SimpleQueue[ArrivingBody] = queue.SimpleQueue()
+
+    @classmethod
+    def free(cls) -> "_Fetcher":
+        """One that has nothing to do."""
+        try:
+            return _idle.pop()
+        except IndexError:
+            made = cls()
+            made.start()
+            return made
+
+    def run(self) -> None:
+        """Fetch, for ever; the request that waits for a body that breaks off finds it too short and refuses it."""
+        while True:
+            try:
+                self.bodies.get().fetch()
+            except Exception as error:
+                _log.info("body broke off", error=type(error).__name__)
+            _idle.append(self)
 
 
 def init_slow_bodies(app: Flask, largest: int) -> None:

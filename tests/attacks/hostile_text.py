@@ -14,10 +14,10 @@ from tests.database import TestDatabase
 
 MARK = "xq7"  # no element, attribute or address of ours holds it
 HOST = "xq7.example"
-SUM = "51191"  # what {{7313*7}} would come to
+SUM = "5361723401"  # what {{7313*733177}} would come to; so long that no random token holds it
 TEXTS = {
     "elements": f"""'"><{MARK} {MARK}=1><script>{MARK}()</script><img src=x onerror={MARK}()><svg/onload={MARK}()>"""
-    "{{7313*7}}{% xq7 %}${7313*7}#{7313*7}",
+    "{{7313*733177}}{% xq7 %}${7313*733177}#{7313*733177}",
     "attributes": f"""x' onfocus='{MARK}()' autofocus {MARK}='1" onfocus="{MARK}()" {MARK}="1" hx-get="//{HOST}/" """
     f"""hx-on:load="{MARK}()" hx-trigger="load" style="background:url(//{HOST}/)""",
     "ends": f"""--></textarea></title></option></select></style></template></script><a href=javascript:{MARK}()"""

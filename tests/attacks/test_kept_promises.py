@@ -1,7 +1,9 @@
 """Small promises of docs/security/asvs.md that nothing else tests: signing out, no expiry, the log of attempts."""
 
+import io
 import json
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,6 +19,7 @@ from careapp import clock
 from careapp.access import Actor
 from careapp.identity.sign_in import SignedIn, sign_in
 from careapp.logs import configure_logs
+from careapp.surface import slow_bodies
 from careapp.surface.slow_bodies import ArrivingBody
 from tests.api.client import speaking_for
 from tests.attacks.hostile_text import as_a_browser_reads
@@ -115,3 +118,23 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(RequestTimeout):
             body.read(10)
     assert body.late
+
+
+def test_threads_that_fetch_bodies_are_used_again() -> None:
+    def fetchers() -> set[int | None]:
+        return {one.ident for one in threading.enumerate() if isinstance(one, slow_bodies._Fetcher)}
+
+    def read(text: bytes) -> bytes:
+        return bytes(ArrivingBody(io.BytesIO(text), len(text)).read())
+
+    assert read(b"first") == b"first"
+    before = fetchers()
+    for number in range(50):
+        while not slow_bodies._idle:  # it hands over the body before it says that it is free
+            time.sleep(0.001)
+        assert read(b"%d" % number) == b"%d" % number
+    assert fetchers() == before
+    broken = io.BytesIO()
+    broken.close()
+    assert ArrivingBody(broken, 5).read() == b"", "what broke off is short, which is refused later"
+    assert read(b"after it") == b"after it"

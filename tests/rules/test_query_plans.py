@@ -97,11 +97,12 @@ SEED_BOARD = (
     " SELECT tenant_id, episode_id, 'appointment', id, locator, 'book', 'BOOKED', 'user:1' FROM appointments",
 )
 
-# One referral in ten is open, the others were completed over a year; one patient in two has a phone.
+# One referral in ten is open, the others were completed over a year, one after the other as they lie in the table; one
+# patient in two has a phone.
 SEED_REFERRALS = (
     "INSERT INTO diagnostics_referrals (tenant_id, episode_id, patient_id, type, priority, reason, status, referred_at,"
     " status_at, due_at) SELECT tenant_id, id, patient_id, 'LAB', CASE id %% 500 WHEN 0 THEN 'STAT' ELSE 'ROUTINE' END,"
-    " 'Count', state, opened_at, now() - id %% 400 * interval '1 day',"
+    " 'Count', state, opened_at, now() - (id %% %(many)s) * interval '400 days' / %(many)s,"
     " CASE WHEN state <> 'COMPLETED' THEN opened_at + interval '9 days' END"
     " FROM episodes, LATERAL (SELECT CASE id %% 20 WHEN 0 THEN 'REFERRED' WHEN 10 THEN 'BOOKED' ELSE 'COMPLETED'"
     " END) AS one (state)",
@@ -135,7 +136,7 @@ def full(app: APIFlask, database: TestDatabase) -> Iterator[Actor]:
             connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(god.tenant_id)])
             for statement in (*SEED, *SEED_AUDIT, *SEED_BOARD, *SEED_REFERRALS):
                 connection.execute(statement, {"tenant": god.tenant_id, "many": MANY})
-        for table in (*LARGE, "providers"):
+        for table in (*LARGE, "providers", "clinics"):
             owner.execute(f"ANALYZE {table}")
         yield god
         for table in stored:

@@ -43,6 +43,17 @@ def test_one_that_fails_after_long_leaves_one_too(slow_app: APIFlask) -> None:
     assert MARK not in str(line)
 
 
+def test_one_sent_for_many_rows_is_as_many_statements(database: TestDatabase, tmp_path: Path) -> None:
+    made = make_app(database, tmp_path, slow_query_ms=200, database_pool_size=1)
+    with capture_logs() as lines, made.app_context():
+        for seconds in (0.02, 0.3):
+            db.session.execute(text("SELECT pg_sleep(:seconds)"), [{"seconds": seconds}] * 15)
+        db.session.rollback()
+        db.engine.dispose()
+    [slow] = [line for line in lines if line["event"] == "slow statement"]
+    assert 300 <= slow["milliseconds"] < 15 * 300
+
+
 @pytest.mark.parametrize("limit", [0, 600_000])
 def test_a_quick_one_leaves_none(limit: int, database: TestDatabase, tmp_path: Path) -> None:
     made = make_app(database, tmp_path, slow_query_ms=limit, database_pool_size=1)

@@ -1,0 +1,56 @@
+"""What a soak keeps: memory by process, the picture of its curves, and the lines that say whether anything grew."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+from xml.etree import ElementTree
+
+from bench import plot, soak
+from bench.cases import CASES
+from bench.usage import resident
+
+
+def a_reading(minute: float, memory: float) -> dict[str, Any]:
+    """One reading, with a worker of that many MB."""
+    return {"minute": minute, "memory": {"web": 20.0, "web 1": memory}, "connections": {"care_app": 8}, "waiting": 3,
+            "lag": 0.2, "rate": 40.0, "p50": 9.0, "p99": 30.0}  # fmt: skip
+
+
+def test_every_kind_that_has_a_pace_is_a_case() -> None:
+    assert set(soak.PACE) <= {case.name for case in CASES}
+
+
+def test_growth_is_said() -> None:
+    readings = [a_reading(n / 12, 100.0 + n) for n in range(120)]
+    made = {"about": {"at": "2026-11-21T10:00:00+00:00", "commit": "abc1234"}, "readings": readings, "failures": ["x"]}
+    said = soak.markdown(made)
+    assert "10 minutes, 24,000 requests, 1 failed" in said
+    assert "| memory: web 1 | 136 MB | 203 MB | 219 MB |" in said
+    assert "| memory: web | 20 MB | 20 MB | 20 MB |" in said
+    assert "| connections: care_app | 8  | 8  | 8  |" in said
+
+
+def test_a_picture_is_xml_with_a_line_for_each_series() -> None:
+    panel = plot.Panel("a & b", {"one": [0.0, 2.0, 4.0], "two": [None, 1.0, None]})
+    root = ElementTree.fromstring(
+        plot.picture("Soak <1>", [0.0, 1.0, 2.0], [panel, plot.Panel("c", {"none": [0, 0, 0]})])
+    )
+    lines = [line.get("points", "").split() for line in root.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert [len(line) for line in lines] == [3, 1, 3]
+    heights = [float(point.split(",")[1]) for point in lines[0]]
+    assert heights[0] - heights[2] == plot.PANEL, "from nought at the bottom to the highest value at the top"
+
+
+def test_memory_is_that_of_the_leader_and_its_children() -> None:
+    leader = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess; subprocess.run(['cat'])"], stdin=subprocess.PIPE
+    )
+    try:
+        while "it 1" not in (found := resident({"it": leader.pid, "own": os.getpid()})):
+            assert leader.poll() is None
+        assert found["it"] > found["it 1"] > 0
+        assert found["own"] > 0
+    finally:
+        leader.communicate()
+    assert "it" not in resident({"it": leader.pid})
