@@ -39,4 +39,4 @@ def restore(source: Path, superuser: str | None, name: str) -> None:
         seconds = restore_into(url, name, source)
     except BackupFailed as failure:
         raise click.ClickException(f"Nothing was restored: {failure}.") from failure
-    click.echo(f"The database {name} is there after {seconds:.1f} s. Before it serves: docs/security/data.md.")
+    click.echo(f"The database {name} is there after {seconds:.1f} s. Before it serves: docs/operations/backup.md.")

@@ -17,7 +17,7 @@ of_tenant = click.option("--tenant", "tenant_key", help="Only this tenant's valu
 @keys.command("new")
 @click.argument("name")
 def new(name: str) -> None:
-    """Print a new key called NAME; put it in front of ENCRYPTION_KEYS, restart everything, then run `keys rotate`."""
+    """Print a new key, NAME. Put it last in ENCRYPTION_KEYS, restart; put it first, restart; run `keys rotate`."""
     if not KEY_ID.fullmatch(name):
         raise click.BadParameter("use letters, digits, dots, hyphens and underscores, 32 at most, such as 2026a")
     click.echo(new_encryption_key(name))

@@ -24,7 +24,7 @@ from tests.localdb.helpers import wait_for
 
 
 def base_backup(live: TestDatabase, place: Place) -> None:
-    """A copy of the running server, as docs/security/data.md says, laid out where another one will run on it."""
+    """A copy of the running server, as docs/operations/backup.md says, laid out where another one will run on it."""
     account = Account.for_data(place.data)
     place.directory.mkdir()
     account.own(place.directory)
