@@ -59,6 +59,20 @@ def test_an_answer_says_what_it_is(app: APIFlask, path: str, mimetype: str) -> N
     assert not mimetype.startswith("text/") or answer.mimetype_params["charset"].lower() == "utf-8"
 
 
+def test_the_protecting_headers_say_this() -> None:
+    """ASVS 5.0 3.4.3 to 3.4.6, word by word: other tests compare answers with the list in the code."""
+    assert ALWAYS == {
+        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+                                   "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+                                   "frame-ancestors 'none'; object-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/static/app.css", "/nothing", "/api/openapi.json", "/healthz"])
 def test_other_sites_may_read_and_frame_nothing(app: APIFlask, path: str) -> None:
     answer = app.test_client().get(path, headers={"Origin": "https://evil.example"}, buffered=True)

@@ -128,6 +128,7 @@ def test_patients_are_found_by_what_is_known_of_them(whole: psycopg.Connection[A
           (SELECT array_agg(kind || value) FROM patient_keys k WHERE k.tenant_id = p.tenant_id AND k.patient_id = p.id)
             AS keys FROM patients p"""
     ).fetchall()
+    assert found
     for one in found:
         assert sorted(one.words) == sorted(words(" ".join([*one.given, one.family])))
         expected = keys_of([ContactPoint.model_validate(point) for point in one.telecom], [])

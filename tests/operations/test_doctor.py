@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -183,7 +184,7 @@ def test_roles_that_may_too_much(whole: Installation, own: TestDatabase) -> None
         assert said in told(replace(whole, addresses=whole.addresses | {"app": address}), "roles")
 
 
-@pytest.mark.parametrize(("statement", "check", "said"), [
+CHANGES = [
     ("ALTER TABLE patients NO FORCE ROW LEVEL SECURITY", "walls", "patients has no forced row-level security"),
     ("ALTER TABLE episodes DISABLE ROW LEVEL SECURITY", "walls", "episodes has no forced row-level security"),
     ("DROP POLICY tenant ON episodes", "walls", "episodes has no policy for the tenant"),
@@ -201,7 +202,10 @@ def test_roles_that_may_too_much(whole: Installation, own: TestDatabase) -> None
     ("ALTER DATABASE {} SET synchronous_commit = off", "server", "a crash loses what was acknowledged"),
     ("ALTER DATABASE {} SET log_statement = 'all'", "server", "texts about patients stand in the server's log"),
     ("ALTER ROLE care_app IN DATABASE {} SET statement_timeout = 0", "server", "care_app has no statement_timeout"),
-])  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "check", "said"), CHANGES)
 def test_a_database_somebody_changed(
     whole: Installation, own: TestDatabase, statement: str, check: str, said: str
 ) -> None:
@@ -379,9 +383,13 @@ def test_the_page_names_every_check() -> None:
     assert text.count("\n| ") == len(lines) + 1, "and no other"
 
 
-def test_each_check_is_broken_here() -> None:
-    source = Path(__file__).read_text() + (ROOT / "tests/jobs/test_doctor_kafka.py").read_text()
-    assert [name for name in CHECKS if source.count(f'"{name}"') < 1] == []
+def test_each_check_is_broken_here_but_one() -> None:
+    """Its sentence is looked for after something was broken: to be silent on a whole installation is not enough."""
+    source = Path(__file__).read_text()
+    said_here = set(re.findall(r"in told\(.*, \"([a-z ]+)\"\)", source))
+    by_command = set(re.findall(r"= command\(own, \"--only\", \"([a-z ]+)\"[,)]", source))
+    broken = said_here | by_command | {check for _, check, _ in CHANGES}
+    assert set(CHECKS) - broken == {"archive"}, "a server that archives, and fails to, is in no test"
 
 
 def test_it_looks_at_what_the_application_was_started_with(app: APIFlask, database: TestDatabase) -> None:

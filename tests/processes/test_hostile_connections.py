@@ -256,6 +256,6 @@ def test_who_does_not_read_holds_no_thread(port: int) -> None:
 def test_the_image_starts_the_server_with_the_same_limits() -> None:
     """The Procfile is what all this is tested with."""
     image = (ROOT / "Dockerfile").read_text()
-    wanted = re.findall(r"--(?:http|no-ws|backpressure|blocking)\S*(?: \d+)?", web_command())
-    assert len(wanted) >= 5
+    wanted = re.findall(r"--(?:http|no-ws|backpressure|blocking|respawn|workers-kill)\S*(?: \d+s?)?", web_command())
+    assert len(wanted) >= 7
     assert [option for option in wanted if option not in image] == []

@@ -27,7 +27,7 @@ PURPOSES = {purpose.value for purpose in Purpose}
 REFUSE = "CREATE TRIGGER refused BEFORE INSERT ON audit_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
 # A look at the log is a row with its filter; did it name all whose numbers it showed, it would fill with its readers.
 LOG_ITSELF = "admin_audit."
-NOT_COUNTED = ("audit_event", "audit_patients", "user_session", "request_limits", "nonces", "webauthn_challenges")
+NOT_COUNTED = ("audit_event", "audit_patients", "user_session", "webauthn_challenges")
 
 
 def shown(answer: TestResponse, god: Actor) -> set[str]:

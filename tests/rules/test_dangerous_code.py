@@ -20,7 +20,7 @@ MODULES_REFUSED = frozenset({
 CALLS_REFUSED = frozenset({"eval", "exec", "compile", "system", "popen", "render_template_string", "from_string"})
 # Numbers that nobody may guess come from `secrets`; these are an invented clinic, the same each time, and a pause.
 RANDOM_IN = ("demo/", "outbox/relay.py")
-PROGRAMS_IN = ("localdb/", "operations/backups.py", "operations/restoring.py", "cli/backup.py")  # no shell, not for web
+PROGRAMS_IN = ("localdb/", "operations/backups.py")  # no shell, not for web
 MARKUP_IN = "web/admin/audit_words.py"  # sentences of our own catalogues; what is put into them is escaped
 SCRIPT_REFUSED = re.compile(r"\beval\(|new Function|document\.write|postMessage|localStorage|sessionStorage\.set|"
                             r"indexedDB|outerHTML\s*=|insertAdjacentHTML|__proto__|document\.cookie")  # fmt: skip
@@ -54,6 +54,16 @@ def test_a_module_does_nothing_dangerous(module: Path) -> None:
     excused |= {"import subprocess"} if place.startswith(PROGRAMS_IN) else set()
     excused |= {"Markup() of what is no constant"} if place == MARKUP_IN else set()
     assert set(found(ast.parse(module.read_text(encoding="utf-8")))) - excused == set()
+
+
+FOREIGN = re.compile(r"<(?:script|link|img|iframe|form)\b[^>]*\b(?:src|href|action)=[\"'](?:https?:)?//")
+
+
+def test_pages_take_nothing_from_elsewhere() -> None:
+    """ASVS 5.0 3.7.1: no script, style, picture or frame of another site."""
+    assert [path.name for path in TEMPLATES if FOREIGN.search(path.read_text(encoding="utf-8"))] == []
+    assert FOREIGN.search('<script defer src="https://cdn.example/x.js">')
+    assert FOREIGN.search("<link rel=stylesheet href='//cdn.example/x.css'>")
 
 
 def test_templates_leave_escaping_on() -> None:

@@ -1,17 +1,60 @@
-"""Documents: what they point at is there."""
+"""Documents: what they point at is there, what there is they tell, and decisions are numbered without a gap."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from careapp.wiring import COMMANDS
 from tests.conftest import ROOT
 
 DOCUMENTS = sorted(path for path in ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
+TARGET = re.compile(r"^([a-z]+):.*## ", re.M)
+
+
+def names_of_headings(document: Path) -> set[str]:
+    """What a link may name behind `#`, as code hosts make it of a heading."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def dead_links(document: Path) -> list[str]:
+    """Links to files that are not there, or to headings that are not in them."""
+    dead = []
+    for target, name in LINK.findall(document.read_text(encoding="utf-8")):
+        path = (document.parent / target).resolve() if target else document
+        if not path.exists() or (name and name not in names_of_headings(path)):
+            dead.append(f"{target}#{name}")
+    return dead
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
-    targets = LINK.findall(document.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (document.parent / target).exists()] == []
+    assert dead_links(document) == []
+
+
+def test_a_dead_link_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n[a](nowhere.md) [b](#a-page) [c](page.md#nothing) [d](https://example.org/x#y)")
+    assert dead_links(page) == ["nowhere.md#", "page.md#nothing"]
+
+
+def test_decisions_are_numbered_without_gaps_or_doubles() -> None:
+    assert [path.name[:4] for path in DECISIONS] == [f"{number:04}" for number in range(1, len(DECISIONS) + 1)]
+    for number, path in enumerate(DECISIONS, 1):
+        assert path.read_text(encoding="utf-8").startswith(f"# {number}. "), path.name
+
+
+def test_every_make_target_is_told() -> None:
+    targets = TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert len(targets) > 10
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert [name for name in targets if name != "help" and f"| `make {name}` |" not in page] == []
+
+
+def test_every_command_is_told() -> None:
+    page = (ROOT / "docs" / "operations" / "README.md").read_text(encoding="utf-8")
+    told = {word for line in page.splitlines() if line.startswith("| `") for word in re.findall(r"`([a-z-]+)", line)}
+    assert [command.name for command in COMMANDS if command.name not in told] == []

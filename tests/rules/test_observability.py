@@ -14,6 +14,7 @@ import yaml
 from careapp.telemetry import metrics
 from careapp.telemetry.metrics import REGISTRY
 from tests.conftest import ROOT
+from tests.telemetry.labels import jobs
 
 PLACE = ROOT / "deploy" / "observability"
 PAGE = ROOT / "docs" / "operations" / "observability.md"
@@ -86,6 +87,11 @@ def test_the_page_tells_every_metric_in_the_words_of_the_code() -> None:
     ]
     assert [row for row in rows if row not in page] == [], "write these rows into docs/operations/observability.md"
     assert len(re.findall(r"^\| `careapp_", page, re.M)) == len(rows), "the page tells a metric that is gone"
+
+
+def test_the_page_tells_every_job() -> None:
+    [section] = re.findall(r"^## Jobs$(.*?)^## ", PAGE.read_text(), re.M | re.S)
+    assert set(re.findall(r"`([a-z -]+)`", section.partition("|---")[2].replace("\n", " "))) == jobs()
 
 
 def test_every_alert_says_what_to_do() -> None:

@@ -322,6 +322,7 @@ def test_an_administrator_helps_who_has_lost_his_phone(
         f"{FACTORS}/passkeys",
         f"{FACTORS}/codes",
         f"{FACTORS}/passkeys/options",
+        f"{FACTORS}/passkeys/1/remove",
         APP,
     ],
 )
