@@ -1,8 +1,8 @@
 """Reads of clinics; they hold no patient data, so their reads leave no audit rows."""
 
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
@@ -12,7 +12,9 @@ from careapp.db import db
 from careapp.errors import found
 from careapp.late import may_be_late
 from careapp.paging import DEFAULT_LIMIT, read_page
-from careapp.views import Page
+from careapp.views import Page, View
+
+V = TypeVar("V", bound=View)
 
 
 @may_be_late
@@ -26,8 +28,7 @@ def get_clinic(actor: Actor, locator: str) -> ClinicView:
 @query(Permission.DIRECTORY_VIEW)
 def list_clinics(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ClinicView]:
     """The tenant's clinics by name."""
-    statement = select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id)
-    return read_page(statement, (CLINICS.name, CLINICS.id), ClinicView.of, limit=limit, cursor=cursor)
+    return _listed(actor, ClinicView, limit, cursor)
 
 
 @query(Permission.CLINIC_MANAGE)
@@ -39,8 +40,15 @@ def get_clinic_details(actor: Actor, locator: str) -> ClinicDetails:
 @query(Permission.CLINIC_MANAGE)
 def list_clinic_details(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[ClinicDetails]:
     """The tenant's clinics by name, with address and phone."""
-    statement = select(*CLINICS).where(CLINICS.tenant_id == actor.tenant_id)
-    return read_page(statement, (CLINICS.name, CLINICS.id), ClinicDetails.of, limit=limit, cursor=cursor)
+    return _listed(actor, ClinicDetails, limit, cursor)
+
+
+_ALL = select(*CLINICS).where(CLINICS.tenant_id == bindparam("tenant"))
+
+
+def _listed(actor: Actor, view: type[V], limit: int, cursor: str | None) -> Page[V]:
+    values, keys = {"tenant": actor.tenant_id}, (CLINICS.name, CLINICS.id)
+    return read_page(_ALL, keys, view.of, limit=limit, cursor=cursor, values=values)
 
 
 def _row(actor: Actor, locator: str) -> Row[Any]:

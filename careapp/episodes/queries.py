@@ -1,12 +1,17 @@
 """Reads of episodes."""
 
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, bindparam
+
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.disclosure import reading
 from careapp.disclosure.condition import is_open
 from careapp.episodes.models import EPISODES
-from careapp.episodes.service import episode_rows
+from careapp.episodes.service import EPISODE_ROWS, episode_rows
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
@@ -32,13 +37,22 @@ def list_episodes(
 
     Narrowed to a care type, only those whose care type the actor may know.
     """
-    filters = {EPISODES.status: status, EPISODES.care_type: care_type, EPISODES.stage: stage, PATIENTS.locator: party}
-    statement = episode_rows(actor).where(*(column == value for column, value in filters.items() if value is not None))
-    if care_type is not None:
-        statement = statement.where(is_open(EPISODES.tenant_id, EPISODES.patient_id)).params(reading.values(actor))
+    asked = {"status": status, "care_type": care_type, "stage": stage, "party": party}
+    filters = {name: value for name, value in asked.items() if value is not None}
+    values = {"tenant": actor.tenant_id, **filters, **(reading.values(actor) if care_type is not None else {})}
     page = read_page(
-        statement, (EPISODES.opened_at, EPISODES.id), lambda row: EpisodeView.seen_by(actor, row), limit=limit,
-        cursor=cursor, newest_first=True, look=lambda rows: reading.look(actor, rows),
+        _listed(tuple(filters)), (EPISODES.opened_at, EPISODES.id), lambda row: EpisodeView.seen_by(actor, row),
+        limit=limit, cursor=cursor, newest_first=True, values=values, look=lambda rows: reading.look(actor, rows),
     )  # fmt: skip
     record_read("episode.list", party, patients=patients_in(page.items))
     return page
+
+
+@cache
+def _listed(filters: tuple[str, ...]) -> Select[Any]:
+    """The episodes of a list that is narrowed by these; built once for each shape."""
+    columns = {
+        "status": EPISODES.status, "care_type": EPISODES.care_type, "stage": EPISODES.stage, "party": PATIENTS.locator,
+    }  # fmt: skip
+    statement = EPISODE_ROWS.where(*(columns[name] == bindparam(name) for name in filters))
+    return statement.where(is_open(EPISODES.tenant_id, EPISODES.patient_id)) if "care_type" in filters else statement

@@ -37,7 +37,8 @@ _ROWS = select(*EPISODES, PATIENTS.locator.label("party_locator"), PATIENTS.conf
     table_of(Patient), (PATIENTS.tenant_id == EPISODES.tenant_id) & (PATIENTS.id == EPISODES.patient_id)
 )
 # Statements that every change runs are built once: building one takes longer than running it.
-_LOCK = _ROWS.where(EPISODES.tenant_id == bindparam("tenant")).with_for_update(of=table_of(Episode))
+EPISODE_ROWS = _ROWS.where(EPISODES.tenant_id == bindparam("tenant"))  # what episode_rows() is to one request
+_LOCK = EPISODE_ROWS.with_for_update(of=table_of(Episode))
 _LOCK_LOCATOR: Select[Any] = _LOCK.where(EPISODES.locator == bindparam("locator"))
 _COUNTERS = ("seen", "open_appointments", "open_referrals")
 _COUNT = (

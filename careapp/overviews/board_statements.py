@@ -44,14 +44,12 @@ from careapp.overviews.marks import mark_of_tenant
 from careapp.overviews.zones import tenant_zone, with_place
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDERS, Provider
-from careapp.scheduling.models import APPOINTMENTS
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE
 from careapp.scheduling.slots import within
-from careapp.scheduling.states import ACTIVE
 
 NEWS_OF = 100  # the newest changes that news are told of
 COUNT_UP_TO = 1000  # a column's count stops here ("999+"), so that it costs the same however many there are
 _OPEN: ColumnElement[str] = literal_column("'OPEN'")  # written out, so that the planner may use a partial index
-_ACTIVE = APPOINTMENTS.status.in_([literal_column(f"'{status}'") for status in ACTIVE])
 _LAST: FromClause = table_of(Provider).alias("last_provider")
 
 
@@ -102,7 +100,7 @@ def _branches(shape: Shape, stage: str) -> list[list[ColumnElement[bool]]]:
 def _has_open_visit(shape: Shape) -> ColumnElement[bool]:
     return (
         select(literal_column("1"))
-        .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == EPISODES.id, _ACTIVE)
+        .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == EPISODES.id, IS_ACTIVE)
         .where(*_at(shape, APPOINTMENTS.provider_id, APPOINTMENTS.clinic_id))
         .exists()
     )
@@ -177,7 +175,7 @@ def _earliest_visit(shape: Shape, one: Any) -> LateralFromClause:
     return lateral(
         with_place(named, APPOINTMENTS, bindparam("tenant"))
         .where(APPOINTMENTS.tenant_id == one.tenant_id, APPOINTMENTS.episode_id == one.id)
-        .where(_ACTIVE, within(shape.scoped, APPOINTMENTS.clinic_id))
+        .where(IS_ACTIVE, within(shape.scoped, APPOINTMENTS.clinic_id))
         .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
         .limit(1)
     )

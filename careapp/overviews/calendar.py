@@ -3,9 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Text, and_, cast, false, func, literal, select
+from sqlalchemy import (
+    BindParameter,
+    DateTime,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
@@ -25,8 +39,10 @@ from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
 from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
-from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
+from careapp.scheduling.slots import LONGEST_SLOT, ROWS, scope_of, slot_rows, within
 from careapp.views import View
+
+Wanted = str | BindParameter[Any] | None  # a locator or a specialty, or where a statement that is kept has one
 
 DAYS_OF_A_WEEK = 7
 LOOKED_AHEAD = timedelta(days=14)  # to find the first day that has something to come
@@ -164,7 +180,20 @@ def calendar_version(
     zone, so now and then the text changes for nothing.
     """
     begin = datetime.combine(first, time(), clock.zone("UTC")) - FURTHEST_ZONE
-    end = begin + timedelta(days=days) + 2 * FURTHEST_ZONE
+    whose = {"provider": provider, "clinic": clinic, "specialty": specialty}
+    given = {
+        **scope_of(actor), **whose, "not_before": begin - LONGEST_SLOT, "begins": begin, "moment": clock.now(),
+        "end": begin + timedelta(days=days) + 2 * FURTHEST_ZONE,
+    }  # fmt: skip
+    named = tuple(name for name, value in whose.items() if value is not None)
+    statement = _version(actor.clinic_ids is not None, named, _adds_up(provider, days))
+    return str(db.session.execute(statement, given).scalar_one())
+
+
+@cache
+def _version(scoped: bool, named: tuple[str, ...], adds_up: bool) -> Select[Any]:
+    """The statement of calendar_version() where these of its parameters are given; built once for each shape."""
+    tenant: BindParameter[Any] = bindparam("tenant")
     booked = (
         select(func.coalesce(func.sum(APPOINTMENTS.version), 0))
         .select_from(table_of(Appointment))
@@ -172,16 +201,19 @@ def calendar_version(
         .correlate(SLOTS.id.table)
         .scalar_subquery()
     )
+    moment = bindparam("moment", type_=DateTime(timezone=True))
     numbers = (
-        func.count(), func.sum(SLOTS.version), *([] if _adds_up(provider, days) else [func.sum(booked)]),
-        func.sum(PROVIDERS.version),
-        func.sum(cast(SLOTS.starts_at <= clock.now(), Integer)), func.sum(cast(SLOTS.ends_at <= clock.now(), Integer)),
+        func.count(), func.sum(SLOTS.version), *([] if adds_up else [func.sum(booked)]), func.sum(PROVIDERS.version),
+        func.sum(cast(SLOTS.starts_at <= moment, Integer)), func.sum(cast(SLOTS.ends_at <= moment, Integer)),
     )  # fmt: skip
     version = func.concat_ws(literal("."), *(cast(number, Text) for number in numbers))
-    rows = with_place(slot_rows(actor), SLOTS, actor.tenant_id).with_only_columns(version, maintain_column_froms=True)
-    inside = (SLOTS.starts_at > begin - LONGEST_SLOT, SLOTS.starts_at < end, SLOTS.ends_at > begin)
-    statement = rows.where(*inside, _whose(provider, clinic, specialty))
-    return str(db.session.execute(statement).scalar_one())
+    slots = ROWS.where(SLOTS.tenant_id == tenant, within(scoped, SLOTS.clinic_id))
+    rows = with_place(slots, SLOTS, tenant).with_only_columns(version, maintain_column_froms=True)
+    inside = (
+        SLOTS.starts_at > bindparam("not_before"), SLOTS.starts_at < bindparam("end"),
+        SLOTS.ends_at > bindparam("begins"),
+    )  # fmt: skip
+    return rows.where(*inside, _whose(**{name: bindparam(name) for name in named}))
 
 
 def _next_day(actor: Actor, whose: ColumnElement[bool], zone: str) -> date | None:
@@ -242,10 +274,10 @@ def _works_there(clinic: ClinicView, providers: Sequence[ProviderView], specialt
     return any(clinic.locator in one.clinics and specialty in (None, one.specialty) for one in providers)
 
 
-def _whose(provider: str | None, clinic: str | None, specialty: str | None) -> ColumnElement[bool]:
+def _whose(provider: Wanted = None, clinic: Wanted = None, specialty: Wanted = None) -> ColumnElement[bool]:
     """The condition for the slots of a provider, of a clinic, or of one at the other; for none without either."""
     if provider is None and clinic is None:
         return false()
-    whose = [PROVIDERS.locator == provider] if provider else []
-    whose += [PLACE.c.locator == clinic] if clinic else []
-    return and_(*whose, *([PROVIDERS.specialty == specialty] if specialty and not provider else []))
+    whose = [] if provider is None else [PROVIDERS.locator == provider]
+    whose += [] if clinic is None else [PLACE.c.locator == clinic]
+    return and_(*whose, *([] if specialty is None or provider is not None else [PROVIDERS.specialty == specialty]))

@@ -77,8 +77,12 @@ def read_offers(actor: Actor, week: Week, whom: BookedFor) -> list[Offer]:
 
 @cache
 def _offers(scoped: bool, of_specialty: bool, for_patient: bool) -> Select[Any]:
-    """One row a provider and day; built once for each shape."""
-    slots = _slots(scoped, of_specialty, for_patient).subquery("offered")
+    """One row a provider and day; built once for each shape.
+
+    OFFSET 0 keeps the slots a query of their own: PostgreSQL would else put the state's expression, with its look at
+    the provider's other visits, in each of the five places that ask for it.
+    """
+    slots = _slots(scoped, of_specialty, for_patient).offset(0).subquery("offered")
     one = slots.c
     in_order = (one.starts_at, one.id)
     is_free = one.state == FREE

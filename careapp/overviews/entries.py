@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from careapp.access import Actor, Permission
 from careapp.db import db, table_of
@@ -28,7 +29,7 @@ from careapp.providers.models import PROVIDERS, Provider
 from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import REFERRAL
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import in_scope
+from careapp.scheduling.slots import scope_of, within
 from careapp.scheduling.states import APPOINTMENT
 from careapp.views import View
 
@@ -78,11 +79,10 @@ def read_changes(actor: Actor, episode_id: int, part: Part) -> list[Happening]:
     is about. That a thing was made is left out where the thing itself stands in the same list."""
     if CHANGE not in part.kinds:
         return []
-    statement = _changes(actor).where(HISTORY.tenant_id == actor.tenant_id, HISTORY.episode_id == episode_id)
-    if len(part.kinds) > 1:
-        statement = statement.where(HISTORY.action.not_in(("issue", "refer")))
-    statement = statement.where(*part.conditions(CHANGE, HISTORY.at, HISTORY.id))
-    rows = db.session.execute(statement.order_by(HISTORY.at.desc(), HISTORY.id.desc()).limit(part.limit + 1)).all()
+    may = frozenset(one for one in _ASKED if actor.may(one))
+    built = _kept_changes if part.before is None else _changes_of
+    given = {**scope_of(actor), "the_episode": episode_id}
+    rows = db.session.execute(built(may, actor.clinic_ids is not None, part), given).all()
     read = {EPISODE.entity, APPOINTMENT.entity}
     for entity, permission in _READ.items():
         if actor.may(permission):
@@ -93,13 +93,29 @@ def read_changes(actor: Actor, episode_id: int, part: Part) -> list[Happening]:
 _READ = {PRESCRIPTION.entity: Permission.PRESCRIPTION_READ, REFERRAL.entity: Permission.REFERRAL_READ}
 
 
-def _changes(actor: Actor) -> Select[Any]:
+_ASKED = (Permission.PRESCRIPTION_READ, Permission.PRESCRIPTION_VIEW, Permission.REFERRAL_VIEW)
+
+
+def _changes_of(may: frozenset[Permission], scoped: bool, part: Part) -> Select[Any]:
+    """The changes of a part of an episode's timeline, the newest first."""
+    mine = (HISTORY.tenant_id == bindparam("tenant"), HISTORY.episode_id == bindparam("the_episode"))
+    statement = _changes(may, scoped).where(*mine)
+    if len(part.kinds) > 1:
+        statement = statement.where(HISTORY.action.not_in(("issue", "refer")))
+    statement = statement.where(*part.conditions(CHANGE, HISTORY.at, HISTORY.id))
+    return statement.order_by(HISTORY.at.desc(), HISTORY.id.desc()).limit(part.limit + 1)
+
+
+_kept_changes = lru_cache(maxsize=64)(_changes_of)  # the first part of a timeline, which most people look at
+
+
+def _changes(may: frozenset[Permission], scoped: bool) -> Select[Any]:
     """The status changes of what the actor sees, with who made them and what they are about."""
-    named: list[ColumnElement[bool]] = [APPOINTMENTS.id.is_not(None) & in_scope(actor, APPOINTMENTS.clinic_id)]
-    medicine = PRESCRIPTIONS.medication_text if actor.may(Permission.PRESCRIPTION_READ) else None
-    if actor.may(Permission.PRESCRIPTION_VIEW):
+    named: list[ColumnElement[bool]] = [APPOINTMENTS.id.is_not(None) & within(scoped, APPOINTMENTS.clinic_id)]
+    medicine = PRESCRIPTIONS.medication_text if Permission.PRESCRIPTION_READ in may else None
+    if Permission.PRESCRIPTION_VIEW in may:
         named.append(PRESCRIPTIONS.id.is_not(None))
-    if actor.may(Permission.REFERRAL_VIEW):
+    if Permission.REFERRAL_VIEW in may:
         named.append(REFERRALS.id.is_not(None))
     whats: list[Any] = [PROVIDERS.name, REFERRALS.type, *([] if medicine is None else [medicine])]
     return (

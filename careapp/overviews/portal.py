@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
@@ -24,6 +24,10 @@ from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.models import APPOINTMENTS
 from careapp.scheduling.views import PortalAppointmentView
 from careapp.views import Page
+
+_MEMBER = select(PATIENTS.id.label("patient_id"), PATIENTS.confidentiality).where(
+    PATIENTS.tenant_id == bindparam("tenant"), PATIENTS.locator == bindparam("party")
+)
 
 
 class PortalEpisodeView(EpisodeView):
@@ -62,9 +66,8 @@ def member_episodes(
     actor: Actor, party_locator: str, *, status: str | None = None, limit: int, cursor: str | None = None
 ) -> Page[EpisodeView]:
     """A member's episodes, newest first; raises NotFound for an unknown member, and for one who does not share them."""
-    columns = (PATIENTS.id.label("patient_id"), PATIENTS.confidentiality)
-    statement = select(*columns).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party_locator)
-    _shared(actor, found(db.session.execute(statement).one_or_none()))
+    given = {"tenant": actor.tenant_id, "party": party_locator}
+    _shared(actor, found(db.session.execute(_MEMBER, given).one_or_none()))
     return list_episodes(actor, party=party_locator, status=status, limit=limit, cursor=cursor)
 
 

@@ -21,7 +21,7 @@ from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
-from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, SLOTS, Appointment
 from careapp.scheduling.refusing import FULL, OVER, closed_by, visit_in_the_way
 from careapp.scheduling.slots import LONGEST_SLOT, in_scope, slot_rows
 from careapp.scheduling.states import ACTIVE, BLOCKED, CANCELLED, PENDING
@@ -238,7 +238,7 @@ def _visits_of_patient(actor: Actor, rows: Sequence[Row[Any]], whom: BookedFor) 
     statement = select(*columns).where(
         APPOINTMENTS.tenant_id == actor.tenant_id,
         APPOINTMENTS.patient_id == whom.patient_id,
-        APPOINTMENTS.status.in_(ACTIVE),
+        IS_ACTIVE,
         APPOINTMENTS.id != (whom.appointment_id or 0),
         APPOINTMENTS.starts_at > min(row.starts_at for row in rows) - LONGEST_SLOT,
         APPOINTMENTS.starts_at < max(row.ends_at for row in rows),

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, bindparam, select
 
 from careapp import clock
 from careapp.access import Actor, Permission
@@ -13,7 +14,7 @@ from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.disclosure import reading
 from careapp.episodes.models import EPISODES
-from careapp.episodes.service import episode_rows
+from careapp.episodes.service import EPISODE_ROWS
 from careapp.episodes.states import OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
@@ -36,6 +37,7 @@ from careapp.prescriptions.states import ISSUED
 from careapp.referrals.states import OPEN as OPEN_REFERRAL
 from careapp.scheduling.changes import UNDO_WINDOW
 from careapp.scheduling.models import APPOINTMENTS
+from careapp.scheduling.slots import scope_of
 from careapp.scheduling.states import ACTIVE
 from careapp.views import View
 
@@ -174,22 +176,33 @@ def _mark(actor: Actor, locator: str) -> str:
 
 
 def _episode(actor: Actor, locator: str) -> Row[Any]:
-    statement = episode_rows(actor).add_columns(
+    given = {**scope_of(actor), "locator": locator}
+    return found(db.session.execute(_with_patient(actor.clinic_ids is not None), given).one_or_none())
+
+
+@cache
+def _with_patient(scoped: bool) -> Select[Any]:
+    """An episode (`locator`) with its patient and its zone; built once."""
+    statement = EPISODE_ROWS.add_columns(
         PATIENTS.given, PATIENTS.family, PATIENTS.birth_date, PATIENTS.gender, PATIENTS.telecom, PATIENTS.language,
-        episode_zone(actor).label("zone"),
+        episode_zone(scoped).label("zone"),
     )  # fmt: skip
-    return found(db.session.execute(statement.where(EPISODES.locator == locator)).one_or_none())
+    return statement.where(EPISODES.locator == bindparam("locator"))
+
+
+_ALLERGIES = (
+    select(FACTS.text, FACTS.code)
+    .where(FACTS.tenant_id == bindparam("tenant"), FACTS.patient_id == bindparam("patient"))
+    .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None))
+    .order_by(FACTS.text)
+)
 
 
 def _banner(actor: Actor, row: Row[Any]) -> Banner:
     """The patient of an episode's row, with the allergies that still hold, as far as the actor may know them."""
     sees = reading.sees(actor, row)
-    facts = db.session.execute(
-        select(FACTS.text, FACTS.code)
-        .where(FACTS.tenant_id == actor.tenant_id, FACTS.patient_id == row.patient_id)
-        .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None))
-        .order_by(FACTS.text)
-    ).all() if sees else []  # fmt: skip
+    given = {"tenant": actor.tenant_id, "patient": row.patient_id}
+    facts = db.session.execute(_ALLERGIES, given).all() if sees else []
     known = list(dict.fromkeys(fact.text for fact in facts if fact.code not in NONE_KNOWN))
     none_known = list(dict.fromkeys(fact.code for fact in facts if fact.code in NONE_KNOWN))
     phones = (one.get("value") for one in row.telecom if one.get("system") == "phone")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, FromClause, ScalarSelect, Select, and_, func, select
+from sqlalchemy import BindParameter, ColumnElement, FromClause, ScalarSelect, Select, and_, bindparam, func, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from careapp.access import Actor, Permission
@@ -12,7 +12,7 @@ from careapp.db import db, table_of
 from careapp.episodes.models import EPISODES, Episode
 from careapp.operations.models import TENANTS
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import in_scope
+from careapp.scheduling.slots import within
 
 Columns = ReadOnlyColumnCollection[str, Any]
 
@@ -52,8 +52,9 @@ def with_place(statement: Select[Any], rows: Columns, tenant_id: int | BindParam
     return statement.outerjoin(PLACE, at_place(rows)).add_columns(PLACE.c.name.label("clinic_name"), zone.label("zone"))
 
 
-def episode_zone(actor: Actor) -> ColumnElement[Any]:
-    """The zone of each episode as a column: that of the last appointment in the actor's scope, else the tenant's.
+def episode_zone(scoped: bool) -> ColumnElement[Any]:
+    """The zone of each episode as a column: that of the last appointment in the actor's scope, else the tenant's. The
+    values are those of scope_of().
 
     Whatever is shown or typed inside an episode and belongs to no appointment, such as when a referral is seen to, is
     on this clock.
@@ -64,10 +65,10 @@ def episode_zone(actor: Actor) -> ColumnElement[Any]:
         .where(
             APPOINTMENTS.tenant_id == EPISODES.tenant_id,
             APPOINTMENTS.episode_id == EPISODES.id,
-            in_scope(actor, APPOINTMENTS.clinic_id),
+            within(scoped, APPOINTMENTS.clinic_id),
         )
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
         .limit(1)
         .correlate(table_of(Episode))
     )
-    return func.coalesce(last.scalar_subquery(), tenant_zone(actor.tenant_id))
+    return func.coalesce(last.scalar_subquery(), tenant_zone(bindparam("tenant")))

@@ -2,9 +2,10 @@
 
 import re
 from datetime import date
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import BindParameter, Select, Text, bindparam, exists, select
 
 from careapp import clock
 from careapp.access import Actor, Permission
@@ -51,7 +52,7 @@ def _read(actor: Actor, locator: str) -> Any:
 @query(Permission.PATIENT_VIEW)
 def list_patients(actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[PatientView]:
     """All patients, newest first."""
-    return _page(actor, [], "patient.list", {}, limit, cursor)
+    return _page(actor, Search(), {}, "patient.list", {}, limit, cursor)
 
 
 @query(Permission.PATIENT_VIEW)
@@ -65,29 +66,44 @@ def search_patients(
 
     Raises Invalid when nothing is given to search by. The audit keeps what was searched for.
     """
-    conditions: list[ColumnElement[bool]] = []
     prefixes = words(name or "")[:MOST_WORDS]
-    for prefix in prefixes:
-        starts_so = NAME_WORDS.word.op("^@")(
-            prefix
-        )  # leakproof, so an index condition under row-level security; LIKE is not
-        conditions.append(
-            exists()
-            .where(NAME_WORDS.tenant_id == actor.tenant_id, NAME_WORDS.patient_id == PATIENTS.id, starts_so)
-            .correlate(table_of(Patient))
-        )
-    if birth_date is not None:
-        conditions.append(PATIENTS.birth_date == birth_date)
-    if locator is not None:
-        conditions.append(PATIENTS.locator.in_(locators_meant(locator)))
-    if phone is not None and phone_key(phone):
-        same = (KEYS.tenant_id == actor.tenant_id, KEYS.kind == PHONE, KEYS.value == phone_key(phone))
-        conditions.append(exists().where(*same, KEYS.patient_id == PATIENTS.id).correlate(table_of(Patient)))
-    if not conditions:
+    key = phone_key(phone) if phone is not None else None
+    asked = Search(len(prefixes), birth_date is not None, locator is not None, bool(key))
+    if asked == Search():
         raise Invalid({"name": "Give a name, a birth date or a patient number to search by."})
+    values: dict[str, Any] = {f"word_{number}": prefix for number, prefix in enumerate(prefixes)}
+    values |= {"birth_date": birth_date, "locators": locators_meant(locator or ""), "phone": key}
     searched = {"name": " ".join(prefixes), "birthDate": birth_date and birth_date.isoformat(), "locator": locator}
     searched["phone"] = phone
-    return _page(actor, conditions, "patient.search", {k: v for k, v in searched.items() if v}, limit, cursor)
+    return _page(actor, asked, values, "patient.search", {k: v for k, v in searched.items() if v}, limit, cursor)
+
+
+class Search(NamedTuple):
+    """By what patients are searched for: how many words of a name, and whether by the rest."""
+
+    words: int = 0
+    birth_date: bool = False
+    locators: bool = False
+    phone: bool = False
+
+
+@cache
+def _meant(asked: Search) -> Select[Any]:
+    """The patients of a search (of none: all); built once for each shape."""
+    tenant: BindParameter[Any] = bindparam("tenant")
+    statement = select(*PATIENTS).where(PATIENTS.tenant_id == tenant)
+    his = (NAME_WORDS.tenant_id == tenant, NAME_WORDS.patient_id == PATIENTS.id)
+    for number in range(asked.words):  # ^@ is leakproof, so an index condition under row-level security; LIKE is not
+        starts_so = NAME_WORDS.word.op("^@")(bindparam(f"word_{number}", type_=Text))
+        statement = statement.where(exists().where(*his, starts_so).correlate(table_of(Patient)))
+    if asked.birth_date:
+        statement = statement.where(PATIENTS.birth_date == bindparam("birth_date"))
+    if asked.locators:
+        statement = statement.where(PATIENTS.locator.in_(bindparam("locators", expanding=True)))
+    if asked.phone:
+        same = (KEYS.tenant_id == tenant, KEYS.kind == PHONE, KEYS.value == bindparam("phone"))
+        statement = statement.where(exists().where(*same, KEYS.patient_id == PATIENTS.id).correlate(table_of(Patient)))
+    return statement
 
 
 def locators_meant(typed: str) -> list[str]:
@@ -125,22 +141,13 @@ def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[F
 
 
 def _page(
-    actor: Actor,
-    conditions: list[ColumnElement[bool]],
-    action: str,
-    detail: dict[str, str],
-    limit: int,
+    actor: Actor, asked: Search, values: dict[str, Any], action: str, detail: dict[str, str], limit: int,
     cursor: str | None,
-) -> Page[PatientView]:
-    """One page of the patients that meet all conditions, newest first, audited with everybody it shows."""
-    statement = select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, *conditions)
+) -> Page[PatientView]:  # fmt: skip
+    """One page of the patients that are meant, newest first, audited with everybody it shows."""
     page = read_page(
-        statement,
-        (PATIENTS.created_at, PATIENTS.id),
-        PatientView.from_row,
-        limit=limit,
-        cursor=cursor,
-        newest_first=True,
-    )
+        _meant(asked), (PATIENTS.created_at, PATIENTS.id), PatientView.from_row, limit=limit, cursor=cursor,
+        newest_first=True, values={"tenant": actor.tenant_id, **values},
+    )  # fmt: skip
     record_read(action, patients=tuple(patient.locator for patient in page.items), **detail)
     return page

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, cast, func, select
+from sqlalchemy import Select, bindparam, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, array
 from sqlalchemy.types import Text
 
@@ -55,17 +55,26 @@ def list_providers(
     limit: int = DEFAULT_LIMIT, cursor: str | None = None,
 ) -> Page[ProviderView]:  # fmt: skip
     """Providers by name, of a specialty, in a network status, or working at a clinic."""
-    statement = provider_rows(actor)
-    if specialty is not None:
-        statement = statement.where(PROVIDERS.specialty == specialty)
-    if status is not None:
-        statement = statement.where(PROVIDERS.status == status)
-    if clinic is not None:
+    statement = _listed(specialty is not None, status is not None, clinic is not None)
+    values = {"tenant": actor.tenant_id, "specialty": specialty, "status": status, "clinic": clinic}
+    keys = (PROVIDERS.name, PROVIDERS.id)
+    return read_page(statement, keys, ProviderView.of, limit=limit, cursor=cursor, values=values)
+
+
+@cache
+def _listed(of_specialty: bool, of_status: bool, of_clinic: bool) -> Select[Any]:
+    """The providers of a list; built once for each shape."""
+    statement = _rows().where(PROVIDERS.tenant_id == bindparam("tenant"))
+    if of_specialty:
+        statement = statement.where(PROVIDERS.specialty == bindparam("specialty"))
+    if of_status:
+        statement = statement.where(PROVIDERS.status == bindparam("status"))
+    if of_clinic:
         at_clinic = select(PROVIDER_CLINICS.provider_id).where(
-            PROVIDER_CLINICS.tenant_id == actor.tenant_id,
+            PROVIDER_CLINICS.tenant_id == bindparam("tenant"),
             PROVIDER_CLINICS.clinic_id == CLINICS.id,
             CLINICS.tenant_id == PROVIDER_CLINICS.tenant_id,
-            CLINICS.locator == clinic,
+            CLINICS.locator == bindparam("clinic"),
         )
         statement = statement.where(PROVIDERS.id.in_(at_clinic))
-    return read_page(statement, (PROVIDERS.name, PROVIDERS.id), ProviderView.of, limit=limit, cursor=cursor)
+    return statement

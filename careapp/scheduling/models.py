@@ -106,3 +106,5 @@ class Appointment(Aggregate, Base):
 
 SLOTS = table_of(Slot).c
 APPOINTMENTS = table_of(Appointment).c
+# The states are written out: bound as values they would keep a plan that is made once from the indexes of these.
+IS_ACTIVE = APPOINTMENTS.status.in_([literal_column(f"'{status}'") for status in ACTIVE])

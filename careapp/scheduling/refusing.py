@@ -14,9 +14,9 @@ from careapp.errors import Conflict, Invalid
 from careapp.operations.models import SETTINGS
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
-from careapp.scheduling.models import APPOINTMENTS, SLOTS, Slot
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, SLOTS, Slot
 from careapp.scheduling.slots import bookable, in_scope, slot_rows
-from careapp.scheduling.states import ACTIVE, BLOCKED
+from careapp.scheduling.states import BLOCKED
 from careapp.scheduling.views import SlotView
 from careapp.telemetry.metrics import RACES_LOST
 
@@ -134,7 +134,7 @@ def _in_the_way(actor: Actor, slot: Row[Any], patient_id: int, moving: int | Non
     shown = in_scope(actor, APPOINTMENTS.clinic_id).label("shown")
     statement: Select[Any] = select(*APPOINTMENTS, shown).where(
         APPOINTMENTS.tenant_id == actor.tenant_id,
-        APPOINTMENTS.status.in_(ACTIVE),
+        IS_ACTIVE,
         or_(patient_there, provider_there),
         APPOINTMENTS.id != (moving or 0),
     )
@@ -177,7 +177,7 @@ def can_be_offered(
     buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == tenant).scalar_subquery()
     active = select(APPOINTMENTS.starts_at).where(
         APPOINTMENTS.tenant_id == SLOTS.tenant_id,
-        APPOINTMENTS.status.in_(ACTIVE),
+        IS_ACTIVE,
         APPOINTMENTS.id != (0 if moving is None else moving),
     )
     provider_elsewhere = active.where(

@@ -15,7 +15,7 @@ from careapp.web import times
 from careapp.web.calendar_address import Address
 from careapp.web.day_grid import day_grid
 from careapp.web.htmx import is_poll, page_or_fragment, poll_seen, unchanged
-from careapp.web.week_grid import provider_rows, week_grid
+from careapp.web.week_grid import days_of, provider_rows, week_grid
 
 bp = Blueprint("calendar", __name__)
 bp.add_app_template_filter(times.near_day, "near_day")
@@ -42,10 +42,11 @@ def calendar() -> Response:
         current_actor(), here.wanted(), party=sought.party_locator if sought else None,
         moving=moving.locator if moving else None,
     )  # fmt: skip
+    here = here.of(shown)
     return page_or_fragment(
         "scheduling/calendar.html", "scheduling/_grid.html" if is_poll() else "scheduling/_calendar.html",
-        calendar=shown, here=here.of(shown), sought=sought, name=_name(shown), seconds=SECONDS,
-        manages=_manages(shown), **_grid(shown, earlier=here.earlier),
+        calendar=shown, here=here, sought=sought, name=_name(shown), seconds=SECONDS, manages=_manages(shown),
+        **_grid(shown, here),
     )  # fmt: skip
 
 
@@ -66,13 +67,14 @@ def _sought(here: Address) -> Sought | None:
     return get_sought(current_actor(), episode=here.episode, party=here.party, moving=here.move)
 
 
-def _grid(shown: Calendar, *, earlier: bool) -> dict[str, Any]:
+def _grid(shown: Calendar, here: Address) -> dict[str, Any]:
     """What the grid's template needs: a day, a provider's week, or a clinic's."""
     if shown.days == 1:
-        return {"view": "_day.html", "grid": day_grid(shown, now=clock.now(), earlier=earlier)}
+        return {"view": "_day.html", "grid": day_grid(shown, now=clock.now(), earlier=here.earlier)}
     if shown.provider:
         return {"view": "_provider_week.html", "grid": week_grid(shown)}
-    return {"view": "_clinic_week.html", "rows": provider_rows(shown)}
+    addresses = {one: here.to(whole_week=False, on=one) for one in days_of(shown)}
+    return {"view": "_clinic_week.html", "rows": provider_rows(shown), "day_addresses": addresses}
 
 
 def _name(shown: Calendar) -> str:

@@ -24,7 +24,7 @@ from careapp.web.htmx import Notice, Undo, changed, is_htmx, page_or_fragment, p
 from careapp.web.moves import each_move
 from careapp.web.refusals import said
 from careapp.web.times import parse_day
-from careapp.web.today_rows import OFTEN_MISSED, done_by, mark_of, moves_in_row
+from careapp.web.today_rows import OFTEN_MISSED, RowMoves, done_by, mark_of
 from careapp.web.words import words
 
 bp = Blueprint("today", __name__)
@@ -140,7 +140,7 @@ def _context(day: Day, wanted: Wanted, focus: str | None = None) -> dict[str, An
 def _helpers(wanted: Wanted) -> dict[str, Any]:
     """What a visit's row needs."""
     return {
-        "wanted": wanted, "address": address, "mark_of": mark_of, "done_by": done_by, "moves_in_row": moves_in_row,
+        "wanted": wanted, "address": address, "mark_of": mark_of, "done_by": done_by, "row_moves": RowMoves,
         "often_missed": OFTEN_MISSED, "cancel_categories": CANCEL_CATEGORIES, "groups": GROUPS,
         "finished": FINISHED,
     }  # fmt: skip

@@ -1,8 +1,10 @@
 """How a visit of the day list is told: who is late or waits, who did what, and which moves stand openly in its row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from markupsafe import Markup
 
 from careapp import clock
 from careapp.lifecycle import Transition
@@ -27,6 +29,19 @@ class Mark:
 
     text: str
     tone: str = ""
+
+
+KEY_MARK = "\ue000"
+
+
+@dataclass(frozen=True)
+class MarkedVisit:
+    """A visit with a mark, a private character, wherever visits of one set of moves differ."""
+
+    can_undo: bool
+    locator: str = "\ue001"
+    version: str = "\ue002"
+    patient_name: str = "\ue003"
 
 
 def mark_of(visit: Visit, shown: Day | Found) -> Mark | None:
@@ -74,6 +89,27 @@ def moves_in_row(visit: Visit, shown: Day | Found) -> tuple[Sequence[Transition]
     moves = {one.name: one for one in moves_of("appointment", visit.status)} if visit.episode_open else {}
     openly = [moves[name] for name in _likely(visit, shown) if name in moves]
     return openly, [one for one in moves.values() if one.name not in {move.name for move in openly}]
+
+
+class RowMoves:
+    """The buttons of the visits of a page: as a template draws them, once for each set of moves that visits have.
+
+    Visits of one set differ in whom they are about. Where the drawing has a MARK, each gets its own, escaped.
+    """
+
+    def __init__(self, draw: Callable[[MarkedVisit, str, Sequence[Transition], Sequence[Transition]], Markup]) -> None:
+        self._draw = draw
+        self._drawn: dict[object, Markup] = {}
+
+    def __call__(self, visit: Visit, shown: Day | Found, key: str) -> Markup:
+        """The buttons of one visit; `key` is what their ids begin with."""
+        openly, others = moves_in_row(visit, shown)
+        moves = (visit.can_undo, tuple(one.name for one in openly), tuple(one.name for one in others))
+        if moves not in self._drawn:
+            self._drawn[moves] = self._draw(MarkedVisit(visit.can_undo), KEY_MARK, openly, others)
+        own = self._drawn[moves].replace(KEY_MARK, key).replace(MarkedVisit.locator, visit.locator)
+        own = own.replace(MarkedVisit.version, str(visit.version))
+        return own.replace(MarkedVisit.patient_name, visit.patient_name)  # last: a mark in a name stays what it is
 
 
 def _likely(visit: Visit, shown: Day | Found) -> tuple[str, ...]:

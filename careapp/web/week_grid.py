@@ -59,7 +59,7 @@ def week_grid(calendar: Calendar) -> WeekGrid:
     """
     spans = {slot.locator: _minutes(slot, calendar.zone) for slot in calendar.slots}
     scale = Scale.of(list(spans.values()))
-    days = _days(calendar)
+    days = days_of(calendar)
     placed: dict[date, list[Placed]] = {one: [] for one in days}
     for slot in calendar.slots:
         column = placed.get(clock.local(slot.starts_at, calendar.zone).date())
@@ -78,7 +78,7 @@ def provider_rows(calendar: Calendar) -> list[ProviderRow]:
     if calendar.clinic:
         names |= {one.locator: one.name for one in calendar.at_hand}
     offers = {(offer.provider_locator, offer.day): offer for offer in calendar.offers}
-    days = _days(calendar)
+    days = days_of(calendar)
     return [
         ProviderRow(locator, name, [_cell(one, one == calendar.today, offers.get((locator, one))) for one in days])
         for locator, name in sorted(names.items(), key=lambda pair: (pair[1], pair[0]))
@@ -98,7 +98,8 @@ def _cell(on: date, is_today: bool, offer: Offer | None) -> Cell:
     return Cell(on, is_today, CLOSED if states == {CLOSED} else FULL)
 
 
-def _days(calendar: Calendar) -> list[date]:
+def days_of(calendar: Calendar) -> list[date]:
+    """The days a calendar shows."""
     return [calendar.first + timedelta(days=number) for number in range(calendar.days)]
 
 

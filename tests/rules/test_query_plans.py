@@ -171,16 +171,20 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 
 def whole_reads(actor: Actor, statement: str, values: Any) -> list[str]:
     """Large tables that the statement's plan reads from end to end."""
+    names = ((node["Node Type"], node.get("Relation Name", "")) for node in plan_of(actor, statement, values))
+    return [name for kind, name in names if kind == "Seq Scan" and table_behind(name) in LARGE]
+
+
+def plan_of(actor: Actor, statement: str, values: Any) -> list[dict[str, Any]]:
+    """All nodes of a statement's plan."""
     db.session.rollback()
     with tenancy.bound(actor.tenant_id):
         explained = db.session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).scalar_one()
         db.session.rollback()
-    found: list[str] = []
+    found: list[dict[str, Any]] = []
 
     def walk(node: dict[str, Any]) -> None:
-        name = node.get("Relation Name", "")
-        if node["Node Type"] == "Seq Scan" and table_behind(name) in LARGE:
-            found.append(name)
+        found.append(node)
         for inner in node.get("Plans", ()):
             walk(inner)
 
@@ -245,6 +249,11 @@ def an_episode_page(actor: Actor) -> None:
     )
 
 
+def a_clinics_week(actor: Actor) -> None:
+    """What all providers of a clinic offer in the week."""
+    get_calendar(actor, Asked(clinic=a_locator(actor, "clinics"), whole_week=True))
+
+
 def a_day(actor: Actor, *, clinic_ids: frozenset[int] | None = None) -> None:
     """A clinic's day, whether it has changed, and the places somebody who walks in could get there.
 
@@ -291,6 +300,7 @@ READS: dict[str, Callable[[Actor], Any]] = {
     "whether a provider's calendar has changed": lambda a: calendar_version(
         a, provider=a_locator(a, "providers"), clinic=None, specialty=None, first=make.soon().date(), days=7
     ),
+    "a clinic's week": a_clinics_week,
     "the next free times of all": lambda a: next_free.find_next_free(a, next_free.Wanted()),
     "the next free times in the mornings for a patient": lambda a: next_free.find_next_free(
         a, next_free.Wanted(specialty="GP", part="MORNING", minutes=30), party=a_locator(a, "patients")
@@ -358,6 +368,15 @@ def test_no_large_table_is_read_from_end_to_end(full: Actor, name: str) -> None:
     assert sent
     for statement, values in sent:
         assert whole_reads(full, statement, values) == [], statement
+
+
+def test_a_clinics_week_looks_once_at_what_else_a_provider_has(full: Actor) -> None:
+    with statements() as sent:
+        a_clinics_week(full)
+    (week,) = (one for one in sent if "AS offered" in one[0])
+    looks = [node for node in plan_of(full, *week) if node.get("Relation Name") == "appointments"]
+    assert len(looks) == 1
+    assert "status IN ('PENDING'" in week[0]  # as values, the plan that is kept reads all of the tenant's for each slot
 
 
 def test_the_check_notices_a_whole_read(full: Actor) -> None:

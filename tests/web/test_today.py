@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from careapp import clock
 from careapp.access import Actor, Role
@@ -228,6 +229,20 @@ def test_a_burmese_name_says_so_and_no_other(god: Actor, front: Desk, clinic: Cl
     page = front.get(here(clinic)).text
     assert ' lang="my">နီလာ</a>' in page
     assert page.count('lang="my"') == 1
+
+
+def test_the_buttons_of_a_row_are_about_its_own_visit_whatever_a_name_holds(
+    god: Actor, front: Desk, clinic: ClinicView
+) -> None:
+    names = ("Aye", "<b>Bo&amp;", "\ue001\ue003")
+    visits = [a_visit(god, clinic, NINE + timedelta(hours=hour), name=name) for hour, name in enumerate(names, 1)]
+    page = front.get(here(clinic)).text
+    for visit, name in zip(visits, names, strict=True):
+        for key, action in ((visit.locator, "arrive"), (f"{visit.locator}-more", "cancel")):
+            form = page.split(f'<form id="{key}-{action}"')[1].split("</form>")[0]
+            assert f'action="/today/{visit.locator}/{action}?clinic={clinic.locator}"' in form
+            assert f'name="version" value="{visit.version}"' in form
+            assert f'<span class="visually-hidden"> Daw {escape(name)}</span>' in form
 
 
 def test_a_no_show_is_one_press_once_the_visit_should_have_begun(god: Actor, front: Desk, clinic: ClinicView) -> None:
