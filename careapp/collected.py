@@ -15,20 +15,19 @@ from careapp.outbox.events import Event
 LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
 PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
 
-POSITION = "pg_current_xact_id()::text::bigint"  # as replica.note_write takes it
+POSITION = "pg_current_xact_id()::text::bigint"  # as replica.note_write() takes it
 _BOTH = text(
     f"WITH {audit.WRITTEN}, found_by AS ({audit.FOUND_BY}), {outbox.PUBLISHED} {outbox.QUEUED} RETURNING {POSITION}"
 )
 
 
-def write(actor: Actor, rows: list[AuditRow], events: list[Event]) -> None:
-    """Write the audit rows and the events of a transaction, in one statement."""
+def write(actor: Actor, rows: list[AuditRow], events: list[Event]) -> int | None:
+    """Write the audit rows and the events of a transaction, in one statement; gives its number, None without any."""
     told = audit.given(actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose)
     if events:
         both = {**told, **outbox.given(actor.tenant_id, actor.tenant_key, events)}
-        audit.noted(rows, db.session.execute(_BOTH, both).scalars().all()[-1])
-    elif rows:
-        audit.noted(rows, db.session.execute(audit.WRITE, told).scalar_one())
+        return int(db.session.execute(_BOTH, both).scalars().all()[-1])
+    return int(db.session.execute(audit.WRITE, told).scalar_one()) if rows else None
 
 
 def refusal_row(name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> AuditRow:

@@ -272,7 +272,9 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
                 raise RuntimeError("a command ended without an audit row")
             rows = audit.with_purposes(unit.audits, unit.in_emergency)
             replica.leave()
-            collected.write(actor, rows, unit.events)
+            position = collected.write(actor, rows, unit.events)
+            if writes and position:  # also where an answer is only given again: whoever gets it shall read what it tells
+                replica.note_write(position)
             _commit()
             metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))
     except BaseException as error:
@@ -293,7 +295,12 @@ def _commit() -> None:
 
 
 def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:
-    """Keep that something was refused, in a short transaction of its own, as the first one was rolled back."""
+    """Keep that something was refused, in a short transaction of its own, as the first one was rolled back.
+
+    What the copy of the database refuses, the primary is asked again: only its own refusal holds and counts.
+    """
+    if replica.is_read():
+        return
     metrics.count_refusal(refusal)
     with tenancy.bound(actor.tenant_id):
         collected.write(actor, [collected.refusal_row(name, refusal, asked_for)], [])

@@ -161,7 +161,7 @@ class Copy:
 def copy() -> Copy | None:
     """The copy as this code may read from it; None where the primary is to be asked."""
     nearness, position = _nearness, _after.get()
-    if nearness is None or position is None or on_replica.get() is not None:
+    if nearness is None or position is None or is_read():
         return None
     sample = nearness.wanted()
     return None if sample is None else Copy(nearness, sample, position)
@@ -179,9 +179,14 @@ def reading_from(asked: Copy) -> Iterator[None]:
         on_replica.reset(token)
 
 
+def is_read() -> bool:
+    """Whether the copy is what is read from at present."""
+    return on_replica.get() is not None
+
+
 def leave() -> None:
     """Go back to the primary before the end of a read: what it leaves behind is written there."""
-    if on_replica.get() is not None:
+    if is_read():
         db.session.rollback()
         on_replica.set(None)
 

@@ -148,5 +148,6 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
     Migrate(app, db, directory="migrations")
     with app.app_context():
         check_first_connection()
-        log_slow(db.engine, settings.slow_query_ms)
+        for engine in db.engines.values():
+            log_slow(engine, settings.slow_query_ms)
     init_health(app, settings)

@@ -44,7 +44,8 @@ def trace(app: Flask) -> None:
     instrument = FlaskInstrumentor().instrument_app
     instrument(app, tracer_provider=tracing.provider, excluded_urls=UNTRACED)  # type: ignore[no-untyped-call]
     with app.app_context():
-        of_statements(db.engine)
+        for engine in db.engines.values():
+            of_statements(engine)
 
 
 def look(app: Flask, worker: Worker, health: DatabaseHealth) -> None:

@@ -19,6 +19,7 @@ from careapp import commands, replica, tenancy
 from careapp.access import Actor, Role
 from careapp.clinics import queries as clinics
 from careapp.db import REPLICA, db, on_replica
+from careapp.errors import NotFound
 from careapp.late import may_be_late
 from careapp.localdb.addresses import libpq_url
 from careapp.operations.audit_search import AuditFilter, search_audit
@@ -26,6 +27,7 @@ from careapp.patients.queries import list_patients
 from careapp.providers import queries as providers
 from careapp.surface.replica import HEADER
 from careapp.surface.tokens import own_token
+from careapp.telemetry import metrics
 from tests import factories as make
 from tests.conftest import ROOT, TestTenant, everything, make_app
 from tests.database import TestDatabase
@@ -244,6 +246,22 @@ def test_what_the_copy_does_not_know_yet_is_no_refusal(god: Actor, clock: Time, 
     assert audits(god, after=before["audits"]) == [], "nobody was refused"
 
 
+def test_a_refusal_counts_once_and_stands_in_the_log_once(
+    god: Actor, clock: Time, reads: Reads, standby: Standby
+) -> None:
+    standby.follow()
+    before, counted = newest(god), metrics.REFUSALS.labels("NOT_FOUND")._value.get()
+    with replica.reading_after(0), pytest.raises(NotFound):
+        providers.get_provider(god, "PRV-2026-999999")
+    assert reads.taken(), "the copy was asked"
+    assert [row.outcome for row in audits(god, after=before["audits"])] == ["refused"]
+    assert metrics.REFUSALS.labels("NOT_FOUND")._value.get() == counted + 1
+    clock.later(0.1)
+    with replica.reading_after(0):
+        names(god)
+    assert reads.taken(), "to refuse is no failure of the copy"
+
+
 def test_without_the_copy_the_primary_answers(god: Actor, clock: Time, reads: Reads, held: Standby) -> None:
     make.a_clinic(god, name="Here")
     held.follow()
@@ -356,9 +374,9 @@ class Client:
         """Read; `after` is what the header says."""
         return self.client.get(f"/api/v1{path}", headers=self._headers(after))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Write."""
-        return self.client.post(f"/api/v1{path}", json=body, headers=self._headers(None))
+    def post(self, path: str, body: dict[str, Any], **more: str) -> Any:
+        """Write; `more` are further headers."""
+        return self.client.post(f"/api/v1{path}", json=body, headers={**self._headers(None), **more})
 
     def _headers(self, after: str | None) -> dict[str, str]:
         said = {} if after is None else {HEADER: after}
@@ -383,6 +401,20 @@ def test_a_program_says_in_a_header_what_it_has_written(
     held.follow()
     assert len(client.get("/providers", position).json["items"]) == 1
     assert reads.taken()
+
+
+def test_an_answer_given_again_lets_its_reader_see_what_it_tells(
+    app: APIFlask, god: Actor, clock: Time, reads: Reads, held: Standby
+) -> None:
+    """The first answer was lost on its way, and with it the number of the write."""
+    client = Client(app, god)
+    body, key = {"npi": "1234567893", "name": "Daw Aye", "specialty": "GP"}, {"Idempotency-Key": "one"}
+    held.hold()
+    clock.nearness.wanted()
+    assert client.post("/providers", body, **key).status_code == 201
+    again = client.post("/providers", body, **key)
+    assert again.status_code == 201
+    assert len(client.get("/providers", again.headers[HEADER]).json["items"]) == 1
 
 
 def test_a_browser_carries_what_it_has_written_in_a_cookie(
