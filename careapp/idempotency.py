@@ -93,6 +93,12 @@ def once(
     return given
 
 
+def is_answered(actor: Actor, route: str, key: str) -> bool:
+    """Whether this actor was answered to this key on this route before, so that once() runs nothing."""
+    with commands.system_transaction(actor.tenant_id):
+        return db.session.execute(_READ, _this(actor, route, key)).one_or_none() is not None
+
+
 def _run(answer: Callable[[], Answer], refused: Callable[[Refusal], Answer], route: str) -> Answer:
     """The answer, or the form in which a refusal of the domain, or of a named constraint, is kept."""
     try:

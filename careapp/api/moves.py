@@ -40,17 +40,16 @@ def each_move(
 def add_move(
     lifecycle: Lifecycle, path: str, name: str, label: str, view: type[View], body: type[MoveIn],
     permission: Permission, act: Callable[..., View],
-    first: Callable[[Actor, Any], None] | None = None,
+    question: Callable[[Actor, Any], Callable[[], None] | None] | None = None,
 ) -> None:  # fmt: skip
-    """Add one PATCH `path`/{locator}/{name}; `first(actor, body)` runs before the transaction opens."""
+    """Add one PATCH `path`/{locator}/{name}; `question(actor, body)` is asked before the transaction opens."""
     optional = name in VERSION_OPTIONAL.get(lifecycle.entity, ())
 
     def change(locator: str, json_data: MoveIn) -> Response:
         given = json_data.model_dump(exclude={"version"}, exclude_unset=True)
         actor, version = current_actor(), expected_version(json_data.version, optional=optional)
-        if first:
-            first(actor, json_data)
-        return done_once(actor, lambda: answer_of(act(actor, locator, version=version, **given)))
+        first = question(actor, json_data) if question else None
+        return done_once(actor, lambda: answer_of(act(actor, locator, version=version, **given)), first=first)
 
     change.__name__ = f"{lifecycle.entity}_{name}".replace("-", "_")
     documented = api.doc(

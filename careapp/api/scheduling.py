@@ -14,7 +14,7 @@ from careapp.scheduling.views import AppointmentPage, AppointmentView, SlotPage,
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import created, tagged
 from careapp.surface.fields import WHOLE, ActionIn, Among, Locator, Moment, Paged, Sent, Words
-from careapp.surface.provider_port import ask_about
+from careapp.surface.provider_port import question_about
 
 
 class SlotIn(Sent):
@@ -93,8 +93,11 @@ def get_slot(locator: str) -> Response:
 def book(locator: str, json_data: AppointmentIn) -> Response:
     """Book an appointment within an episode; it is PENDING and holds its slot."""
     actor = current_actor()
-    ask_about(actor, json_data.slot_locator)
-    return created(actor, lambda: appointments.book(actor, locator, **json_data.model_dump()), f"{PREFIX}/appointments")
+    first = question_about(actor, json_data.slot_locator)
+    return created(
+        actor, lambda: appointments.book(actor, locator, **json_data.model_dump()), f"{PREFIX}/appointments",
+        first=first,
+    )  # fmt: skip
 
 
 @api.get("/episodes/<locator>/appointments")
@@ -124,7 +127,7 @@ each_move(
 add_move(
     APPOINTMENT, "/appointments", "reschedule", "Move to another slot", AppointmentView, RescheduleIn,
     Permission.APPOINTMENT_MOVE, changes.reschedule,
-    first=lambda actor, body: ask_about(actor, body.slot_locator),
+    question=lambda actor, body: question_about(actor, body.slot_locator),
 )  # fmt: skip
 add_move(
     APPOINTMENT, "/appointments", "undo", "Take the last move back", AppointmentView, ActionIn,

@@ -40,13 +40,16 @@ def tagged(view: BaseModel) -> Response:
     return respond(answer_of(view))
 
 
-def done_once(actor: Actor, work: Callable[[], Answer]) -> Response:
+def done_once(actor: Actor, work: Callable[[], Answer], *, first: Callable[[], None] | None = None) -> Response:
     """Run what changes something, at most once where the client sent an Idempotency-Key (design §6).
 
-    The version a change was based on belongs to the request: the same key with another one is another request.
+    The version a change was based on belongs to the request: the same key with another one is another request. `first`
+    is what has to be asked before the transaction opens; for an answer that is only given again, nobody is asked.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
+        if first:
+            first()
         return respond(work())
     if not KEY.match(key):
         raise Invalid({"Idempotency-Key": "Send 1 to 255 visible ASCII characters."})
@@ -54,17 +57,21 @@ def done_once(actor: Actor, work: Callable[[], Answer]) -> Response:
     based_on = request.headers.get("If-Match", "")
     told = (request.method.encode(), request.full_path.encode(), based_on.encode(), request.get_data())
     seen = sha256(b"\n".join(told)).hexdigest()
+    if first and not idempotency.is_answered(actor, route, key):
+        first()
     return respond(idempotency.once(actor, route, key, seen, work, lambda refusal: _kept(problem(refusal))))
 
 
-def created(actor: Actor, make: Callable[[], V], path: str) -> Response:
-    """Make something by a POST: 201, its ETag, and its Location under `path`."""
+def created(
+    actor: Actor, make: Callable[[], V], path: str, *, first: Callable[[], None] | None = None
+) -> Response:  # fmt: skip
+    """Make something by a POST: 201, its ETag, and its Location under `path`. `first` is as for done_once()."""
 
     def work() -> Answer:
         view = make()
         return answer_of(view, 201, f"{path}/{view.locator}")  # type: ignore[attr-defined]
 
-    return done_once(actor, work)
+    return done_once(actor, work, first=first)
 
 
 def expected_version(in_body: int | None, *, optional: bool) -> int | None:

@@ -1,5 +1,8 @@
 """The provider port of an application: which service is asked before a booking, if one is."""
 
+from collections.abc import Callable
+from functools import partial
+
 from flask import Flask, current_app
 
 from careapp.access import Actor
@@ -15,12 +18,11 @@ def init_provider_port(app: Flask, settings: Settings) -> None:
     app.extensions[PORT] = ProviderService.of(settings)
 
 
-def ask_about(actor: Actor, slot_locator: str) -> None:
-    """Ask whether the provider of a slot takes part; nothing to do where providers are kept here.
+def question_about(actor: Actor, slot_locator: str) -> Callable[[], None] | None:
+    """What asks whether the provider of a slot takes part; None where providers are kept here.
 
-    Every view that books a slot, or moves an appointment into one, calls it before its command: inside, rows would be
-    locked while the other side thinks. Raises Conflict PROVIDER_NOT_PARTICIPATING and Upstream.
+    Every view that books a slot, or moves an appointment into one, has it asked before its command: inside, rows would
+    be locked while the other side thinks. It raises Conflict PROVIDER_NOT_PARTICIPATING and Upstream.
     """
     service: ProviderService | None = current_app.extensions[PORT]
-    if service is not None:
-        check_participation(actor, service, slot_locator)
+    return None if service is None else partial(check_participation, actor, service, slot_locator)

@@ -14,7 +14,7 @@ from careapp.scheduling import changes
 from careapp.scheduling.queries import get_appointment
 from careapp.scheduling.states import APPOINTMENT
 from careapp.surface.actors import current_actor, requires
-from careapp.surface.provider_port import ask_about
+from careapp.surface.provider_port import question_about
 from careapp.web.appointment_acts import call_off, make_move, take_back
 from careapp.web.episode_answers import moved
 from careapp.web.forms.scheduling import RescheduleForm
@@ -64,7 +64,8 @@ def reschedule(locator: str) -> Response:
     form = RescheduleForm()
     try:
         sent = form.checked()
-        ask_about(current_actor(), sent.slot_locator)
+        if ask := question_about(current_actor(), sent.slot_locator):
+            ask()
         made = changes.reschedule(
             current_actor(), locator, slot_locator=sent.slot_locator, version=sent.version, reason=sent.reason
         )

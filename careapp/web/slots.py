@@ -24,7 +24,7 @@ from careapp.overviews.slot_cells import SlotCell, get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.states import SLOT
 from careapp.surface.actors import current_actor, requires
-from careapp.surface.provider_port import ask_about
+from careapp.surface.provider_port import question_about
 from careapp.web.calendar_address import Address
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import CareForm
@@ -90,7 +90,6 @@ def book(locator: str) -> Response:
     actor, form = current_actor(), BookForm()
     try:
         sent = form.checked()
-        ask_about(actor, locator)
 
         def create() -> str:
             episode, reason = sent.choice, sent.reason
@@ -100,7 +99,8 @@ def book(locator: str) -> Response:
             appointments.book(actor, episode, slot_locator=locator, type=sent.type, reason=reason, accepted=True)
             return page_after(actor, episode)
 
-        return see_other(create_once(actor, form, create), Notice(_("The appointment is booked.")))
+        address = create_once(actor, form, create, first=question_about(actor, locator))
+        return see_other(address, Notice(_("The appointment is booked.")))
     except (Conflict, Invalid, NotFound, Upstream) as refusal:
         return _refused(locator, form, refusal)
 

@@ -20,13 +20,18 @@ SENT_BEFORE = _l(
 )
 
 
-def create_once(actor: Actor, form: CareForm, create: Callable[[], str]) -> str:
+def create_once(
+    actor: Actor, form: CareForm, create: Callable[[], str], *, first: Callable[[], None] | None = None
+) -> str:  # fmt: skip
     """Run `create`, which gives the address to go to. For a form saved before, give the first one's address.
 
     All that `create` does stands in one transaction. A refusal keeps nothing, so the corrected form can be sent. A form
-    that was saved, changed (by the Back button) and sent again is refused once, and gets a number of its own.
+    that was saved, changed (by the Back button) and sent again is refused once, and gets a number of its own. `first`
+    is what has to be asked before the transaction opens, of a form that was not saved before.
     """
     route = f"{request.method} {request.url_rule}"
+    if first and not idempotency.is_answered(actor, route, str(form.submission.data)):
+        first()
 
     def answer() -> Answer:
         return Answer(303, {"Location": create()}, b"")

@@ -18,7 +18,7 @@ from careapp.patients.queries import search_patients
 from careapp.patients.views import PatientView
 from careapp.scheduling import appointments
 from careapp.surface.actors import current_actor, requires
-from careapp.surface.provider_port import ask_about
+from careapp.surface.provider_port import question_about
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.finding import QuickFindForm, known_of, meant, meant_by_now
 from careapp.web.forms.patients import patient_values
@@ -69,12 +69,12 @@ def take_in_post() -> Response:
     likely: Sequence[Any] = ()
     try:
         sent = form.checked()
-        ask_about(actor, sent.slot_locator)
 
         def create() -> str:
             return f"/today{f'?clinic={clinic}' if clinic else ''}#{take_in(actor, sent)}"
 
-        return see_other(create_once(actor, form, create), Notice(_("The walk-in is booked and checked in.")))
+        address = create_once(actor, form, create, first=question_about(actor, sent.slot_locator))
+        return see_other(address, Notice(_("The walk-in is booked and checked in.")))
     except Invalid as refusal:
         ours = {"name": "family", "partyLocator": "choice"}  # a command's word for a field, and ours
         form.refuse(Invalid({ours.get(name, name): text for name, text in refusal.errors.items()}))

@@ -11,8 +11,10 @@ from apiflask import APIFlask
 from careapp import localdb, upstream
 from careapp.access import Actor, Role
 from careapp.db import db
+from careapp.providers.port import ProviderService
 from careapp.signing import KEY, NONCE, SIGNATURE, TIME, canonical_text, signature
 from careapp.surface.internal_credentials import CREDENTIALS, HEADER
+from careapp.surface.provider_port import PORT
 from tests import factories as make
 from tests.api.calls import CALLS
 from tests.api.client import Api, all_stored, is_problem, speaking_for
@@ -91,6 +93,45 @@ def test_without_an_answer_nothing_is_booked(
     assert again.status_code == call.status, again.text
 
 
+@pytest.mark.parametrize("name", BOOKS)
+def test_for_an_answer_given_again_nobody_is_asked(asking: APIFlask, other: Other, god: Actor, name: str) -> None:
+    say(other, "ACTIVE")
+    call, api = CALLS[name](god), speaking_for(asking, god)
+    first = api.send(call.method, call.path, call.body, Idempotency_Key="k1", **call.headers)
+    assert first.status_code == call.status, first.text
+    other.behave = lambda request: answer(request, {}, 500)
+    asking.extensions[PORT] = ProviderService.of(asking.config["SETTINGS"])  # which remembers no answer
+    again = api.send(call.method, call.path, call.body, Idempotency_Key="k1", **call.headers)
+    assert (again.status_code, again.text) == (first.status_code, first.text)
+    assert len(other.asked) == 1
+
+
+def test_a_form_sent_twice_asks_once(
+    asking: APIFlask,
+    other: Other,
+    god: Actor,
+    desk: Callable[..., Desk],  # noqa: F811
+) -> None:
+    say(other, "ACTIVE")
+    page, address = _page_of(asking, desk(Role.FRONT_DESK)), f"/slots/{make.a_slot(god).locator}/book"
+    form = page.forms(f"{address}?episode={make.an_episode(god).locator}")[address]
+    first = page.send(form)
+    assert first.status_code == 303, first.text
+    other.behave = lambda request: answer(request, {}, 500)
+    asking.extensions[PORT] = ProviderService.of(asking.config["SETTINGS"])
+    again = page.send(form)
+    assert (again.status_code, again.headers["Location"]) == (303, first.headers["Location"])
+    assert len(other.asked) == 1
+
+
+def _page_of(asking: APIFlask, front: Desk) -> Desk:
+    """The same browser at the application that asks."""
+    client = asking.test_client()
+    with front.client.session_transaction() as known, client.session_transaction() as cookie:
+        cookie.update(known)
+    return Desk(asking, client)
+
+
 def test_while_the_other_side_hangs_nothing_is_held(
     asking: APIFlask, other: Other, god: Actor, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,11 +198,7 @@ def test_pages_keep_what_was_typed_when_there_is_no_answer(
     desk: Callable[..., Desk],  # noqa: F811
 ) -> None:
     other.behave = lambda request: answer(request, {}, 500)
-    front = desk(Role.FRONT_DESK)
-    client = asking.test_client()
-    with front.client.session_transaction() as known, client.session_transaction() as cookie:
-        cookie.update(known)
-    page = Desk(asking, client)
+    page = _page_of(asking, desk(Role.FRONT_DESK))
     episode, slot = make.an_episode(god), make.a_slot(god)
     refused = page.fill(f"/slots/{slot.locator}/book?episode={episode.locator}", f"/slots/{slot.locator}/book",
                         reason="Typed with care")  # fmt: skip
