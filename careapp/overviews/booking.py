@@ -103,6 +103,7 @@ class Sought(View):
 
     patient_name: str
     party_locator: str
+    confidentiality: str
     moving: Moving | None = None
 
 
@@ -113,15 +114,13 @@ def get_sought(
     """For whom a time is looked for, by the locator of one of these; raises NotFound."""
     if moving is not None:
         row = found(db.session.execute(_movings(actor).where(APPOINTMENTS.locator == moving)).one_or_none())
-        shown = Moving.seen_by(actor, row)
-        sought = Sought(patient_name=row.patient_name, party_locator=row.party_locator, moving=shown)
+        sought = Sought.of(row, moving=Moving.seen_by(actor, row))
     else:
         of_episode = episode_rows(actor).where(EPISODES.locator == episode).add_columns(FULL_NAME)
-        of_patient = select(FULL_NAME, PATIENTS.locator.label("party_locator")).where(
+        of_patient = select(FULL_NAME, PATIENTS.locator.label("party_locator"), PATIENTS.confidentiality).where(
             PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == party
         )
-        row = found(db.session.execute(of_episode if episode else of_patient).one_or_none())
-        sought = Sought(patient_name=row.patient_name, party_locator=row.party_locator)
+        sought = Sought.of(found(db.session.execute(of_episode if episode else of_patient).one_or_none()))
     record_read("patient.read", sought.party_locator, patients=(sought.party_locator,))
     return sought
 

@@ -144,7 +144,9 @@ def test_pages_offer_it_say_how_long_it_lasts_and_end_it(
     for page in (asked, f"/patients/{scene.party}", f"/prescriptions/{scene.prescription}/paper",
                  f"/episodes/{scene.episode}/prescriptions/new", f"/episodes/{scene.episode}/referrals/new",
                  f"/appointments/{scene.appointment}/reschedule", f"/patients/{scene.party}/prescriptions",
-                 f"/patients/{scene.party}/edit", f"/episodes/new?party={scene.party}"):  # fmt: skip
+                 f"/patients/{scene.party}/edit", f"/episodes/new?party={scene.party}",
+                 f"/calendar?episode={scene.episode}", f"/calendar?party={scene.party}",
+                 f"/calendar?move={scene.appointment}", f"/next-free?party={scene.party}"):  # fmt: skip
         shown = ask(app, client, "GET", page)
         assert "data-emergency" in shown.text, page
         assert f'action="/patients/{scene.party}/emergency/end"' in shown.text, page
