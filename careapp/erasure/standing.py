@@ -9,6 +9,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.disclosure import reading
 from careapp.episodes.models import EPISODES
 from careapp.episodes.states import CANCELLED, OPEN
 from careapp.erasure.models import HOLDS
@@ -31,7 +32,10 @@ def get_standing(actor: Actor, locator: str) -> ErasureView:
 
 def patient_row(actor: Actor, locator: str, *, lock: bool = False) -> Row[Any]:
     """The patient, locked if asked for; raises NotFound."""
-    columns = (PATIENTS.id, PATIENTS.locator, PATIENTS.version, PATIENTS.created_at, PATIENTS.erased_at, FULL_NAME)
+    columns = (
+        PATIENTS.id, PATIENTS.locator, PATIENTS.version, PATIENTS.created_at, PATIENTS.erased_at, FULL_NAME,
+        PATIENTS.id.label("patient_id"), PATIENTS.confidentiality,
+    )  # fmt: skip
     statement: Select[Any] = select(*columns).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
     return found(db.session.execute(statement.with_for_update() if lock else statement).one_or_none())
 
@@ -41,8 +45,9 @@ def standing_of(actor: Actor, patient: Row[Any]) -> ErasureView:
     mine = (EPISODES.tenant_id == actor.tenant_id, EPISODES.patient_id == patient.id)
     still_open = db.session.scalars(select(EPISODES.locator).where(*mine, EPISODES.status == OPEN)).all()
     return ErasureView(
-        locator=patient.locator, name=patient.patient_name, version=patient.version, erased_at=patient.erased_at,
-        open_episodes=still_open, clinical=_is_clinical(actor, patient.id), kept_until=_kept_until(actor, patient),
+        locator=patient.locator, name=patient.patient_name if reading.sees(actor, patient) else None,
+        version=patient.version, erased_at=patient.erased_at, open_episodes=still_open,
+        clinical=_is_clinical(actor, patient.id), kept_until=_kept_until(actor, patient),
         holds=_holds(actor, patient.id),
     )  # fmt: skip
 

@@ -20,11 +20,12 @@ class HoldView(View):
 class ErasureView(View):
     """One patient as the page of erasure shows him, with all that speaks against erasing him now.
 
-    `kept_until` is the end of his retention. `clinical` says whether anything clinical was ever recorded of him.
+    `name` is None for whoever may not see his record: the number says who it is. `kept_until` is the end of his
+    retention. `clinical` says whether anything clinical was ever recorded of him.
     """
 
     locator: str
-    name: str
+    name: str | None
     version: int
     erased_at: datetime | None
     open_episodes: Sequence[str]

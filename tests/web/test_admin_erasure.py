@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from careapp.access import Actor, Role
+from careapp.patients import confidentiality
 from careapp.patients import queries as patients
 from careapp.patients.views import HumanName
 from tests import factories as make
@@ -31,6 +32,17 @@ def test_a_patient_is_found_by_number_and_by_nothing_else(office: Desk, mistaken
     for wrong in ("Mistaken", "PTY-2026-999999999", ""):
         assert office.send(form, locator=wrong).status_code == 422
     assert "Mistaken" in office.get(f"/admin/erasure/{mistaken}").text
+
+
+def test_a_restricted_patient_is_a_number(office: Desk, god: Actor, mistaken: str) -> None:
+    here = f"/admin/erasure/{mistaken}"
+    confidentiality.restrict(god, mistaken, reason="Works here himself")
+    assert office.send(office.forms(here)[f"{here}/hold"], reason="Suit 7").status_code == 303
+    page = office.get(here).text
+    assert mistaken in page
+    assert "Mistaken" not in page
+    confidentiality.lift(god, mistaken, reason="Left")
+    assert "Mistaken" in office.get(here).text
 
 
 def test_a_hold_is_set_and_lifted_and_refuses_meanwhile(office: Desk, god: Actor, mistaken: str) -> None:
