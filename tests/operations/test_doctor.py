@@ -376,6 +376,18 @@ def test_one_check_that_fails_itself_stops_no_other(whole: Installation, own: Te
     assert {one.check: one.state for one in found} == {"schema": WRONG, "connections": WELL}
 
 
+def test_an_error_nobody_expected_is_a_finding_too(whole: Installation, tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("no certificate")
+    given = whole.settings.model_copy(
+        update={"kafka_bootstrap_servers": "kafka.example:9092", "kafka_security_protocol": "SSL",
+                "kafka_ca_file": authority},
+    )  # fmt: skip
+    found = {one.check: one for one in examine(replace(whole, settings=given), frozenset({"kafka", "connections"}))}
+    assert {name: one.state for name, one in found.items()} == {"kafka": WRONG, "connections": WELL}
+    assert "SSLError" in found["kafka"].text
+
+
 def test_the_page_names_every_check() -> None:
     text = PAGE.read_text()
     lines = [f"| {one.name} | {one.looks_at} |" for one in CHECKS.values()]

@@ -106,6 +106,10 @@ def _findings(at: Installation, one: Check) -> Iterator[Finding]:
     except psycopg.Error as error:
         text = f"The database refuses to be looked at ({type(error).__name__})."
         yield Finding(one.name, WRONG, text, "See what the checks of roles, walls and grants say.")
+    except Exception as error:  # a file nobody can read, an answer nobody expects: the other checks still run
+        why = f": {error}" if isinstance(error, OSError) else ""  # other texts may quote a secret
+        text = f"This check failed itself ({type(error).__name__}{why})."
+        yield Finding(one.name, WRONG, text, "Look at the settings it needs (docs/operations/doctor.md).")
     else:
         if not found:
             yield Finding(one.name, WELL, one.looks_at)
