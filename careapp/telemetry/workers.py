@@ -14,6 +14,7 @@ import mmap
 import os
 import shutil
 import signal
+import stat
 import struct
 import sys
 import tempfile
@@ -150,8 +151,9 @@ def begin(worker: Worker, each_look: Callable[[], None], listen: Callable[[], ob
 
 def _take_place(root: Path) -> Worker:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if root.stat().st_uid != os.getuid():
-        raise PermissionError(f"{root} is somebody else's")
+    found = root.lstat()  # a link, where anybody may make one, would lead what is removed below astray (CWE-59)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(f"{root} is no directory of our own")
     place = root / f"{os.getppid()}-{_started(os.getppid())}"
     with exclusive(root / "lock"):
         for other in root.iterdir():
