@@ -37,6 +37,7 @@ class OutboxEvent(TenantRow, Base):
         UniqueConstraint("tenant_id", "key", "sequence"),
         CheckConstraint(f"shard BETWEEN 0 AND {SHARDS - 1}", name="shard"),
         Index("outbox_todo", "shard", "id", postgresql_where=text("published_at IS NULL")),
+        Index("outbox_published", "published_at", postgresql_where=text("published_at IS NOT NULL")),
         Index("outbox_held", "shard", "key", postgresql_where=text("published_at IS NULL AND attempts > 0")),
     )
 

@@ -13,7 +13,8 @@ ROWS_AT_A_TIME = 5000  # a short transaction each, so that nobody waits and vacu
 
 _DELETE = """
 DELETE FROM outbox WHERE (tenant_id, id) IN (
-  SELECT tenant_id, id FROM outbox WHERE published_at < now() - make_interval(days => %s) LIMIT %s)"""
+  SELECT tenant_id, id FROM outbox WHERE published_at < now() - make_interval(days => %s)
+  ORDER BY published_at LIMIT %s)"""
 _FIGURES = """
 SELECT count(*) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
        coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float

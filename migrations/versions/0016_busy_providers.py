@@ -1,7 +1,8 @@
 """An index for whether a provider is elsewhere at a slot's time, asked for each slot of a week or a search."""
 
-import sqlalchemy as sa
 from alembic import op
+
+from careapp.operations.indexes import make_index
 
 revision = "0016"
 down_revision = "0014"
@@ -9,9 +10,9 @@ down_revision = "0014"
 
 def upgrade() -> None:
     """Apply."""
-    op.create_index(
+    make_index(
         "appointments_busy_of_provider", "appointments", ["tenant_id", "provider_id", "busy_until"],
-        postgresql_where=sa.text("status IN ('PENDING', 'BOOKED', 'CONFIRMED', 'ARRIVED', 'IN_PROGRESS')"),
+        where="status IN ('PENDING', 'BOOKED', 'CONFIRMED', 'ARRIVED', 'IN_PROGRESS')",
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from careapp.outbox.relay import Relay
 from careapp.outbox.senders import LogSender
 from tests import factories as make
 from tests.conftest import TestTenant
+from tests.database import TestDatabase
 from tests.jobs.relays import relay_role
 from tests.jobs.speaking import saying, speak
 
@@ -58,6 +59,25 @@ def test_published_events_go_after_seven_days_and_the_sequence_goes_on(
             "SELECT sequence FROM outbox WHERE tenant_id = %s AND key = 'old'", [tenant.id]
         ).fetchone()
     assert row == (4,)
+
+
+def test_old_events_are_found_without_reading_all(
+    app: APIFlask, database: TestDatabase, tenant: TestTenant, relay_url: str
+) -> None:
+    """The job runs each hour, and most of the time finds little among the events of a week."""
+    with psycopg.connect(libpq_url(database.whole), autocommit=True) as everybody:
+        everybody.execute(
+            "INSERT INTO care.outbox (tenant_id, event_id, topic, key, sequence, shard, envelope, published_at)"
+            " SELECT %s, gen_random_uuid(), 'care.episode.opened', 'EPI-' || n, 1, n %% 16, '{}', now()"
+            " FROM generate_series(1, 20000) AS n", [tenant.id],
+        )  # fmt: skip
+        everybody.execute("ANALYZE care.outbox")
+        with psycopg.connect(libpq_url(relay_url)) as relay:
+            plan = relay.execute(f"EXPLAIN {upkeep._DELETE}", [upkeep.KEPT_DAYS, upkeep.ROWS_AT_A_TIME]).fetchall()
+        everybody.execute("DELETE FROM care.outbox WHERE tenant_id = %s", [tenant.id])
+    told = "\n".join(line for (line,) in plan)
+    assert "outbox_published" in told
+    assert "Seq Scan" not in told
 
 
 def test_figures_name_what_is_late_and_what_is_parked(

@@ -3,6 +3,7 @@
 import threading
 
 import psycopg
+import pytest
 
 from careapp import localdb
 from tests.database import TestDatabase
@@ -36,6 +37,31 @@ def test_others_get_through_while_a_migration_waits(database: TestDatabase) -> N
             reader.close()
             migration.join(120)
         assert done == [True]
+
+
+@pytest.mark.parametrize(
+    ("before", "to", "table"), [("0014", "0016", "care.appointments"), ("0016", "0018", "care.outbox")]
+)
+def test_nobody_who_writes_waits_for_an_index(database: TestDatabase, before: str, to: str, table: str) -> None:
+    with database_before(database.superuser) as moving:
+        upgrade(moving, before)
+        writes = f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE NOWAIT"  # as each INSERT does, but without patience
+        writer = psycopg.connect(localdb.libpq_url(moving.whole))
+        writer.execute(writes)
+        migration = threading.Thread(target=upgrade, args=(moving, to))
+        migration.start()
+        try:
+            with psycopg.connect(localdb.libpq_url(moving.whole), autocommit=True) as watching:
+                _wait_for(watching, True)
+                with psycopg.connect(localdb.libpq_url(moving.whole)) as other:
+                    other.execute(writes)
+        finally:
+            writer.rollback()
+            writer.close()
+            migration.join(120)
+        with psycopg.connect(localdb.libpq_url(moving.whole)) as watching:
+            assert watching.execute("SELECT version_num FROM care.alembic_version").fetchone() == (to,)
+            assert watching.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
 
 
 def _wait_for(watching: "psycopg.Connection[tuple[object, ...]]", waits: bool) -> None:
