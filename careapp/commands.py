@@ -200,6 +200,11 @@ def first_read(tenant_id: int) -> Iterator[None]:
     tenancy.hand_on(db.session())
 
 
+def let_go() -> None:
+    """End what first_read() has left open. A view calls it that waits for others before its command or query."""
+    db.session.rollback()
+
+
 def refusal_of(error: IntegrityError) -> Refusal | None:
     """The refusal a violated constraint stands for, or None where nobody named the constraint."""
     named = _constraint_refusals.get(error.orig.diag.constraint_name or "")  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ import structlog
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from flask_babel import gettext as _
 
+from careapp.commands import let_go
 from careapp.errors import Forbidden, Refusal, TooMany, Upstream, found
 from careapp.identity import attempts, federation
 from careapp.identity.sign_in import SignedIn
@@ -48,6 +49,7 @@ def start() -> Response:
     if not again and request.headers.get("Sec-Fetch-Site") == "cross-site":  # begun by a press on our page (ASVS 7.6.2)
         return see_other(f"/sign-in?next={quote(safe_next(request.args.get('next')), safe='/')}")
     begun = started.start(request.args.get("next"), again=again)
+    let_go()  # where the provider is has to be asked now and then
     try:
         there = provider.authorization_url(
             state=begun.state,

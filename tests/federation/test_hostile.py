@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from careapp import localdb
+from careapp.surface.oidc.provider import Provider
 from tests.conftest import TestTenant
 from tests.database import TestDatabase
 from tests.federation.conftest import CALLBACK, Browser
@@ -286,13 +287,7 @@ def test_a_token_endpoint_that_never_answers_holds_no_transaction(
     started = time.monotonic()
 
     def hang(_: HostileProvider, form: dict[str, str]) -> Any:
-        with psycopg.connect(localdb.libpq_url(database.superuser)) as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND state LIKE 'idle in transaction%%'",
-                [database.name],
-            ).fetchone()
-            assert row is not None
-            open_ones.append(row[0])
+        open_ones.append(open_transactions(database))
         while time.monotonic() - started < 60 and not done:
             time.sleep(0.05)
         return None
@@ -303,6 +298,33 @@ def test_a_token_endpoint_that_never_answers_holds_no_transaction(
     done.append(True)
     refused(browser, answer, 503, DOWN)
     assert open_ones == [0]
+
+
+def test_while_it_is_asked_where_it_is_no_transaction_is_open(
+    browser: Browser, idp: HostileProvider, use: Callable[..., Provider], database: TestDatabase
+) -> None:
+    """Whoever confirms there who he is has a session, which was looked up just before."""
+    open_ones: list[int] = []
+
+    def look(_: HostileProvider, form: dict[str, str]) -> None:
+        open_ones.append(open_transactions(database))
+
+    assert browser.sign_in().status_code == 303
+    use(idp.url)  # of which nothing is known yet
+    idp.special["/.well-known/openid-configuration"] = look
+    browser.start("/sign-in/oidc?again=1")
+    assert open_ones == [0]
+
+
+def open_transactions(database: TestDatabase) -> int:
+    """How many sessions hold a transaction open while they do nothing."""
+    with psycopg.connect(localdb.libpq_url(database.superuser)) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND state LIKE 'idle in transaction%%'",
+            [database.name],
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 @pytest.mark.parametrize(
