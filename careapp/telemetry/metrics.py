@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 
 from careapp.db import sqlstate
-from careapp.errors import Refusal
+from careapp.errors import OutcomeUnknown, Refusal
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -145,7 +145,7 @@ def count_command(name: str | None, error: BaseException | None, *, refused: boo
     if name is None:
         return
     outcome = FAILED if error else DONE
-    if refused or isinstance(error, Refusal):
+    if refused or (isinstance(error, Refusal) and not isinstance(error, OutcomeUnknown)):
         outcome = REFUSED
     elif isinstance(error, DBAPIError) and (error.connection_invalidated or sqlstate(error) in CLASHES):
         outcome = CLASHED

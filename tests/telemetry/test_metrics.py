@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from careapp.access import Actor
 from careapp.db import db
-from careapp.errors import Conflict
+from careapp.errors import Conflict, OutcomeUnknown
 from careapp.identity import sign_in
 from careapp.outbox.relay import Relay
 from careapp.outbox.senders import LogSender
@@ -24,6 +24,9 @@ from careapp.telemetry.statements import CountingPool
 from careapp.upstream import FAILURES_TO_OPEN, Breaker
 from tests import factories as make
 from tests.api.client import Api, speaking_for
+from tests.database import TestDatabase
+from tests.domain.test_lost_connections import end_own_session
+from tests.jobs.speaking import at_commit
 from tests.telemetry.labels import strange
 
 MARK = "Xqzvlabel"
@@ -104,6 +107,18 @@ def test_a_refused_command_is_counted_once_with_its_code(app: APIFlask, god: Act
             answer = api.post(f"/episodes/{second}/appointments", {"slotLocator": slot}, **headers)
             assert answer.status_code == 409, number
             assert (refused(), done(), coded(), lost()) == (1, 0, 1, 1), number
+
+
+def test_a_command_whose_end_nobody_knows_has_failed(god: Actor, database: TestDatabase) -> None:
+    """Its connection was lost while it was told to commit."""
+    name = "patients.service.register"
+    with (
+        counted("commands_total", command=name, outcome="failed") as failed,
+        counted("commands_total", command=name, outcome="refused") as refused,
+    ):
+        with at_commit(lambda: end_own_session(database)), pytest.raises(OutcomeUnknown):
+            make.a_patient(god)
+        assert (failed(), refused()) == (1, 0)
 
 
 def test_a_booking_whose_patient_or_provider_is_elsewhere_has_lost_a_race(god: Actor) -> None:
