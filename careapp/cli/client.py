@@ -17,7 +17,7 @@ ROLES = click.Choice([role.value for role in Role])
 @of_tenant
 @click.option("--name", required=True, help="Which program it is.")
 @click.option("--role", "roles", required=True, multiple=True, type=ROLES, help="May be given again.")
-@click.option("--scope", "scopes", multiple=True, help="Narrows the roles, such as patient.read; may be given again.")
+@click.option("--scope", "scopes", required=True, multiple=True, help="What it may of that; may be given again.")
 def add(tenant_key: str, name: str, roles: tuple[str, ...], scopes: tuple[str, ...]) -> None:
     """Add a client, and print its secret this once: it is kept nowhere."""
     with refusals_shown():
@@ -72,5 +72,5 @@ def _actor(tenant_key: str) -> Actor:
 
 def _tell(one: ServiceClientView) -> None:
     state = f"disabled {one.disabled_at:%Y-%m-%d}" if one.disabled_at else "enabled"
-    rights = f"{', '.join(one.roles)} ({', '.join(one.scopes) or 'all scopes'})"
+    rights = f"{', '.join(one.roles)} ({', '.join(one.scopes)})"
     click.echo(f"{one.id}  {one.client_id}  {state}  secret of {one.secret_made_at:%Y-%m-%d}  {rights}  {one.name}")

@@ -42,7 +42,9 @@ def test_the_life_of_a_client(flask: Flask, tenant: TestTenant) -> None:
 
 
 def test_what_is_wrong_is_said(flask: Flask) -> None:
-    for words in (("rotate", "999999"), ("add", "--name", " ", "--role", "clinician"),
+    for words in (("rotate", "999999"), ("add", "--name", " ", "--role", "clinician", "--scope", "patient.read"),
                   ("add", "--name", "x", "--role", "clinician", "--scope", "weather.read")):  # fmt: skip
         refused = flask(*words)
         assert (refused.exit_code, "Error: " in refused.output) == (1, True), words
+    unscoped = flask("add", "--name", "x", "--role", "clinician")
+    assert (unscoped.exit_code, "--scope" in unscoped.output) == (2, True)
