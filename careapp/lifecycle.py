@@ -185,19 +185,9 @@ def kept_history(rows: CTE, **columns: Any) -> CTE:
     return change.cte("kept_history")
 
 
-def remember(
-    actor: Actor,
-    lifecycle: Lifecycle,
-    row: Row[Any],
-    action: str,
-    from_status: str | None,
-    to_status: str,
-    *,
-    reason: str | None = None,
-    category: str | None = None,
-) -> None:
-    """Append a status change to the history and collect its audit row; creation counts as a change from nothing."""
-    told = told_of(actor, lifecycle, row, action, from_status, to_status, reason=reason, category=category)
+def remember(actor: Actor, lifecycle: Lifecycle, row: Row[Any], action: str) -> None:
+    """Append the first change of a row just made, from nothing, to the history, and collect its audit row."""
+    told = told_of(actor, lifecycle, row, action, None, row.status)
     insert_many(StatusChange, [{name: told[f"told_{name}"] for name in _TOLD}])
     record_move(lifecycle, row, action)
 

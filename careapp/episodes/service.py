@@ -128,14 +128,13 @@ def require_open(episode: Row[Any]) -> None:
 def count(actor: Actor, episode_id: int, *, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0) -> None:
     """Change the counters of a locked episode by these differences; its version stays."""
     if seen or open_appointments or open_referrals:
-        more = _more(seen=seen, open_appointments=open_appointments, open_referrals=open_referrals)
-        db.session.execute(COUNT_ID, {"tenant": actor.tenant_id, "the_id": episode_id, **more})
+        more = {"seen": seen, "open_appointments": open_appointments, "open_referrals": open_referrals}
+        db.session.execute(COUNT_ID, counted(actor, episode_id, **more))
 
 
-def counted(actor: Actor, episode_id: int, *, seen: int, open_appointments: int) -> dict[str, Any]:
-    """The values of COUNT_ID, for a statement that changes more of a locked episode than its counters."""
-    more = _more(seen=seen, open_appointments=open_appointments)
-    return {"tenant": actor.tenant_id, "the_id": episode_id, **more}
+def counted(actor: Actor, episode_id: int, **more: int) -> dict[str, Any]:
+    """The values of COUNT_ID: by how much which counters change."""
+    return {"tenant": actor.tenant_id, "the_id": episode_id, **_more(**more)}
 
 
 def _more(*, seen: int = 0, open_appointments: int = 0, open_referrals: int = 0) -> dict[str, int]:
@@ -181,7 +180,7 @@ def open_episode(
         triage_session_locator=triage_session_locator,
         opened_at=clock.now(),
     )
-    remember(actor, EPISODE, row, "open", None, row.status)
+    remember(actor, EPISODE, row, "open")
     commands.publish(EpisodeOpened.of(row, key=row.locator))
     return EpisodeView.of(row)
 

@@ -91,7 +91,7 @@ def issue(
         checks={"state": said.state, **said.model_dump(mode="json")}, override_reason=reason,
     )  # fmt: skip
     episodes.taken_up(actor, episode, provider_id)
-    remember(actor, PRESCRIPTION, row, "issue", None, row.status)
+    remember(actor, PRESCRIPTION, row, "issue")
     _record_checks(row, said, reason)
     commands.publish(PrescriptionIssued.of(row, key=row.episode_locator))
     return PrescriptionView.seen_by(actor, row)

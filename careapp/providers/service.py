@@ -28,7 +28,7 @@ def create_provider(
     if npi is not None and not is_valid_npi(npi):
         raise Invalid({"npi": "This is no valid NPI: ten digits, the last of which checks the others."})
     row = enter(actor, name=name, specialty=specialty, npi=npi, clinic_ids=_clinic_ids(actor, clinic_locators or []))
-    remember(actor, NETWORK, row, "create", None, row.status)
+    remember(actor, NETWORK, row, "create")
     commands.publish(ProviderUpdated.of(row, key=row.locator))
     return ProviderView.of(row, clinics=sorted(set(clinic_locators or [])))
 

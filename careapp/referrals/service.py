@@ -65,7 +65,7 @@ def refer(
         due_at=due_at(REFERRED, priority, since=now, scheduled_for=None),
     )  # fmt: skip
     episodes.count(actor, episode.id, open_referrals=1)
-    remember(actor, REFERRAL, row, "refer", None, row.status)
+    remember(actor, REFERRAL, row, "refer")
     commands.publish(ReferralReferred.of(row, key=row.episode_locator))
     return ReferralView.seen_by(actor, row)
 

@@ -100,7 +100,7 @@ def add_slot(
     )
     if row is None:
         raise Conflict("The provider has another slot at that time.", code="SLOT_OVERLAP")
-    remember(actor, SLOT, row, "add", None, row.status)
+    remember(actor, SLOT, row, "add")
     commands.publish(SlotAdded.of(row, key=row.locator))
     return SlotView.of(row)
 
