@@ -1,7 +1,6 @@
 """Sending to Kafka by confluent-kafka, several times quicker than kafka-python; optional, with the same promises."""
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -9,8 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from careapp.outbox import topics
-from careapp.outbox.senders import Headers, Pending, SendFailed, Unsendable, is_topic
+from careapp.outbox.senders import Headers, KafkaClient, Pending, SendFailed, Unsendable, is_topic
 from careapp.transport import KafkaAccess
 
 CONNECT_SECONDS = 3.0
@@ -41,27 +39,17 @@ _OWN_FAULT = {
 _log = structlog.get_logger()
 
 
-class ConfluentSender:
-    """One producer, built on first use: after any fork, never at import. Each new connection makes missing topics.
+class ConfluentSender(KafkaClient):
+    """One producer, built on first use: after any fork, never at import. Each new connection makes missing topics."""
 
-    `partitions` and `replication_factor` are those of topics made here; existing ones stay as they are.
-    """
-
-    def __init__(
-        self, servers: str, *, partitions: int, replication_factor: int, wanted: Sequence[str] = topics.ALL,
-        access: KafkaAccess = KafkaAccess(),
-    ) -> None:  # fmt: skip
-        self._cluster = {"bootstrap.servers": servers, **access_options(access)}
-        self._partitions, self._replication_factor = partitions, replication_factor
-        self._wanted = wanted
-        self._producer: Producer | None = None
+    _producer: Producer | None = None
 
     def connect(self) -> None:
         """Connect and make missing topics, once; raises SendFailed when no broker answers within seconds."""
         if self._producer is not None:
             return
         try:
-            self._producer = Producer({**self._cluster, **_PRODUCER})
+            self._producer = Producer({**self._cluster(), **_PRODUCER})
             known = self._producer.list_topics(timeout=CONNECT_SECONDS).topics
             self._make_topics(sorted(set(self._wanted) - set(known)))
         except KafkaException as exception:
@@ -90,14 +78,13 @@ class ConfluentSender:
             producer.purge()
             producer.flush(CLOSE_SECONDS)
 
-    def close(self) -> None:
-        """The same as reset; the next send would need a connect."""
-        self.reset()
+    def _cluster(self) -> dict[str, Any]:
+        return {"bootstrap.servers": self._servers, **access_options(self._access)}
 
     def _make_topics(self, missing: list[str]) -> None:
         if not missing:
             return
-        admin = AdminClient({**self._cluster, "log_level": 0})
+        admin = AdminClient({**self._cluster(), "log_level": 0})
         wanted = [NewTopic(topic, self._partitions, self._replication_factor) for topic in missing]
         for topic, made in admin.create_topics(wanted, request_timeout=CONNECT_SECONDS).items():
             try:

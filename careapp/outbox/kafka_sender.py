@@ -1,7 +1,6 @@
 """Sending to Kafka by kafka-python, which is pinned; the decision record on it names its traps."""
 
 import ssl
-from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -9,8 +8,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import InvalidTopicError, KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 from kafka.producer.future import FutureRecordMetadata
 
-from careapp.outbox import topics
-from careapp.outbox.senders import Headers, Pending, SendFailed, Unsendable, is_topic
+from careapp.outbox.senders import Headers, KafkaClient, Pending, SendFailed, Unsendable, is_topic
 from careapp.transport import KafkaAccess
 
 CONNECT_MS = 3000
@@ -34,21 +32,10 @@ _OWN_FAULT = (MessageSizeTooLargeError, InvalidTopicError)
 _log = structlog.get_logger()
 
 
-class KafkaSender:
-    """One producer, built on first use: after any fork, never at import. Each new connection makes missing topics.
+class KafkaSender(KafkaClient):
+    """One producer, built on first use: after any fork, never at import. Each new connection makes missing topics."""
 
-    `partitions` and `replication_factor` are those of topics made here; existing ones stay as they are.
-    """
-
-    def __init__(
-        self, servers: str, *, partitions: int, replication_factor: int, wanted: Sequence[str] = topics.ALL,
-        access: KafkaAccess = KafkaAccess(),
-    ) -> None:  # fmt: skip
-        self._servers = servers
-        self._access = access
-        self._new_topic = {"num_partitions": partitions, "replication_factor": replication_factor}
-        self._wanted = wanted
-        self._producer: KafkaProducer | None = None
+    _producer: KafkaProducer | None = None
 
     def connect(self) -> None:
         """Connect and make missing topics, once; raises SendFailed when no broker answers within seconds."""
@@ -85,17 +72,14 @@ class KafkaSender:
         except KafkaError as error:
             _log.warning("kafka producer did not close", error=type(error).__name__)
 
-    def close(self) -> None:
-        """The same as reset; the next send would need a connect."""
-        self.reset()
-
     def _make_missing_topics(self) -> None:
         options = access_options(self._access)
         with KafkaAdminClient(bootstrap_servers=self._servers, bootstrap_timeout_ms=CONNECT_MS, **options) as admin:
             missing = sorted(set(self._wanted) - set(admin.list_topics()))
             if not missing:
                 return
-            made = admin.create_topics({topic: self._new_topic for topic in missing}, raise_errors=False)
+            new = {"num_partitions": self._partitions, "replication_factor": self._replication_factor}
+            made = admin.create_topics(dict.fromkeys(missing, new), raise_errors=False)
         for answer in made["topics"]:
             error = for_code(answer["error_code"])
             if answer["error_code"] == 0:

@@ -8,6 +8,9 @@ from typing import Protocol
 
 import structlog
 
+from careapp.outbox import topics
+from careapp.transport import KafkaAccess
+
 Headers = Sequence[tuple[str, bytes]]
 
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")  # what Kafka takes as the name of a topic
@@ -50,6 +53,29 @@ class Sender(Protocol):
 def is_topic(name: str) -> bool:
     """Whether Kafka could ever take this as the name of a topic; to send to another is the event's own fault."""
     return _TOPIC.fullmatch(name) is not None
+
+
+class KafkaClient:
+    """What the two clients of Kafka have in common: where they send, and which topics they make where one is missing.
+
+    `partitions` and `replication_factor` are those of topics made here; existing ones stay as they are.
+    """
+
+    def __init__(
+        self, servers: str, *, partitions: int, replication_factor: int, wanted: Sequence[str] = topics.ALL,
+        access: KafkaAccess = KafkaAccess(),
+    ) -> None:  # fmt: skip
+        self._servers, self._access = servers, access
+        self._partitions, self._replication_factor = partitions, replication_factor
+        self._wanted = wanted
+
+    def reset(self) -> None:
+        """Drop the producer."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The same as reset; the next send would need a connect."""
+        self.reset()
 
 
 class Sent:
