@@ -9,29 +9,13 @@ import pytest
 from apiflask import APIFlask
 
 from careapp.access import Actor
-from careapp.db import db
 from careapp.outbox.kafka_sender import KafkaSender
-from tests.conftest import ROOT, TestTenant, everything, make_app
-from tests.database import TestDatabase
+from tests.conftest import TestTenant, app, database, everything
 from tests.jobs.history import Reader
 from tests.jobs.relays import RelayProcess, relay_role
 
-
-@pytest.fixture(scope="session")
-def database() -> Iterator[TestDatabase]:
-    """A database of their own: a relay sends whatever waits, other tests' events too."""
-    made = TestDatabase.make(ROOT / "var" / "tests")
-    yield made
-    made.drop()
-
-
-@pytest.fixture(scope="session")
-def app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
-    """The application on that database, as the app role."""
-    made = make_app(database, tmp_path_factory.mktemp("var"))
-    yield made
-    with made.app_context():
-        db.engine.dispose()
+# The fixtures again, so a database and an application of their own: a relay sends other tests' events, too.
+__all__ = ["app", "database"]
 
 
 @pytest.fixture
