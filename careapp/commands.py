@@ -278,7 +278,9 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
             rows = audit.with_purposes(unit.audits, unit.in_emergency)
             replica.leave()
             position = collected.write(actor, rows, unit.events)
-            if writes and position:  # also where an answer is only given again: whoever gets it shall read what it tells
+            if (
+                writes and position
+            ):  # also where an answer is only given again: whoever gets it shall read what it tells
                 replica.note_write(position)
             _commit()
             metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))
