@@ -11,6 +11,7 @@ from careapp.db import db
 from careapp.errors import Refusal, Restricted
 from careapp.outbox import writer as outbox
 from careapp.outbox.events import Event
+from careapp.replica import note_write
 
 LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
 PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
@@ -21,13 +22,20 @@ _BOTH = text(
 )
 
 
-def write(actor: Actor, rows: list[AuditRow], events: list[Event]) -> int | None:
-    """Write the audit rows and the events of a transaction, in one statement; gives its number, None without any."""
+def write(actor: Actor, rows: list[AuditRow], events: list[Event], *, changes: bool = False) -> None:
+    """Write the audit rows and the events of a transaction, in one statement.
+
+    Of one that `changes` something the number is remembered, also where a kept answer is only given again: whoever gets
+    it shall read what it tells.
+    """
     told = audit.given(actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose)
     if events:
         both = {**told, **outbox.given(actor.tenant_id, actor.tenant_key, events)}
-        return int(db.session.execute(_BOTH, both).scalars().all()[-1])
-    return int(db.session.execute(audit.WRITE, told).scalar_one()) if rows else None
+        position = db.session.execute(_BOTH, both).scalars().all()[-1]
+    else:
+        position = db.session.execute(audit.WRITE, told).scalar_one() if rows else None
+    if changes and position:
+        note_write(position)
 
 
 def refusal_row(name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> AuditRow:

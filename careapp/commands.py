@@ -112,7 +112,8 @@ def query(permission: Permission) -> Callable[[Callable[Concatenate[Actor, A], R
                 with _transaction(actor, writes=False):
                     return work()
             except (Forbidden, NotFound) as refusal:
-                _audit_refusal(actor, function.__qualname__, refusal, args[:1])
+                if not replica.is_read():  # else the primary is asked next: its refusal alone holds, and counts
+                    _audit_refusal(actor, function.__qualname__, refusal, args[:1])
                 raise
 
         run.permission = permission  # type: ignore[attr-defined]
@@ -200,11 +201,6 @@ def first_read(tenant_id: int) -> Iterator[None]:
     tenancy.hand_on(db.session())
 
 
-def let_go() -> None:
-    """End what first_read() has left open. A view calls it that waits for others before its command or query."""
-    db.session.rollback()
-
-
 def refusal_of(error: IntegrityError) -> Refusal | None:
     """The refusal a violated constraint stands for, or None where nobody named the constraint."""
     named = _constraint_refusals.get(error.orig.diag.constraint_name or "")  # type: ignore[union-attr]
@@ -275,13 +271,8 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
             yield unit
             if writes and not unit.audits:
                 raise RuntimeError("a command ended without an audit row")
-            rows = audit.with_purposes(unit.audits, unit.in_emergency)
             replica.leave()
-            position = collected.write(actor, rows, unit.events)
-            if (
-                writes and position
-            ):  # also where an answer is only given again: whoever gets it shall read what it tells
-                replica.note_write(position)
+            collected.write(actor, audit.with_purposes(unit.audits, unit.in_emergency), unit.events, changes=writes)
             _commit()
             metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))
     except BaseException as error:
@@ -302,12 +293,7 @@ def _commit() -> None:
 
 
 def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:
-    """Keep that something was refused, in a short transaction of its own, as the first one was rolled back.
-
-    What the copy of the database refuses, the primary is asked again: only its own refusal holds and counts.
-    """
-    if replica.is_read():
-        return
+    """Keep that something was refused, in a short transaction of its own, as the first one was rolled back."""
     metrics.count_refusal(refusal)
     with tenancy.bound(actor.tenant_id):
         collected.write(actor, [collected.refusal_row(name, refusal, asked_for)], [])

@@ -10,7 +10,7 @@ import structlog
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from flask_babel import gettext as _
 
-from careapp.commands import let_go
+from careapp.db import let_go
 from careapp.errors import Forbidden, Refusal, TooMany, Upstream, found
 from careapp.identity import attempts, federation
 from careapp.identity.sign_in import SignedIn
