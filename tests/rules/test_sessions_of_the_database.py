@@ -8,7 +8,10 @@ import pytest
 from tests.rules.test_code_rules import FILES, source, texts
 
 # With connections of their own, as roles that never go through a pooler: owner, relay, backup, superuser.
-DIRECT = re.compile(r"(localdb|cli|jobs)/|outbox/(relay|drain|upkeep|kafka_sender)\.py|audit/|terminology/loading\.py")
+DIRECT = re.compile(
+    r"(localdb|cli|jobs)/|outbox/(relay|drain|upkeep|kafka_sender)\.py|audit/|terminology/loading\.py"
+    r"|operations/indexes\.py"  # which migrations call
+)
 
 OUTLIVES = {
     "a setting of the session": r"^\s*SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)\w+(\.\w+)?\s*(=|\bTO\b)",
