@@ -56,6 +56,15 @@ class Forbidden(Refusal):
         super().__init__(detail, code=code)
 
 
+class TenantSuspended(Forbidden):
+    """Somebody we know, of an organisation that nobody is let in of at present."""
+
+    code = "TENANT_SUSPENDED"
+
+    def __init__(self) -> None:
+        super().__init__("Access for your organisation is suspended. Ask whoever runs this service for it.")
+
+
 class InsufficientScope(Forbidden):
     """The token is good, but narrowed to other acts; `scope` is what this one needs (RFC 6750 §3.1)."""
 

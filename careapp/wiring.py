@@ -24,7 +24,7 @@ from careapp.cli.keys import keys
 from careapp.cli.outbox import outbox
 from careapp.cli.passwords import passwords
 from careapp.cli.states import states
-from careapp.cli.tenant import tenant
+from careapp.cli.tenant_life import tenant
 from careapp.cli.terminology import terminology
 from careapp.cli.token import token
 from careapp.cli.user import user

@@ -25,7 +25,7 @@ LOCAL = frozenset({
 })  # fmt: skip
 
 # Without the second, SET LOCAL would not reach the nodes, and row-level security would show nobody anything. The third
-# is for the triggers that refuse a change of history: they look at nothing but that there is one.
+# is for the triggers that refuse a change of history: they look at nothing but that there is one, and at `tenants`.
 BEFORE = (
     "CREATE EXTENSION IF NOT EXISTS citus",
     "ALTER DATABASE :\"DBNAME\" SET citus.propagate_set_commands = 'local'",

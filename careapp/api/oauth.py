@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from careapp.config import Settings
-from careapp.errors import Refusal, TooMany
+from careapp.errors import Refusal, TenantSuspended, TooMany
 from careapp.identity.attempts import count_credential_failure
 from careapp.identity.service_clients import ServiceClientView, authenticate
 from careapp.operations.tenants import tenant_id_of
@@ -97,6 +97,8 @@ def failed(error: Exception) -> Response:
     """Whatever else goes wrong, in the words of the token endpoint where it is one that was asked."""
     if isinstance(error, HTTPException) or request.path != TOKEN_PATH:
         return problem_of(error)
+    if isinstance(error, TenantSuspended):
+        return refused(TokenRefused("unauthorized_client", error.detail))
     if isinstance(error, TooMany):
         answer = _answer({"error": "temporarily_unavailable", "error_description": error.detail}, error.status)
         answer.headers["Retry-After"] = str(error.retry_after)
@@ -127,7 +129,8 @@ def _parameters() -> dict[str, str]:
 def _client() -> tuple[ServiceClientView, str]:
     """The client that asks, and its tenant's key.
 
-    Raises TokenRefused, with one text whatever is wrong, TooMany after twenty in a minute from one network address.
+    Raises TokenRefused, with one text whatever is wrong, TooMany after twenty in a minute from one network address, and
+    TenantSuspended for a client that is known.
     """
     address = request.remote_addr or ""
     client_id, secret = _credentials()

@@ -18,6 +18,7 @@ changed has an `ETag`. Errors are problem documents.
 
 A token may be narrowed: its claim `scope` names scopes with blanks between them, and an operation it does not reach
 answers 403 `INSUFFICIENT_SCOPE`. A token without the claim may do all that its roles allow.
+While an organisation is suspended, every operation answers its tokens 403 `TENANT_SUSPENDED`, and serves them after.
 
 Events are read from Kafka: drop repeats by `id`; within a topic ignore a `sequence` that is not above the last one seen
 for the key; events of one episode in different topics can cross."""

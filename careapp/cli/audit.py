@@ -31,7 +31,7 @@ def verify_log(tenant_key: str | None, anchors: Path | None) -> None:
     """Recompute every chain and name what is wrong; ends with 1 where anything is."""
     wrong = 0
     kept = _anchors_in(anchors)
-    for tenant in tenants_of(tenant_key):
+    for tenant in tenants_of(tenant_key, deleted=True):
         report = Report(tenant.key)
         with reading(_relay_url()) as connection:
             for finding in verify(connection, tenant.id, report, kept):
@@ -85,7 +85,7 @@ def retire(before: datetime, by: str) -> None:
 @with_appcontext
 def export(tenant_key: str, since: datetime | None, until: datetime | None) -> None:
     """Print the log as FHIR R4 AuditEvent resources, one a line (NDJSON), newest first; the export is audited."""
-    [tenant] = tenants_of(tenant_key)
+    [tenant] = tenants_of(tenant_key, deleted=True)
     actor = audit_chain.keeper(tenant, "cli")
     sought = AuditFilter(
         since=since and since.replace(tzinfo=UTC), until=until.replace(tzinfo=UTC) if until else clock.now()
@@ -105,7 +105,7 @@ def export(tenant_key: str, since: datetime | None, until: datetime | None) -> N
 @with_appcontext
 def new_chain(tenant_key: str | None) -> None:
     """Begin a new chain after a restore; only where the log is what was sealed."""
-    for tenant in tenants_of(tenant_key):
+    for tenant in tenants_of(tenant_key, deleted=True):
         with reading(_relay_url()) as connection:
             first = next(verify(connection, tenant.id, Report(tenant.key)), None)
         if first:

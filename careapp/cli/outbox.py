@@ -23,7 +23,7 @@ of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tena
 @click.option("--limit", default=100, show_default=True, help="At most so many events of a tenant.")
 def list_events(tenant_key: str | None, limit: int) -> None:
     """List events that have not left, parked ones first."""
-    for tenant in tenants_of(tenant_key):
+    for tenant in tenants_of(tenant_key, deleted=True):
         for event in outbox_desk.list_unsent(_actor(tenant), limit=limit):
             click.echo(_line(tenant, event))
 
@@ -34,7 +34,7 @@ def list_events(tenant_key: str | None, limit: int) -> None:
 def retry(event_id: UUID, tenant_key: str) -> None:
     """Let the event EVENT_ID try again at once."""
     with refusals_shown():
-        outbox_desk.retry(_actor(tenants_of(tenant_key)[0]), event_id)
+        outbox_desk.retry(_actor(tenants_of(tenant_key, deleted=True)[0]), event_id)
     click.echo("It is sent with the relay's next pass.")
 
 
@@ -45,7 +45,7 @@ def retry(event_id: UUID, tenant_key: str) -> None:
 def withhold(event_id: UUID, tenant_key: str, reason: str) -> None:
     """Send the parked event EVENT_ID without its data, so that the events behind it can go."""
     with refusals_shown():
-        outbox_desk.withhold(_actor(tenants_of(tenant_key)[0]), event_id, reason=reason)
+        outbox_desk.withhold(_actor(tenants_of(tenant_key, deleted=True)[0]), event_id, reason=reason)
     click.echo("Its envelope is sent without data with the relay's next pass.")
 
 

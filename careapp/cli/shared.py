@@ -11,9 +11,9 @@ from careapp.errors import Invalid, Refusal
 from careapp.operations.maintenance import TenantName, tenants
 
 
-def tenants_of(key: str | None) -> list[TenantName]:
-    """The tenant of that key, or all of them. Raises ClickException where there is none of that key."""
-    found = [tenant for tenant in tenants() if key in (None, tenant.key)]
+def tenants_of(key: str | None, *, deleted: bool = False) -> list[TenantName]:
+    """The tenant of that key, or all of them, deleted ones on demand. Raises ClickException for a key nobody has."""
+    found = [tenant for tenant in tenants(deleted=deleted) if key in (None, tenant.key)]
     if key and not found:
         raise click.ClickException(f"There is no tenant {key}.")
     return found

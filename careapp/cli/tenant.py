@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 
 from careapp.cli.shared import owner_url
 from careapp.operations.maintenance import tenants
-from careapp.operations.tenants import create_tenant, tenant_id_of
+from careapp.operations.tenants import create_tenant, key_is_taken
 
 KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it stands in tokens and in INTERNAL_TOKENS, between colons and commas
 LONGEST_BUFFER = 240  # minutes; the database's own limit
@@ -45,7 +45,7 @@ def _name(context: click.Context, parameter: click.Parameter, value: str) -> str
 def add(key: str, name: str, time_zone: str, buffer_minutes: int) -> None:
     """Make the tenant KEY; the key never changes."""
     owner = owner_url()
-    if tenant_id_of(key) is not None:
+    if key_is_taken(key):
         raise click.ClickException(f"There is a tenant {key} already. Nothing was changed.")
     create_tenant(owner, key=key, name=name, time_zone=time_zone, buffer_minutes=buffer_minutes)
     click.echo(f"Tenant {key} is there. Its first user: flask --app wsgi user add --tenant {key} --role admin …")
@@ -53,6 +53,6 @@ def add(key: str, name: str, time_zone: str, buffer_minutes: int) -> None:
 
 @tenant.command("list")
 def list_tenants() -> None:
-    """List the tenants' keys, oldest first."""
+    """List the tenants' keys, oldest first, and which of them are suspended."""
     for one in tenants():
-        click.echo(one.key)
+        click.echo(f"{one.key}  suspended since {one.suspended_at:%Y-%m-%d %H:%M} UTC" if one.suspended_at else one.key)

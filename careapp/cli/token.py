@@ -4,6 +4,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from careapp.cli.shared import refusals_shown
 from careapp.config import Settings
 from careapp.identity.actors import actor_of_email
 from careapp.scopes import SCOPES, narrowed
@@ -17,7 +18,8 @@ from careapp.surface.tokens import own_token
 def token(email: str, scope: str | None) -> None:
     """Print a token for a local user; it lives an hour."""
     settings: Settings = current_app.config["SETTINGS"]
-    actor = actor_of_email(email)
+    with refusals_shown():
+        actor = actor_of_email(email)
     if actor is None:
         raise click.ClickException(f"there is no enabled user {email}")
     scopes = None if scope is None else frozenset(scope.split())

@@ -4,17 +4,20 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, Text, bindparam, column, func, select, table
+from sqlalchemy import ColumnElement, DateTime, Integer, Row, Select, Text, bindparam, column, func, select, table
 
 from careapp import commands
 from careapp.access import Actor, Permission, Purpose, Role, permissions_of
 from careapp.db import db, table_of
-from careapp.errors import NotFound
+from careapp.errors import NotFound, TenantSuspended, Unauthenticated
 from careapp.identity import directory
 from careapp.identity.models import User, UserClinic
 
 # Tenants belong to operations, a sibling: identity knows of the table only these columns.
-TENANTS = table("tenants", column("id", Integer), column("key", Text), column("name", Text))
+TENANTS = table(
+    "tenants", column("id", Integer), column("key", Text), column("name", Text), column("suspended_at", DateTime),
+    column("deleted_at", DateTime),
+)  # fmt: skip
 LARGEST_ID = 2**63 - 1
 
 
@@ -29,7 +32,11 @@ def purpose_of(roles: frozenset[Role]) -> Purpose:
 
 
 def actor_for_user(row: Row[Any], *, roles: Iterable[str] | None = None) -> Actor:
-    """The actor of a row of `users_joined`. `roles` (a token's) narrows what he may do, but never widens it."""
+    """The actor of a row of `users_joined`. `roles` (a token's) narrows what he may do, but never widens it.
+
+    Raises TenantSuspended.
+    """
+    refuse_suspended(row)
     held = known_roles(row.roles)
     if roles is not None:
         held &= known_roles(roles)
@@ -55,7 +62,10 @@ def own_id(actor: Actor) -> int:
 
 
 def users_joined(*more: ColumnElement[Any]) -> Select[Any]:
-    """A select of users with their tenant's key and clinic scope, and `more` columns of what the caller joins."""
+    """A select of users with their tenant's key and clinic scope, and `more` columns of what the caller joins.
+
+    Nobody of a tenant that is deleted is among them, from that moment on.
+    """
     users, scope = table_of(User).c, table_of(UserClinic).c
     clinic_ids = (
         select(func.array_agg(scope.clinic_id))
@@ -64,15 +74,16 @@ def users_joined(*more: ColumnElement[Any]) -> Select[Any]:
     )
     return select(
         users.id.label("user_id"), users.name, users.roles, users.provider_id, users.disabled_at,
-        TENANTS.c.id.label("tenant_id"), TENANTS.c.key.label("tenant_key"), clinic_ids.label("clinic_ids"), *more,
-    )  # fmt: skip
+        TENANTS.c.id.label("tenant_id"), TENANTS.c.key.label("tenant_key"), TENANTS.c.suspended_at,
+        clinic_ids.label("clinic_ids"), *more,
+    ).where(TENANTS.c.deleted_at.is_(None))  # fmt: skip
 
 
 def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Iterable[str]) -> Actor | None:
     """The actor a token speaks for: a user (`user:7`, or an e-mail address), or somebody the identity provider knows.
 
     None when the tenant is gone, the user is disabled, or a `user:` of ours does not exist. A user's clinics and roles
-    come from his row, so a token that is older than a change of rights cannot bring them back.
+    come from his row, so a token that is older than a change of rights cannot bring them back. Raises TenantSuspended.
     """
     if subject.startswith("client:"):
         return None  # only this application speaks for its service clients
@@ -88,6 +99,7 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
         return None
     if row.user_id:
         return actor_for_user(row, roles=roles)
+    refuse_suspended(row)
     held = known_roles(roles)
     return Actor(
         tenant_id, tenant_key, f"token:{subject}", permissions_of(held), held, purpose=purpose_of(held), label=subject
@@ -105,7 +117,7 @@ def _tenant_and_user(by_id: bool) -> Select[Any]:
 
 
 def actor_of_email(email: str) -> Actor | None:
-    """The actor of the enabled user who signs in with this address, or None."""
+    """The actor of the enabled user who signs in with this address, or None. Raises TenantSuspended."""
     with commands.system_transaction(None):
         tenant_id, user_id = directory.find(directory.normalised(email))
     users = table_of(User)
@@ -116,12 +128,43 @@ def actor_of_email(email: str) -> Actor | None:
     return actor_for_user(row) if row else None
 
 
-def portal_actor(tenant_id: int, tenant_key: str) -> Actor:
-    """The actor of the member portal: a service that reads what its members may see, in one tenant."""
+def portal_actor(tenant_id: int, tenant_key: str) -> Actor | None:
+    """The actor of the member portal: a service that reads what its members may see, in one tenant.
+
+    None where the tenant is deleted; raises TenantSuspended.
+    """
+    with commands.first_read(tenant_id):
+        row = db.session.execute(_tenant(), {"tenant": tenant_id}).one_or_none()
+    if row is None:
+        return None
+    refuse_suspended(row)
     may = frozenset({
         Permission.PORTAL_READ, Permission.DIRECTORY_VIEW, Permission.PRESCRIPTION_READ, Permission.REFERRAL_READ
     })  # fmt: skip
     return Actor(tenant_id, tenant_key, "portal", may, purpose=Purpose.PATRQT)
+
+
+def refuse_suspended(row: Row[Any]) -> None:
+    """Raise TenantSuspended where a row with `suspended_at` of its tenant says so."""
+    if row.suspended_at is not None:
+        raise TenantSuspended()
+
+
+def refuse_closed(tenant_id: int) -> None:
+    """Ask, in the present transaction, whether somebody of a tenant may begin a session.
+
+    Raises TenantSuspended, and Unauthenticated for one that is deleted.
+    """
+    row = db.session.execute(_tenant(), {"tenant": tenant_id}).one_or_none()
+    if row is None:
+        raise Unauthenticated()
+    refuse_suspended(row)
+
+
+@cache
+def _tenant() -> Select[Any]:
+    """A tenant, where it is not deleted; built once: each request of the portal asks it."""
+    return select(TENANTS.c.suspended_at).where(TENANTS.c.id == bindparam("tenant"), TENANTS.c.deleted_at.is_(None))
 
 
 def public_actor(tenant_id: int, tenant_key: str) -> Actor:

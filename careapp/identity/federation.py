@@ -21,7 +21,7 @@ from careapp.audit.writer import AuditRow
 from careapp.db import db, insert, table_of
 from careapp.errors import Forbidden, Refusal
 from careapp.identity import directory, nonces, sessions, users
-from careapp.identity.actors import known_roles
+from careapp.identity.actors import known_roles, refuse_closed
 from careapp.identity.models import USERS, FederatedIdentity
 from careapp.identity.sessions import Origin
 from careapp.identity.sign_in import SignedIn
@@ -66,6 +66,8 @@ def sign_in(
     Raises Forbidden, or Conflict for the last administrator, with what to do, for everybody who does not get in.
     """
     try:
+        with commands.system_transaction(who.tenant_id):
+            refuse_closed(who.tenant_id)  # before anything is made for him
         roles = known_roles(who.roles)
         if not roles:
             raise Forbidden(NO_ROLE, code="NO_ROLE")

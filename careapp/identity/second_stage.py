@@ -87,7 +87,8 @@ def passkey_options(held: HalfSignedIn, site: Site) -> str:
 def finish_by_code(held: HalfSignedIn, code: str, *, address: str, device: str | None = None) -> SignedInBy:
     """Begin the session by a code of the app, or a recovery code. `device` is for his list of sessions.
 
-    Raises Over, TooMany while the user has to wait, Unauthenticated with one text for every wrong code.
+    Raises Over, TooMany while the user has to wait, Unauthenticated with one text for every wrong code, and
+    TenantSuspended.
     """
     kind, prove = proof_of(code)
     return _finish(held, kind, lambda user_id: prove(held.tenant_id, user_id, code), address, device)
@@ -114,18 +115,19 @@ def sign_in_by_passkey(binding: str, answer: str, *, site: Site, address: str, d
     """Begin a session by a passkey alone, which has verified the person itself: two factors in one.
 
     `binding` is the value this browser was given its challenge for. Raises TooMany while the network address has to
-    wait, Unauthenticated with one text for every no: nobody learns whether there is such a user.
+    wait, Unauthenticated with one text for every no: nobody learns whether there is such a user; and TenantSuspended.
     """
     challenge = challenges.take(binding, passkeys.SIGN_IN)
     with commands.system_transaction(None):
         attempts.admit_address(address)
     tenant_id, user_id = passkeys.owner_named(answer) or (None, 0)
     if tenant_id is not None and tenant_id <= LARGEST_TENANT and user_id <= LARGEST_USER:
-        with commands.system_transaction(tenant_id):
+        origin = Origin(address, device)
+        with sessions.suspension_audited(tenant_id, user_id, origin), commands.system_transaction(tenant_id):
             enabled = _enabled(tenant_id, user_id)
             right = passkeys.check(tenant_id, user_id, site=site, challenge=challenge, answer=answer)
             if enabled and right:  # the key is looked for in any case: nobody learns who there is from the time it took
-                return SignedInBy(tenant_id, _start(tenant_id, user_id, ["passkey"], Origin(address, device)))
+                return SignedInBy(tenant_id, _start(tenant_id, user_id, ["passkey"], origin))
             known = enabled is not None
         _keep_failure(tenant_id if known else None, user_id, "passkey", address)
     else:
@@ -140,13 +142,12 @@ def _finish(
         user_id = _owner(held).user_id
     with commands.system_transaction(None):
         attempts.admit_factor(held.tenant_id, user_id, address)
-    with commands.system_transaction(held.tenant_id):
+    origin = Origin(address, device)
+    with sessions.suspension_audited(held.tenant_id, user_id, origin), commands.system_transaction(held.tenant_id):
         if prove(user_id):
             _use_up(held)
             attempts.clear_factor(held.tenant_id, user_id)
-            return SignedInBy(
-                held.tenant_id, _start(held.tenant_id, user_id, ["password", kind], Origin(address, device))
-            )  # fmt: skip
+            return SignedInBy(held.tenant_id, _start(held.tenant_id, user_id, ["password", kind], origin))
     _keep_failure(held.tenant_id, user_id, kind, address)
     raise Unauthenticated(WRONG)
 

@@ -19,8 +19,8 @@ from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.commands import command, query
 from careapp.db import db, guarded_update, insert
-from careapp.errors import Conflict, Invalid, found
-from careapp.identity.actors import TENANTS, known_roles
+from careapp.errors import Conflict, Invalid, TenantSuspended, found
+from careapp.identity.actors import TENANTS, known_roles, refuse_suspended
 from careapp.identity.client_models import CLIENTS, ServiceClient
 from careapp.scopes import SCOPES, known_scopes, narrowed
 from careapp.views import View
@@ -117,10 +117,12 @@ def get_client(actor: Actor, number: int) -> ServiceClientView:
 def authenticate(tenant_id: int | None, client_id: str, secret: str, *, address: str) -> ServiceClientView | None:
     """The enabled client with this id and one of its secrets, or None; either way the audit has a row of it.
 
-    An id nobody has, and a tenant there is not (None), cost the same statements and leave no row.
+    An id nobody has, and a tenant there is not (None), cost the same statements and leave no row. A client that is
+    known gets TenantSuspended raised.
     """
     mine = (CLIENTS.tenant_id == (tenant_id or NO_TENANT), CLIENTS.client_id == client_id)
-    wanted = select(*_viewed(), CLIENTS.secret_hash, CLIENTS.former_hash)
+    suspended = select(TENANTS.c.suspended_at).where(TENANTS.c.id == CLIENTS.tenant_id).scalar_subquery()
+    wanted = select(*_viewed(), CLIENTS.secret_hash, CLIENTS.former_hash, suspended.label("suspended_at"))
     with commands.system_transaction(tenant_id):
         row: Any = db.session.execute(wanted.where(*mine)).one_or_none()
         given, now = _hash(secret), clock.now()
@@ -131,8 +133,12 @@ def authenticate(tenant_id: int | None, client_id: str, secret: str, *, address:
         good = (current or (former and row.former_until > now)) and row.disabled_at is None
         if good and (row.last_used_at is None or now - row.last_used_at > COARSE):
             guarded_update(ServiceClient, *mine, last_used_at=now, version=row.version)
-        told = AuditRow("client.token", "done" if good else "refused", f"{PREFIX}{row.id}", detail={"address": address})
+        closed = {"code": TenantSuspended.code} if good and row.suspended_at else {}
+        outcome = "done" if good and not closed else "refused"
+        told = AuditRow("client.token", outcome, f"{PREFIX}{row.id}", detail={"address": address, **closed})
         audit.write(tenant_id, f"{PREFIX}{row.id}" if good else "nobody", [told])
+    if good:
+        refuse_suspended(row)
     return ServiceClientView.of(row) if good else None
 
 
@@ -140,6 +146,7 @@ def actor_of_client(tenant_id: int, tenant_key: str, subject: str, scopes: froze
     """The actor behind a token of ours: `client:7`, while it is enabled, with what its row and its token both allow.
 
     None for anybody else. The row is asked at each request, so that what is disabled or taken away ends at once.
+    Raises TenantSuspended.
     """
     number = subject.removeprefix(PREFIX)
     if number == subject or not (number.isascii() and number.isdecimal() and len(number) < 19):
@@ -149,6 +156,7 @@ def actor_of_client(tenant_id: int, tenant_key: str, subject: str, scopes: froze
         row = db.session.execute(_client_of_token(), given).one_or_none()
     if row is None or row.disabled_at:
         return None
+    refuse_suspended(row)
     held = known_roles(row.roles)
     whole = Actor(
         tenant_id, tenant_key, subject, permissions_of(held), held, purpose=Purpose.TREAT, label=row.name
@@ -161,8 +169,10 @@ def _client_of_token() -> Select[Any]:
     """A client with its tenant; built once: each request of a client asks it."""
     mine = (CLIENTS.tenant_id == bindparam("the_tenant"), CLIENTS.id == bindparam("number"))
     theirs = (TENANTS.c.id == CLIENTS.tenant_id) & (TENANTS.c.key == bindparam("the_key"))
-    wanted = select(CLIENTS.name, CLIENTS.roles, CLIENTS.scopes, CLIENTS.disabled_at)
-    return wanted.select_from(ServiceClient.__table__.join(TENANTS, theirs)).where(*mine)
+    wanted = select(CLIENTS.name, CLIENTS.roles, CLIENTS.scopes, CLIENTS.disabled_at, TENANTS.c.suspended_at)
+    return wanted.select_from(ServiceClient.__table__.join(TENANTS, theirs)).where(
+        *mine, TENANTS.c.deleted_at.is_(None)
+    )  # fmt: skip
 
 
 def _change(actor: Actor, number: int, action: str, **values: Any) -> ServiceClientView:

@@ -6,6 +6,8 @@ they find out who the actor is, so there is none yet.
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -19,8 +21,9 @@ from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.config import Settings
 from careapp.db import db, guarded_update, insert, table_of
+from careapp.errors import TenantSuspended
 from careapp.identity import factor_rules
-from careapp.identity.actors import TENANTS, actor_for_user, users_joined
+from careapp.identity.actors import TENANTS, actor_for_user, refuse_closed, users_joined
 from careapp.identity.models import User, UserSession
 from careapp.identity.preferences import Preferences, preference_columns, tenant_columns
 
@@ -66,7 +69,9 @@ def start(tenant_id: int, user_id: int, *, origin: Origin | None = None, **value
     """Write a new session in the present transaction and return the value the browser will hold (256 random bits).
 
     `values` are more columns of its row: its factors, and the identity and the session at the provider it stands on.
+    Every way of signing in ends here: raises TenantSuspended, and Unauthenticated where the tenant is deleted.
     """
+    refuse_closed(tenant_id)
     sid, now, origin = secrets.token_urlsafe(32), clock.now(), origin or Origin()
     insert(
         UserSession, UserSession.id,
@@ -74,6 +79,18 @@ def start(tenant_id: int, user_id: int, *, origin: Origin | None = None, **value
         address=origin.address, device=origin.device, **values,
     )  # fmt: skip
     return sid
+
+
+@contextmanager
+def suspension_audited(tenant_id: int, user_id: int, origin: Origin) -> Iterator[None]:
+    """Keep in the log that a user, who has proved who he is, was not let in because his tenant is suspended."""
+    try:
+        yield
+    except TenantSuspended as refusal:
+        detail = {"code": refusal.code, "address": origin.address}
+        with commands.system_transaction(tenant_id):
+            audit.write(tenant_id, "nobody", [AuditRow("user.sign_in", "refused", f"user:{user_id}", detail=detail)])
+        raise
 
 
 def renew(tenant_id: int, session_id: int, **values: Any) -> str | None:
@@ -88,7 +105,8 @@ def renew(tenant_id: int, session_id: int, **values: Any) -> str | None:
 def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = False) -> Holder | None:
     """Who holds this session, or None where it is over: ended, idle or open too long, or its user disabled.
 
-    Reads once. Writes that it was seen at most once a minute, and never for a `poll`: a forgotten screen must run out.
+    Raises TenantSuspended for one that goes on when its tenant is let in again. Reads once. Writes that it was seen at
+    most once a minute, and never for a `poll`: a forgotten screen must run out.
     """
     now = clock.now()
     given = {"tenant": tenant_id, "sid_hash": _hash(sid), **limits(settings)}
@@ -96,6 +114,7 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
         row = db.session.execute(_live_session(), given).one_or_none()
     if row is None:
         return None
+    actor = actor_for_user(row)
     if not poll and row.last_seen_at < now - SEEN_EVERY:
         with commands.system_transaction(tenant_id):
             _seen(tenant_id, sid, now)
@@ -103,7 +122,7 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
         row.session_id, row.begun_at, row.proved_at, row.needs_new_password, tuple(row.factors), bool(row.federated_id),
         row.needs_factor,
     )  # fmt: skip
-    return Holder(actor_for_user(row), Preferences.of(row), session)
+    return Holder(actor, Preferences.of(row), session)
 
 
 def limits(settings: Settings) -> dict[str, datetime]:

@@ -14,6 +14,7 @@ from careapp.audit.writer import AuditRow
 from careapp.db import db, guarded_update, table_of
 from careapp.errors import Unauthenticated
 from careapp.identity import attempts, directory, passwords, second_stage, sessions
+from careapp.identity.actors import TENANTS
 from careapp.identity.models import User
 from careapp.identity.second_stage import HalfSignedIn
 from careapp.identity.sessions import Origin
@@ -37,7 +38,8 @@ def sign_in(email: str, password: str, *, address: str, device: str | None = Non
     `address` is the network address, for limits and the audit, `device` the browser and system in words, for his list
     of sessions.
 
-    Raises TooMany while the e-mail or network address has to wait, Unauthenticated with one text for every other no.
+    Raises TooMany while the e-mail or network address has to wait, Unauthenticated with one text for every other no;
+    TenantSuspended, where only whoever has shown all that was asked of him learns it.
     """
     email = directory.normalised(email)
     with commands.system_transaction(None):
@@ -49,7 +51,8 @@ def sign_in(email: str, password: str, *, address: str, device: str | None = Non
     if user is None or not right or user.disabled_at:
         _keep_failure(tenant_id, user_id, address)
         raise Unauthenticated(REFUSED)
-    return _start(user, email, password, Origin(address, device))
+    with sessions.suspension_audited(user.tenant_id, user.id, Origin(address)):
+        return _start(user, email, password, Origin(address, device))
 
 
 def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
@@ -57,7 +60,8 @@ def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
     users = table_of(User).c
     return db.session.execute(
         select(users.tenant_id, users.id, users.password_hash, users.disabled_at, users.needs_new_password)
-        .where(users.tenant_id == (tenant_id or NO_TENANT), users.id == user_id)
+        .join(TENANTS, TENANTS.c.id == users.tenant_id)
+        .where(users.tenant_id == (tenant_id or NO_TENANT), users.id == user_id, TENANTS.c.deleted_at.is_(None))
     ).one_or_none()  # fmt: skip
 
 

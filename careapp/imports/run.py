@@ -27,9 +27,8 @@ def import_files(paths: list[Path], *, tenant_key: str, dry_run: bool = False, p
 
     `progress` is called after each document. A dry run does all of it in one transaction and takes it back.
     """
-    tenant = db.session.execute(
-        select(TENANTS.id, TENANTS.key, TENANTS.time_zone).where(TENANTS.key == tenant_key)
-    ).one_or_none()
+    known = (TENANTS.key == tenant_key, TENANTS.deleted_at.is_(None))
+    tenant = db.session.execute(select(TENANTS.id, TENANTS.key, TENANTS.time_zone).where(*known)).one_or_none()
     db.session.rollback()  # a read: the next transaction belongs to the tenant
     if tenant is None:
         raise NotFound(f"There is no tenant {tenant_key}.")

@@ -14,3 +14,11 @@ class AuditAnchored(Event):
     n: int
     hash: str
     sealed_at: datetime
+
+
+class TenantDeleted(Event):
+    """A tenant was deleted, and all of its rows with it. A consumer forgets what he keeps of it."""
+
+    topic = topics.TENANT_DELETED
+
+    deleted_at: datetime

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import delete, func, select, text
@@ -22,14 +23,17 @@ class TenantName:
 
     id: int
     key: str
+    suspended_at: datetime | None = None
+    deleted_at: datetime | None = None
 
 
-def tenants() -> list[TenantName]:
-    """All tenants, in the order they were made."""
+def tenants(*, deleted: bool = False) -> list[TenantName]:
+    """The tenants in the order they were made; with `deleted` those as well of whom only the log is left."""
     table = table_of(Tenant).c
-    rows = db.session.execute(select(table.id, table.key).order_by(table.id)).all()
+    statement = select(table.id, table.key, table.suspended_at, table.deleted_at).order_by(table.id)
+    rows = db.session.execute(statement if deleted else statement.where(table.deleted_at.is_(None))).all()
     db.session.rollback()  # a read: the next transaction may belong to a tenant
-    return [TenantName(row.id, row.key) for row in rows]
+    return [TenantName(*row) for row in rows]
 
 
 def for_each_tenant(work: Callable[[TenantName], R]) -> list[R]:

@@ -1,8 +1,10 @@
 """Operations tables: tenants, their settings, and which foreign record became which of ours."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Integer, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.config import LANGUAGES, NEEDS_SECOND_FACTOR
@@ -13,7 +15,11 @@ LONGEST_RETENTION = 100  # years
 
 
 class Tenant(Base):
-    """An organisation that uses the application. It has no tenant itself, so it stands on the allow-list."""
+    """An organisation that uses the application. It has no tenant itself, so it stands on the allow-list.
+
+    One that is deleted stays as a tombstone, so that its key is never another's: `deletion` says who and why. While one
+    is suspended nobody of it is let in.
+    """
 
     __tablename__ = "tenants"
 
@@ -22,6 +28,9 @@ class Tenant(Base):
     name: Mapped[str] = mapped_column(Text)
     time_zone: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    suspended_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    deletion: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
 
 class TenantSettings(Base):

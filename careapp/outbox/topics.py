@@ -24,5 +24,6 @@ PATIENT_EMERGENCY_ACCESS = "care.patient.emergency_access"
 PATIENT_ERASED = "care.patient.erased"
 PROVIDER_UPDATED = "provider.updated"
 AUDIT_ANCHORED = "care.audit.anchored"
+TENANT_DELETED = "care.tenant.deleted"
 
 ALL = tuple(value for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, str))

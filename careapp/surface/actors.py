@@ -14,12 +14,12 @@ from flask import Blueprint, Flask, current_app, g, request
 from careapp.access import Actor, Permission
 from careapp.commands import run_outermost
 from careapp.config import Settings
-from careapp.errors import Forbidden, InsufficientScope, Refusal, Unauthenticated
+from careapp.errors import Forbidden, InsufficientScope, Refusal, TenantSuspended, Unauthenticated
 from careapp.identity.sessions import OpenSession
 from careapp.scopes import scope_of
 from careapp.surface.internal_credentials import init_internal_credentials, internal_actor
 from careapp.surface.request_limits import spend_of_actor, spend_of_address
-from careapp.surface.sessions import init_sessions, signed_in_actor, signed_in_session
+from careapp.surface.sessions import init_sessions, session_waits, signed_in_actor, signed_in_session
 from careapp.surface.tokens import bearer_actor, init_tokens
 
 A = ParamSpec("A")
@@ -66,12 +66,14 @@ def init_actors(
 
 
 def current_actor() -> Actor:
-    """Who this request is from. Raises SignedOut on pages, else what the blueprint's way raises, TooMany on both."""
+    """Who this request is from. Raises SignedOut on pages, else what the blueprint's way raises; on both TooMany, and
+    TenantSuspended.
+    """
     known: Actor | None = g.get("actor")
     if known is None:
         try:
             known = way_of_request()()
-        except Unauthenticated:
+        except (Unauthenticated, TenantSuspended):
             spend_of_address()
             raise
         spend_of_actor(known)
@@ -89,9 +91,11 @@ def way_of_request() -> Way:
 
 
 def page_actor() -> Actor:
-    """Who is signed in. Raises SignedOut where nobody is."""
+    """Who is signed in. Raises SignedOut where nobody is, TenantSuspended where his session has to wait."""
     actor = signed_in_actor()
     if actor is None:
+        if session_waits():
+            raise TenantSuspended()
         raise SignedOut()
     return actor
 

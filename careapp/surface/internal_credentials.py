@@ -44,7 +44,8 @@ def internal_actor() -> Actor:
     """The portal, in the tenant its credential is bound to.
 
     Raises NotFound where no credential is configured, so that nobody learns of these routes, Unauthenticated for a
-    missing or wrong one (the same, whatever is wrong), TooMany after twenty such in a minute from one network address.
+    missing or wrong one (the same, whatever is wrong), TooMany after twenty such in a minute from one network address,
+    TenantSuspended for a good one.
     A request with any header of a signature is taken for a signed one: a token beside it does not help.
     """
     keys: SigningKeys = current_app.extensions[KEYS]
@@ -53,10 +54,11 @@ def internal_actor() -> Actor:
     signs = any(name in request.headers for name in HEADERS)
     key = _signed_tenant(keys) if signs else _token_tenant(keys)
     tenant = tenant_id(key) if key else None
-    if key is None or tenant is None or (signs and not nonces.use(tenant, request.headers[NONCE])):
+    portal = portal_actor(tenant, key) if key is not None and tenant is not None else None
+    if portal is None or (signs and not nonces.use(portal.tenant_id, request.headers[NONCE])):
         count_credential_failure(request.remote_addr or "")
         raise Unauthenticated(WRONG)
-    return portal_actor(tenant, key)
+    return portal
 
 
 def _token_tenant(keys: SigningKeys) -> str | None:

@@ -4,11 +4,12 @@ The cookie is signed, not secret, so it never holds a name. Flask-Login is used 
 `login_user()` would write keys of its own into the cookie beside ours.
 """
 
-from flask import Flask, Request, current_app, request, session
+from flask import Flask, Request, current_app, g, request, session
 from flask_login import LoginManager, current_user
 
 from careapp.access import Actor
 from careapp.config import Settings
+from careapp.errors import TenantSuspended
 from careapp.identity import sessions as rows
 from careapp.identity.devices import device_of
 from careapp.identity.drafts import user_of_ended
@@ -80,6 +81,11 @@ def signed_in_session() -> OpenSession | None:
     return current_user.session if current_user.is_authenticated else None
 
 
+def session_waits() -> bool:
+    """Whether this request's cookie holds a session that is refused because its tenant is suspended."""
+    return signed_in_actor() is None and bool(g.get("session_waits"))
+
+
 def held_before() -> tuple[int, int] | None:
     """The tenant and the user of this request's cookie where its session has run out by itself; None else.
 
@@ -138,11 +144,18 @@ def _held() -> tuple[int, str] | None:
 
 
 def _load(request: Request) -> Person | None:
-    """Flask-Login's request loader. A poll (X-Poll: 1) never extends the session."""
+    """Flask-Login's request loader. A poll (X-Poll: 1) never extends the session.
+
+    Raises nothing for a suspended tenant: whoever draws a page asks who is signed in, the page that says so as well.
+    """
     held = _held()
     if held is None:
         return None
     receive_body()
     poll = request.headers.get("X-Poll") == "1"
-    found = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
+    try:
+        found = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
+    except TenantSuspended:
+        g.session_waits = True
+        return None
     return Person(found) if found else None

@@ -1,4 +1,7 @@
-"""Tenants by key, for credentials that name one: found once in a process, as a tenant's key never changes."""
+"""Tenants by key, for credentials that name one: found once in a process, as a key is one tenant's for ever.
+
+Whether somebody of the tenant is let in, whoever finds out who a request is from asks the database each time.
+"""
 
 from flask import current_app
 

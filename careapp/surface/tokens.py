@@ -119,7 +119,10 @@ def bearer_actor() -> Actor:
 
 
 def actor_of_token(raw: str, sources: dict[str, TokenRules]) -> Actor | None:
-    """The actor of a token, by the rules of its issuer; None where its tenant or its subject is nobody (any more)."""
+    """The actor of a token, by the rules of its issuer; None where its tenant or its subject is nobody (any more).
+
+    Raises Unauthenticated, Upstream, TenantSuspended.
+    """
     rules = _rules_for(raw, sources)
     claims = known_token(raw, rules)
     tenant = tenant_id(claims.tenant)

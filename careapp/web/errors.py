@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response as AnyResponse
 
 from careapp.audit.writer import request_id
-from careapp.errors import Refusal, Restricted, Upstream
+from careapp.errors import Refusal, Restricted, TenantSuspended, Upstream
 from careapp.surface.problems import code_of, fault, problem_of, speaks_json
 from careapp.surface.sessions import signed_in_actor
 from careapp.web.emergency import restricted_page
@@ -35,6 +35,7 @@ def init_errors(app: Flask) -> None:
     app.register_error_handler(HTTPException, not_served)
     app.register_error_handler(Refusal, refusal_page)
     app.register_error_handler(Restricted, restricted_page)
+    app.register_error_handler(TenantSuspended, suspended_page)
     app.register_error_handler(Exception, broken)
 
 
@@ -45,6 +46,12 @@ def refusal_page(refusal: Refusal) -> Response:
     if hasattr(refusal, "retry_after"):
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
+
+
+def suspended_page(refusal: TenantSuspended) -> Response:
+    """Nobody of this organisation is let in for now: one page says so, whatever was asked for."""
+    g.refused = refusal.code
+    return refused(refusal.status, said(refusal), page="errors/suspended.html")
 
 
 def stale_form(error: CSRFError) -> Response:

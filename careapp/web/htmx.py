@@ -116,12 +116,12 @@ def _alert(body: str, status: int) -> Response:
     return _private(response)
 
 
-def refused(status: int, message: str, **context: Any) -> Response:
-    """Answer a refusal that has no page of its own: an error page, for htmx the message alone as an alert."""
+def refused(status: int, message: str, *, page: str | None = None, **context: Any) -> Response:
+    """Answer a refusal by an error page, `page` where it is not the status's; for htmx by the message as an alert."""
     if is_htmx():
         return _alert(str(escape(message)), status)
-    name = f"errors/{status}.html" if status in PAGES_OF_THEIR_OWN else "errors/other.html"
-    return _private(make_response(render_template(name, message=message, **context), status))
+    usual = f"errors/{status}.html" if status in PAGES_OF_THEIR_OWN else "errors/other.html"
+    return _private(make_response(render_template(page or usual, message=message, **context), status))
 
 
 def signed_out(sign_in: str) -> Response:

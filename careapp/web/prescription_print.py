@@ -7,12 +7,12 @@ from careapp.access import Permission
 from careapp.errors import Conflict, Invalid, NotFound, TooMany
 from careapp.identity import attempts
 from careapp.identity.actors import public_actor
+from careapp.operations.tenants import tenant_id_of
 from careapp.overviews.prescription_paper import Confirmed, Paper, get_paper, verify_paper
 from careapp.prescriptions.papers import signing_key
 from careapp.prescriptions.states import ISSUED
 from careapp.surface.actors import current_actor, public, requires
 from careapp.surface.sessions import peer, secret_keys
-from careapp.surface.tenants import tenant_id
 from careapp.web.forms.verify import VerifyForm
 from careapp.web.htmx import page_or_fragment
 from careapp.web.prescription_pdf import A5, fit, pdf_of, too_long
@@ -83,7 +83,7 @@ def _confirmed_page(confirmed: Confirmed, clinic: str) -> Response:
 
 def _confirmed(clinic: str, locator: str, code: str) -> Confirmed:
     """What is known of a paper; NotFound just the same for an unknown clinic, an unknown number and a wrong code."""
-    known = tenant_id(clinic)
+    known = tenant_id_of(clinic)
     if known is None:
         raise NotFound()
     return verify_paper(public_actor(known, clinic), locator.upper(), code=code, keys=_keys())

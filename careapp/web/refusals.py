@@ -64,6 +64,7 @@ RULES = {
     "SLOT_OVERLAP": _l("The provider has another slot at that time."),
     "SLOT_UNAVAILABLE": _l("This time is no longer free."),
     "SOMEBODY_ELSE": _l("You signed in as somebody else. Sign out first, or confirm as the person you are here."),
+    "TENANT_SUSPENDED": _l("Access for your organisation is suspended. Ask whoever runs this service for it."),
     "TOO_MANY_CLIENTS": _l("There are as many service clients as there can be."),
     "TOO_MANY_FAVOURITES": _l("You have as many favourites as there can be. Remove one first."),
     "TOO_MANY_PASSKEYS": _l("You have as many passkeys as there can be. Remove one first."),

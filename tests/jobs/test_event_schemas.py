@@ -15,7 +15,7 @@ from careapp.cli.events import DIRECTORY, all_events, events, schema_files
 from careapp.disclosure import emergency
 from careapp.episodes import service as episodes
 from careapp.erasure.erase import erase_patient
-from careapp.operations import audit_chain
+from careapp.operations import audit_chain, tenant_deletion
 from careapp.outbox import topics
 from careapp.scheduling import changes, slots
 from tests import factories as make
@@ -65,6 +65,7 @@ def everything_said(app: APIFlask, tenant: TestTenant, speaker: Actor) -> Envelo
     with relay_role(app) as connection:
         wait_until(lambda: sealer.seal(connection, tenant.id) > 0)
     audit_chain.anchor(speaker)
+    tenant_deletion.begin(app.config["DATABASE_OWNER_URL"], speaker, by="test", reason="Closed", export=None)
     with relay_role(app) as connection:
         rows = connection.execute(
             "SELECT envelope FROM outbox WHERE tenant_id = %s ORDER BY id", [tenant.id]

@@ -6,8 +6,8 @@ from careapp.config import Settings
 from careapp.identity.directory import normalised
 from careapp.identity.federation import Subject
 from careapp.identity.users import LONGEST_ADDRESS, LONGEST_NAME
+from careapp.operations.tenants import tenant_id_of
 from careapp.surface.oidc.tokens import LONGEST_TEXT, Claims
-from careapp.surface.tenants import tenant_id
 
 MOST_ROLES = 200
 
@@ -15,7 +15,7 @@ MOST_ROLES = 200
 def subject_of(claims: Claims, settings: Settings) -> Subject | None:
     """The person, or None where his token names no tenant of ours. Claims that are no text count as absent."""
     key = _text(_single(claim_at(claims, settings.oidc_tenant_claim)))
-    tenant = tenant_id(key) if key else None
+    tenant = tenant_id_of(key) if key else None
     if key is None or tenant is None:
         return None
     email = _text(claims.get("email"), LONGEST_ADDRESS) if claims.get("email_verified") is True else None

@@ -86,6 +86,11 @@ SENTENCES = {
     "slot.calendar": _l("%(who)s saw the calendar"),
     "slot.to_call": _l("%(who)s saw whom to call about a blocked time"),
     "slot.unblock_span": _l("%(who)s unblocked the slots of a span of time"),
+    "tenant.delete": _l("%(who)s began to delete the organisation"),
+    "tenant.deleted": _l("%(who)s deleted the organisation"),
+    "tenant.export": _l("%(who)s exported all rows of the organisation"),
+    "tenant.resume": _l("%(who)s let the organisation in again"),
+    "tenant.suspend": _l("%(who)s suspended the organisation"),
     "user.change": _l("%(who)s changed what %(about)s is and may do"),
     "user.change_password": _l("%(who)s changed his own password"),
     "user.confirm": _l("%(who)s confirmed who he is"),
@@ -132,6 +137,7 @@ WHY = {
     "STALE_VERSION": _l("somebody else had changed it"),
     "VALIDATION_FAILED": _l("something in it was wrong"),
     "NO_ROLE": _l("the identity provider gives no role here"),
+    "TENANT_SUSPENDED": _l("the organisation is suspended"),
 }
 
 

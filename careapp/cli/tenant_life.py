@@ -1,0 +1,121 @@
+"""`flask tenant suspend`, `resume`, `export` and `delete`: closing an organisation for a while, and letting it go."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+from flask import current_app
+
+from careapp.access import Actor, Permission
+from careapp.cli.shared import command_line, owner_url, refusals_shown, tenants_of
+from careapp.cli.tenant import tenant
+from careapp.operations import tenant_deletion, tenants
+from careapp.operations.maintenance import TenantName
+from careapp.operations.tenant_deletion import NotDeleted
+from careapp.operations.tenant_export import ExportFailed, Manifest, export_tenant, read_manifest
+from careapp.operations.tenant_rows import tables
+from careapp.outbox.relay import Relay
+from careapp.outbox.sender_choice import sender_for
+
+__all__ = ["tenant"]  # the group, with these in it
+
+SETTLED = timedelta(minutes=1)  # after a suspension: no request that was let in before is still under way
+
+_NEW = click.Path(dir_okay=False, path_type=Path)
+_THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@tenant.command("suspend")
+@click.argument("key")
+@click.option("--reason", required=True, help="Why; the log keeps it. No names of patients.")
+def suspend(key: str, reason: str) -> None:
+    """Let nobody of the tenant KEY in, from now on until it is resumed. Jobs go on sending its events."""
+    [one] = tenants_of(key)
+    with refusals_shown():
+        tenants.suspend(owner_url(), _actor(one), reason=reason)
+    click.echo(f"{key} is suspended: nobody of it is let in. Undo: flask --app wsgi tenant resume {key}")
+
+
+@tenant.command("resume")
+@click.argument("key")
+def resume(key: str) -> None:
+    """Let people and programs of the tenant KEY in again."""
+    [one] = tenants_of(key)
+    with refusals_shown():
+        tenants.resume(owner_url(), _actor(one))
+    click.echo(f"{key} is open again.")
+
+
+@tenant.command("export")
+@click.argument("key")
+@click.argument("file", type=_NEW)
+@click.option("--decrypt", is_flag=True, help="Write encrypted texts in the clear.")
+def export(key: str, file: Path, decrypt: bool) -> None:
+    """Write all rows of the tenant KEY to FILE, a zip of JSON lines with a manifest. It holds names: keep it safe."""
+    [one] = tenants_of(key)
+    try:
+        manifest = export_tenant(owner_url(), _actor(one), file, decrypt=decrypt)
+    except ExportFailed as failure:
+        raise click.ClickException(f"There is no export: {failure}.") from failure
+    click.echo(f"{file}: {manifest.rows} rows of {len(manifest.tables)} tables, manifest {manifest.sha256}.")
+
+
+@tenant.command("delete")
+@click.argument("key")
+@click.option("--export", "exported", type=_THERE, help="An export made since the tenant was suspended.")
+@click.option("--without-export", is_flag=True, help="Delete what nobody has a copy of.")
+@click.option("--by", required=True, help="Who decided it; the log keeps it.")
+@click.option("--reason", required=True, help="Why; the log keeps it. No names of patients.")
+def delete(key: str, exported: Path | None, without_export: bool, by: str, reason: str) -> None:
+    """Delete the tenant KEY for good: all rows but its audit log. Asks for the key once more. May be run again."""
+    [one] = tenants_of(key, deleted=True)
+    owner, actor = owner_url(), _actor(one)
+    if exported is None and not without_export:
+        raise click.ClickException("Give --export FILE (flask tenant export), or --without-export.")
+    try:
+        manifest = _whole(one, exported) if exported and not one.deleted_at else None
+        tenant_deletion.refuse_held(owner, one.id)
+        if click.prompt(f"Type {key} again to delete all of it for good") != key:
+            raise click.ClickException("That is another key. Nothing was done.")
+        tenant_deletion.begin(owner, actor, by=by, reason=reason, export=manifest)
+        gone = tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
+        _send(one)
+        left = tenant_deletion.finish(owner, actor, gone=gone)
+    except (NotDeleted, ExportFailed) as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    remains = ", ".join(f"{rows} rows of {name}" for name, rows in sorted(left.items()))
+    click.echo(f"{key} is deleted. There remain: its tombstone, {remains}.")
+
+
+def _actor(one: TenantName) -> Actor:
+    return command_line(one, Permission.SETTINGS_MANAGE)
+
+
+def _whole(one: TenantName, exported: Path) -> Manifest:
+    """The manifest of an export of this very tenant that nothing was written after. Raises ExportFailed."""
+    if one.suspended_at is None:
+        raise ExportFailed(f"Suspend {one.key} and export it then, so that nothing is written after the export.")
+    manifest = read_manifest(exported)
+    if manifest.tenant != one.key:
+        raise ExportFailed(f"{exported} is an export of {manifest.tenant}.")
+    if lacking := {table.name for table in tables()} - set(manifest.tables):
+        raise ExportFailed(f"{exported} is of an older version, without {', '.join(sorted(lacking))}. Make a new one.")
+    if manifest.made_at < one.suspended_at + SETTLED:
+        raise ExportFailed(
+            f"{exported} was made before {one.key} was suspended, or so soon that a request under way may have written"
+            " after it. Make a new one."
+        )
+    return manifest
+
+
+def _send(one: TenantName) -> None:
+    """Send what waits, as `flask outbox drain` does; jobs that run do it too, and both may."""
+    address: str | None = current_app.config["DATABASE_RELAY_URL"]
+    if address is None:
+        return
+    relay = Relay(address, sender_for(current_app.config["SETTINGS"]))
+    try:
+        while any(tenant_deletion.waiting_events(owner_url(), one.id)) and relay.run_pass():
+            pass
+    finally:
+        relay.close()

@@ -1,0 +1,180 @@
+"""Deleting a tenant: all of its rows but the audit log, in batches, in the order the tables allow; a tombstone stays.
+
+It may be run again wherever it stopped. Whoever deletes is the owner bound to this tenant, so that row-level security
+hides every other tenant's rows from each statement.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from sqlalchemy import Table
+
+from careapp import clock, commands
+from careapp.access import Actor
+from careapp.operations.events import TenantDeleted
+from careapp.operations.tenant_export import Manifest
+from careapp.operations.tenant_rows import LOG, connected, key_of, tables
+
+BATCH = 1000  # rows of one transaction
+PASSES = 5  # over all tables; the last finds nothing
+EVENTS = ("outbox", "outbox_head")  # go last: what happened must be told before it is forgotten
+NAME = "Deleted tenant"
+
+
+class NotDeleted(Exception):
+    """Nothing more was deleted; the text says why."""
+
+
+def refuse_held(owner_url: str, tenant_id: int) -> None:
+    """Raise NotDeleted while a legal hold stands on any patient of the tenant."""
+    with connected(owner_url, tenant_id, reading=True) as connection:
+        _refuse_held(connection, tenant_id)
+
+
+def begin(owner_url: str, actor: Actor, *, by: str, reason: str, export: Manifest | None) -> None:
+    """Say that the tenant is deleted, for good: from here on nobody of it is let in. Nothing happens the second time.
+
+    The tombstone comes first, then audit row and event, once, also where a run was killed in between. Raises
+    NotDeleted.
+    """
+    told: dict[str, Any] = {"by": by, "reason": reason}
+    told |= {"export": export.sha256, "exportedRows": export.rows} if export else {"export": None}
+    with connected(owner_url, actor.tenant_id) as connection:
+        _refuse_held(connection, actor.tenant_id)
+        connection.execute(
+            "UPDATE tenants SET deleted_at = %s, deletion = %s WHERE id = %s AND deleted_at IS NULL",
+            [clock.now(), Jsonb(told), actor.tenant_id],
+        )
+    with connected(owner_url, actor.tenant_id, reading=True) as connection:
+        [(at, kept, announced)] = connection.execute(
+            "SELECT deleted_at, deletion, EXISTS (SELECT FROM audit_event WHERE tenant_id = %(tenant)s"
+            " AND action = 'tenant.delete' AND outcome = 'done') FROM tenants WHERE id = %(tenant)s",
+            {"tenant": actor.tenant_id},
+        ).fetchall()
+    if not announced:
+        with commands.unit_of(actor, name="tenant.delete"):
+            decided = {name: kept[name] for name in ("by", "reason")}
+            commands.record("tenant.delete", actor.tenant_key, hash=kept["export"], **decided)
+            commands.publish(TenantDeleted(key=actor.tenant_key, subject=actor.tenant_key, deleted_at=at))
+
+
+def delete_rows(owner_url: str, tenant_id: int, *, tell: Callable[[str, int], None] = lambda table, rows: None) -> int:
+    """Delete all rows but those of the log and of the outbox; returns how many went.
+
+    What a request that was under way at the beginning has added since goes in another pass. Raises NotDeleted where a
+    table stays locked, or fills again.
+    """
+    gone = 0
+    for _ in range(PASSES):
+        before = gone
+        try:
+            for table in reversed(tables()):
+                if table.name not in LOG and table.name not in EVENTS and (rows := _empty(owner_url, tenant_id, table)):
+                    gone += rows
+                    tell(table.name, rows)
+        except psycopg.errors.ForeignKeyViolation:
+            continue  # a row was added that points at one to go
+        if gone == before:
+            return gone
+    raise NotDeleted("Rows come back while others go. Run the same command again.")
+
+
+def waiting_events(owner_url: str, tenant_id: int) -> tuple[int, int]:
+    """How many events of the tenant have not been sent yet, and how many of them are parked."""
+    with connected(owner_url, tenant_id, reading=True) as connection:
+        [(waiting, parked)] = connection.execute(
+            "SELECT count(*), count(parked_at) FROM outbox WHERE tenant_id = %s AND published_at IS NULL", [tenant_id]
+        ).fetchall()
+    return waiting, parked
+
+
+def finish(owner_url: str, actor: Actor, *, gone: int) -> dict[str, int]:
+    """Delete the events, which have all been sent, take the name away, and return what remains of the tenant by table.
+
+    Raises NotDeleted while an event waits, or where something is left that should not be.
+    """
+    _refuse_waiting(owner_url, actor.tenant_id)
+    for table in tables():
+        if table.name in EVENTS:
+            gone += _empty(owner_url, actor.tenant_id, table)
+    left = remaining(owner_url, actor.tenant_id)
+    if stray := sorted(set(left) - LOG):
+        raise NotDeleted(f"Rows were added to {', '.join(stray)} meanwhile. Run the same command again.")
+    with commands.unit_of(actor, name="tenant.delete"):
+        commands.record("tenant.deleted", actor.tenant_key, rows=gone)
+    with connected(owner_url, actor.tenant_id) as connection:
+        told = Jsonb({"finishedAt": clock.now().isoformat(), "rows": gone, **_last_seal(connection, actor.tenant_id)})
+        connection.execute(
+            "UPDATE tenants SET name = %s, deletion = deletion || %s WHERE id = %s", [NAME, told, actor.tenant_id]
+        )
+    return left
+
+
+def remaining(owner_url: str, tenant_id: int) -> dict[str, int]:
+    """How many rows each table has of a tenant, where it has any."""
+    found: Counter[str] = Counter()
+    with connected(owner_url, tenant_id, reading=True) as connection:
+        for table in tables():
+            count = sql.SQL("SELECT count(*) FROM {} WHERE tenant_id = %s").format(sql.Identifier(table.name))
+            [(rows,)] = connection.execute(count, [tenant_id]).fetchall()
+            found[table.name] += rows
+    return +found
+
+
+def _refuse_held(connection: psycopg.Connection[Any], tenant_id: int) -> None:
+    statement = "SELECT count(*) FROM legal_holds WHERE tenant_id = %s AND lifted_at IS NULL"
+    [(held,)] = connection.execute(statement, [tenant_id]).fetchall()
+    if held:
+        raise NotDeleted(f"{held} patients are under a legal hold. Lift them first: flask erasure lift.")
+
+
+def _refuse_waiting(owner_url: str, tenant_id: int) -> None:
+    waiting, parked = waiting_events(owner_url, tenant_id)
+    if parked:
+        raise NotDeleted(f"{parked} events are parked. Let them go first: flask outbox list, retry, withhold.")
+    if waiting:
+        raise NotDeleted(f"{waiting} events wait to be sent. Run the same command again when jobs have sent them.")
+
+
+def _empty(owner_url: str, tenant_id: int, table: Table) -> int:
+    """Delete a table's rows in transactions of a batch each; no lock reaches further than the rows of one."""
+    gone, last = 0, list[Any]()
+    try:
+        while batch := _delete_batch(owner_url, tenant_id, table, last):
+            rows, *last = batch
+            gone += rows
+    except psycopg.errors.LockNotAvailable as error:
+        raise NotDeleted(f"Somebody holds rows of {table.name}. Run the same command again.") from error
+    return gone
+
+
+def _delete_batch(owner_url: str, tenant_id: int, table: Table, last: list[Any]) -> tuple[Any, ...] | None:
+    """Delete the first rows whose key comes after `last`: how many went and the last one's key; None behind the end.
+
+    Looking from the beginning each time would walk over all that has gone before, until a vacuum has taken it away.
+    """
+    key = sql.SQL(", ").join(map(sql.Identifier, key_of(table)))
+    after = sql.SQL("AND ({}) > ({})").format(key, sql.SQL(", ").join(map(sql.Literal, last))) if last else sql.SQL("")
+    statement = sql.SQL(
+        "WITH these AS MATERIALIZED"
+        " (SELECT {key} FROM {table} WHERE tenant_id = {tenant} {after} ORDER BY {key} LIMIT {batch}),"
+        " gone AS (DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM these) RETURNING 1)"
+        " SELECT (SELECT count(*) FROM gone), {key} FROM these ORDER BY {descending} LIMIT 1"
+    ).format(
+        key=key, table=sql.Identifier(table.name), tenant=sql.Literal(tenant_id), after=after, batch=sql.Literal(BATCH),
+        descending=sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(name)) for name in key_of(table)),
+    )  # fmt: skip
+    with connected(owner_url, tenant_id) as connection:
+        return connection.execute(statement).fetchone()
+
+
+def _last_seal(connection: psycopg.Connection[Any], tenant_id: int) -> dict[str, Any]:
+    """The newest link of the chain of the log, which stays."""
+    row = connection.execute(
+        "SELECT n, encode(hash, 'hex') FROM audit_seal WHERE tenant_id = %s ORDER BY n DESC LIMIT 1", [tenant_id]
+    ).fetchone()
+    return {"seal": row[0], "sealHash": row[1]} if row else {}
