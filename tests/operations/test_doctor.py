@@ -22,7 +22,7 @@ from careapp.access import Actor
 from careapp.audit import sealer
 from careapp.audit.anchors import Anchor
 from careapp.cli.doctor.command import doctor, installation
-from careapp.cli.doctor.report import CHECKS, NOT_CHECKED, WELL, WRONG, Finding, Installation, examine
+from careapp.cli.doctor.report import CHECKS, NOT_CHECKED, WELL, WRONG, Finding, Installation, examine, variable_of
 from careapp.config import Settings, new_encryption_key
 from careapp.db import db
 from careapp.jobs import health
@@ -126,9 +126,13 @@ def test_settings_that_are_unwise(whole: Installation, given: dict[str, Any], sa
 
 
 def test_a_connection_anybody_could_answer(whole: Installation) -> None:
-    away = {"app": "postgresql://care_app@db.internal/care?sslmode=require"}
-    assert "DATABASE_URL does not ask for an encrypted connection" in told(replace(whole, addresses=away), "transport")
-    safe = {"app": f"{away['app']}&sslmode=verify-full"}
+    for role, query in (("app", ""), ("app", "?sslmode=require"), ("app", "?sslmode=verify-ca"), ("replica", "")):
+        away = {role: f"postgresql://care_app@db.internal/care{query}"}
+        said = f"{variable_of(role)} does not ask for an encrypted connection"
+        assert said in told(replace(whole, addresses=away), "transport")
+    elsewhere = {"relay": "postgresql://care_relay@localhost/care?hostaddr=192.0.2.7"}
+    assert "DATABASE_RELAY_URL does not ask" in told(replace(whole, addresses=elsewhere), "transport")
+    safe = {"app": "postgresql://care_app@db.internal/care?sslmode=verify-full", "backup": None}
     assert told(replace(whole, addresses=safe), "transport") == ""
 
 
@@ -388,6 +392,22 @@ def test_an_error_nobody_expected_is_a_finding_too(whole: Installation, tmp_path
     assert "SSLError" in found["kafka"].text
 
 
+def test_without_a_pooler_or_a_replica_there_is_nothing_to_look_at(whole: Installation) -> None:
+    for name in ("pooler", "replica"):
+        assert told(whole, name).startswith(NOT_CHECKED)
+
+
+def test_a_replica_that_is_none_or_not_there(whole: Installation, own: TestDatabase) -> None:
+    promoted = replace(whole, addresses=whole.addresses | {"replica": own.app})
+    assert "DATABASE_REPLICA_URL leads to no replica" in told(promoted, "replica")
+    assert told(promoted, "database") == ""
+    other = replace(whole, addresses=whole.addresses | {"replica": own.relay})
+    assert "DATABASE_REPLICA_URL signs in as care_relay, not as care_app" in told(other, "database")
+    nowhere = f"postgresql://care_app@127.0.0.1:{free_port()}/care"
+    gone = replace(whole, addresses=whole.addresses | {"replica": nowhere})
+    assert "wrong: The database does not answer at DATABASE_REPLICA_URL" in told(gone, "database")
+
+
 def test_the_page_names_every_check() -> None:
     text = PAGE.read_text()
     lines = [f"| {one.name} | {one.looks_at} |" for one in CHECKS.values()]
@@ -397,7 +417,7 @@ def test_the_page_names_every_check() -> None:
 
 def test_each_check_is_broken_here_but_one() -> None:
     """Its sentence is looked for after something was broken: to be silent on a whole installation is not enough."""
-    source = Path(__file__).read_text()
+    source = Path(__file__).read_text() + (ROOT / "tests/scale/test_doctor_beside.py").read_text()
     said_here = set(re.findall(r"in told\(.*, \"([a-z ]+)\"\)", source))
     by_command = set(re.findall(r"= command\(own, \"--only\", \"([a-z ]+)\"[,)]", source))
     broken = said_here | by_command | {check for _, check, _ in CHANGES}

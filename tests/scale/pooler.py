@@ -25,13 +25,13 @@ NEWS = Path(__file__).resolve().parents[2] / "docs" / "operations" / "scaling.md
 class Pooler:
     """PgBouncer on a port of its own: `care` shares server connections, `health` has one for the question alone."""
 
-    def __init__(self, database: TestDatabase) -> None:
+    def __init__(self, database: TestDatabase, *, mode: str = "transaction") -> None:
         assert PROGRAM is not None
         account = Account.for_data(Path("/nonexistent"))
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="careapp-pooler-"))
         (self.directory / "users.txt").write_text('"care_app" ""\n')
-        (self.directory / "pgbouncer.ini").write_text(self._settings(database))
+        (self.directory / "pgbouncer.ini").write_text(self._settings(database, mode))
         for path in (self.directory, *self.directory.iterdir()):
             account.own(path)
         self.log = self.directory / "pgbouncer.log"
@@ -40,7 +40,7 @@ class Pooler:
         )
         self._wait()
 
-    def _settings(self, database: TestDatabase) -> str:
+    def _settings(self, database: TestDatabase, mode: str) -> str:
         """What docs/operations/scaling.md tells operators, with what differs here."""
         recommended = re.search(r"```ini\n(.*?)```", NEWS.read_text(), re.S)
         assert recommended, "the page shows the pooler's settings"
@@ -51,6 +51,7 @@ class Pooler:
             "listen_addr": "127.0.0.1", "listen_port": str(self.port), "auth_type": "trust",
             "auth_file": str(self.directory / "users.txt"), "logfile": str(self.directory / "pgbouncer.log"),
             "unix_socket_dir": "", "stats_users": "care_app",
+            "pool_mode": mode,
         }  # fmt: skip
         lines = [
             line
@@ -72,7 +73,7 @@ class Pooler:
 
     def _answers(self) -> bool:
         try:
-            with psycopg.connect(libpq_url(self.app), connect_timeout=2) as connection:
+            with psycopg.connect(libpq_url(self.app), connect_timeout=2, autocommit=True) as connection:
                 return connection.execute("SELECT 1").fetchone() == (1,)
         except psycopg.OperationalError:
             return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import make_url
 
 from careapp.localdb.account import Account
@@ -104,6 +105,14 @@ class Standby:
             row = connection.execute(statement).fetchone()
         assert row
         return row[0]
+
+    def set(self, name: str, value: str) -> None:
+        """Change one of its own settings, which no restart needs."""
+        address = libpq_url(self._as(self.database.whole))
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+        self.ask("SELECT pg_reload_conf()")
+        await_(lambda: bool(self.ask(f"SELECT current_setting('{name}')") == value), f"{name} is {value}")
 
     def hold(self) -> None:
         """Let it receive the primary's log and replay nothing more of it."""

@@ -10,10 +10,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from careapp.cli.doctor import machine, outside, server, work
+from careapp.cli.doctor import beside, machine, outside, server, work
 from careapp.cli.doctor.report import CHECKS, NOT_CHECKED, WELL, WRONG, Finding, Installation, examine
 
-MODULES = (machine, server, work, outside)  # whose checks are entered by being imported
+MODULES = (machine, server, beside, work, outside)  # whose checks are entered by being imported
 
 _EXISTING = click.Path(exists=True, path_type=Path)
 
@@ -52,6 +52,7 @@ def installation(*, backups: Path | None = None, anchors: Path | None = None) ->
         addresses={
             "app": config["SQLALCHEMY_DATABASE_URI"], "owner": config["DATABASE_OWNER_URL"],
             "relay": config["DATABASE_RELAY_URL"], "backup": config["DATABASE_BACKUP_URL"],
+            "replica": config["SETTINGS"].database_replica_url, "health": config["SETTINGS"].database_health_url,
         }, backups=backups, anchors=anchors,
     )  # fmt: skip
 

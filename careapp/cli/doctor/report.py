@@ -12,6 +12,10 @@ from careapp.localdb import libpq_url
 
 WRONG, UNWISE, NOT_CHECKED, WELL = "wrong", "unwise", "not checked", "well"
 CONNECT_SECONDS, STATEMENT_MS = 3, 60_000
+POOLED = ("app", "replica", "health")  # roles whose addresses may lead to a pooler
+OF_A_TRANSACTION = (
+    f"SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {STATEMENT_MS}; SET LOCAL search_path = care, public"
+)
 READ_ONLY = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS} -c search_path=care,public"
 
 
@@ -34,7 +38,7 @@ class Installation:
     """What is looked at: the settings, the addresses of the roles, and where things lie."""
 
     settings: Settings
-    addresses: dict[str, str | None]  # by role: app, owner, relay, backup
+    addresses: dict[str, str | None]  # by role: app, owner, relay, backup, replica, health
     directory: Path = Path()  # of .env
     catalogues: Path = Path(__file__).resolve().parents[2] / "translations"
     backups: Path | None = None
@@ -48,7 +52,17 @@ class Installation:
         return address
 
     def connect(self, role: str) -> psycopg.Connection[Any]:
-        """A connection as that role on which nothing can be written. Raises CannotCheck, psycopg.OperationalError."""
+        """A connection as that role on which nothing can be written. Raises CannotCheck, psycopg.OperationalError.
+
+        A pooler takes no settings with the first word: there all that is asked is one transaction.
+        """
+        if role in POOLED and self.settings.database_pooler != "none":
+            pooled = psycopg.connect(
+                libpq_url(self.address(role)), connect_timeout=CONNECT_SECONDS, application_name="careapp doctor",
+                prepare_threshold=None,
+            )  # fmt: skip
+            pooled.execute(OF_A_TRANSACTION)
+            return pooled
         return psycopg.connect(
             libpq_url(self.address(role)), connect_timeout=CONNECT_SECONDS, options=READ_ONLY,
             application_name="careapp doctor", autocommit=True,

@@ -15,6 +15,7 @@ from careapp.operations.database_health import MIGRATIONS
 Found = Iterator[tuple[str, str, str]]
 
 NEEDED = ("app", "relay")  # by the serving processes
+SERVED_BY_APP = ("replica", "health")  # addresses of other servers, or ways, for the app role
 EXTENSIONS = {"btree_gist": WRONG, "pg_stat_statements": UNWISE}
 JOBS_CONNECTIONS = 4  # of the relay role: relay, sealer, figures, one to spare
 BESIDE = 5  # for commands, backups, people with psql
@@ -61,8 +62,9 @@ def _answers(at: Installation, role: str) -> Found:
             "Is it up, and are address, role and password right?",
         )
         return
-    if user != f"care_{role}":
-        yield WRONG, f"{variable_of(role)} signs in as {user}, not as care_{role}.", "Put the right role in."
+    right = "care_app" if role in SERVED_BY_APP else f"care_{role}"
+    if user != right:
+        yield WRONG, f"{variable_of(role)} signs in as {user}, not as {right}.", "Put the right role in."
     if version < OLDEST_VERSION:
         yield WRONG, f"PostgreSQL {version // 10000} is too old.", "Move to 15 or newer."
 
@@ -153,6 +155,8 @@ def server(at: Installation) -> Found:
 def connections(at: Installation) -> Found:
     """One machine's worth: with more machines, give the sum to `max_connections` or put a pooler between."""
     given = at.settings
+    if given.database_pooler != "none":
+        raise CannotCheck("A pooler stands between: its pool_size counts at the server.")
     wanted = given.database_pool_size * (given.web_workers + 1) + JOBS_CONNECTIONS + BESIDE
     with at.connect("app") as connection:
         [(allowed, of_role)] = connection.execute(
