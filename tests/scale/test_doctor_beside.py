@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from careapp.cli.doctor.command import MODULES
 from careapp.cli.doctor.report import CHECKS, WELL, Finding, Installation, examine
 from careapp.config import Settings, new_encryption_key
 from careapp.localdb.addresses import libpq_url
@@ -48,7 +49,7 @@ def changed(at: Installation, settings: dict[str, Any] | None = None, **addresse
 
 
 def found(at: Installation, *names: str) -> list[Finding]:
-    assert set(names) <= set(CHECKS)
+    assert set(names) <= set(CHECKS), f"entered by importing {MODULES}"
     return list(examine(at, frozenset(names)))
 
 
