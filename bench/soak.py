@@ -84,6 +84,7 @@ def run_soak(minutes: float) -> int:
             connection = stack.enter_context(superuser(it.database))
             jobs = stack.enter_context(jobs_process(broker.bootstrap))
             wait_until_sent(connection)  # what the scene left
+            about = describe(it.database, "small", 1, [], [])  # now: the tree may be another commit's by the end
             answers, over, refilling = Answers(), threading.Event(), threading.Lock()
             port = it.bench.servers[APPLICATION].port
 
@@ -104,7 +105,6 @@ def run_soak(minutes: float) -> int:
             over.set()
             for thread in threads:
                 thread.join()
-            about = describe(it.database, "small", 1, [], [])
     except BrokerError as missing:
         print(f"NOT MEASURED, there is no Kafka: {missing}")
         return 1

@@ -151,6 +151,6 @@ def _existing(path: Path) -> Path:
 def _readable(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return bool(gettext.GNUTranslations(file).gettext(""))
+            return bool(gettext.GNUTranslations(file).info())
     except (OSError, ValueError):
         return False
