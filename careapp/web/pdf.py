@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-
-from fpdf import FPDF
-from fpdf.fonts import TTFFont
+from typing import TYPE_CHECKING
 
 from careapp import clock
 from careapp.web.typesetting import BURMESE as BURMESE_SIGN
 from careapp.web.typesetting import JOINERS, MM_OF_POINT, Page, Set, clean
+
+if TYPE_CHECKING:
+    from fpdf.fonts import TTFFont
 
 FONTS = Path(__file__).parents[1] / "fonts"
 LATIN, BURMESE = "noto-sans-2.004", "padauk-5.000"
@@ -23,6 +24,8 @@ class Pen:
     """What measures text and then writes the page of one document. Its fonts' files are open until its block ends."""
 
     def __init__(self, *, title: str, language: str) -> None:
+        from fpdf import FPDF  # here: it takes a sixth of a server's start, and few ask for a PDF at once
+
         self._pdf = FPDF(unit="mm")
         self._pdf.set_auto_page_break(False)
         self._pdf.c_margin = 0
@@ -94,7 +97,9 @@ class Pen:
             self._set_font(family, bold, size)
             yield family, run, self._pdf.get_string_width(run)
 
-    def _fonts(self) -> list[TTFFont]:
+    def _fonts(self) -> "list[TTFFont]":
+        from fpdf.fonts import TTFFont
+
         return [font for font in self._pdf.fonts.values() if isinstance(font, TTFFont)]
 
     def _set_font(self, family: str, bold: bool, size: float) -> None:
