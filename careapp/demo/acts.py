@@ -20,7 +20,7 @@ from careapp.scheduling import appointments, slots
 from careapp.scheduling.views import AppointmentView
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-MOST_WEEKS = 8  # how much further back than asked for an old slot may lie
+MOST_WEEKS = 60  # how much further back than asked for an old slot may lie; at some hours eight were not enough
 
 CARE_TYPES = {
     "EMERGENCY_MEDICINE": ("URGENT_CARE",), "CARDIOLOGY": ("SPECIALIST",), "DERMATOLOGY": ("SPECIALIST",),

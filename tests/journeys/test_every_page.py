@@ -38,7 +38,8 @@ def addresses(scene: Scene) -> dict[str, list[str]]:
     clinic, doctor, slot = scene.clinic.locator, scene.doctors[0].locator, scene.free[0].locator
     patient, inside = f"/patients/{scene.patient.locator}", f"/episodes/{scene.episode.locator}"
     visit, slots = scene.visits[0].locator, f"clinic={clinic}&day=2027-03-10"
-    event = one(scene.actor, "SELECT event_id FROM outbox WHERE tenant_id = :t LIMIT 1", t=scene.actor.tenant_id)
+    event = one(scene.actor, "SELECT event_id FROM outbox WHERE tenant_id = :t ORDER BY length(topic) DESC, id LIMIT 1",
+                t=scene.actor.tenant_id)  # fmt: skip
     user = one(scene.actor, "SELECT min(id) FROM users WHERE tenant_id = :t", t=scene.actor.tenant_id)
     client = one(scene.actor, "SELECT min(id) FROM service_clients WHERE tenant_id = :t", t=scene.actor.tenant_id)
     return {

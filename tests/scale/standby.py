@@ -43,6 +43,9 @@ class Standby:
             self.account.own(path)
         primary = make_url(database.superuser)
         options = [*("-h", str(primary.query["host"])), *("-p", str(primary.query["port"])), *("-U", "postgres")]
+        # The primary keeps for it what it has not had yet: others' checkpoints throw away the log of who stood still.
+        self.kept_for = f"standby_{os.getpid()}_{id(self)}"
+        options += ["--create-slot", "--slot", self.kept_for]
         self._run("pg_basebackup", "-D", str(self.data), "-R", "-X", "stream", "-c", "fast", "--no-sync", *options)
         self.start()
 
@@ -87,6 +90,13 @@ class Standby:
         self.freeze(signal.SIGCONT)
         self.stop()
         shutil.rmtree(self.directory)
+        with psycopg.connect(libpq_url(self.database.whole), autocommit=True) as connection:
+            mine = "FROM pg_replication_slots WHERE slot_name = %s"
+            await_(
+                lambda: connection.execute(f"SELECT NOT active {mine}", [self.kept_for]).fetchone() == (True,),
+                "its end",
+            )
+            connection.execute(f"SELECT pg_drop_replication_slot(slot_name) {mine}", [self.kept_for])
 
     @property
     def app(self) -> str:
