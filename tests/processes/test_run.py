@@ -25,7 +25,8 @@ def settings() -> dict[str, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    var = ROOT / "var" / "tests" / "run"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")  # two in one place would build the demo at once
+    var = ROOT / "var" / "tests" / f"run-{worker}"
     return {**os.environ, "PORT": str(port), "CAREAPP_VAR": str(var), "CAREAPP_ENV": "development"}
 
 
@@ -55,7 +56,8 @@ def answers(settings: dict[str, str], process: "subprocess.Popen[str]") -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
-    pytest.fail("the application did not start")
+    told = process.stdout.read() if process.stdout and process.poll() is not None else "it still runs"
+    pytest.fail(f"the application did not start: {told[-2000:]}")
 
 
 def test_a_second_run_says_that_the_port_is_taken(running: "subprocess.Popen[str]", settings: dict[str, str]) -> None:
