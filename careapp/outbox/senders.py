@@ -2,6 +2,7 @@
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
@@ -55,7 +56,7 @@ def is_topic(name: str) -> bool:
     return _TOPIC.fullmatch(name) is not None
 
 
-class KafkaClient:
+class KafkaClient(ABC):
     """What the two clients of Kafka have in common: where they send, and which topics they make where one is missing.
 
     `partitions` and `replication_factor` are those of topics made here; existing ones stay as they are.
@@ -69,9 +70,9 @@ class KafkaClient:
         self._partitions, self._replication_factor = partitions, replication_factor
         self._wanted = wanted
 
+    @abstractmethod
     def reset(self) -> None:
         """Drop the producer."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """The same as reset; the next send would need a connect."""
