@@ -39,14 +39,23 @@ NEED_MORE = {
 }  # folders of tests that need a browser, Kafka or a server of their own
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups are read from the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what PostgreSQL alone is enough for, and keep the tests that share a broker on one worker."""
+    """Mark what PostgreSQL alone is enough for, and keep tests that share something dear on one worker: the broker, or
+    what a file makes once for all its tests."""
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if "database" in getattr(item, "fixturenames", ()) and folder not in NEED_MORE:
             item.add_marker(pytest.mark.database)
         if "kafka_address" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("kafka"))
+        elif not item.get_closest_marker("xdist_group") and _has_something_of_its_file(item):
+            item.add_marker(pytest.mark.xdist_group(f"{folder}/{item.path.stem}"))
+
+
+def _has_something_of_its_file(item: pytest.Item) -> bool:
+    variants = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    return any(one.scope == "module" for made in variants for one in made)
 
 
 @pytest.fixture(autouse=True)

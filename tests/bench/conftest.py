@@ -53,6 +53,7 @@ def large(generated: Generated, tmp_path_factory: pytest.TempPathFactory) -> Ite
         db.engine.dispose()
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups are read from the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what needs the generated database on one worker, which makes it once."""
     for item in items:

@@ -78,6 +78,7 @@ def speak(actor: Actor, said: list[EpisodeSpoke], *, refused: bool = False) -> N
         raise Conflict("The test refuses this command.")
 
 
+@event.listens_for(Session, "before_commit")  # from the start: writers in other threads must not see it come
 def _before_commit(session: Session) -> None:
     if action := getattr(_commits, "action", None):
         action()
@@ -86,7 +87,6 @@ def _before_commit(session: Session) -> None:
 @contextmanager
 def at_commit(action: Callable[[], object]) -> Iterator[None]:
     """Inside, this thread runs `action` when its events are written and their transaction is about to commit."""
-    event.listen(Session, "before_commit", _before_commit)  # once, however often it is asked for
     _commits.action = action
     try:
         yield

@@ -97,15 +97,15 @@ SEED_BOARD = (
     " SELECT tenant_id, episode_id, 'appointment', id, locator, 'book', 'BOOKED', 'user:1' FROM appointments",
 )
 
-# One referral in ten is open, the others were completed over a year, one after the other as they lie in the table; one
-# patient in two has a phone.
+# One referral in ten is open, and these lie together in the table, as new rows do; the others were completed over a
+# year, one after the other. One patient in two has a phone.
 SEED_REFERRALS = (
     "INSERT INTO diagnostics_referrals (tenant_id, episode_id, patient_id, type, priority, reason, status, referred_at,"
     " status_at, due_at) SELECT tenant_id, id, patient_id, 'LAB', CASE id %% 500 WHEN 0 THEN 'STAT' ELSE 'ROUTINE' END,"
     " 'Count', state, opened_at, now() - (id %% %(many)s) * interval '400 days' / %(many)s,"
-    " CASE WHEN state <> 'COMPLETED' THEN opened_at + interval '9 days' END"
-    " FROM episodes, LATERAL (SELECT CASE id %% 20 WHEN 0 THEN 'REFERRED' WHEN 10 THEN 'BOOKED' ELSE 'COMPLETED'"
-    " END) AS one (state)",
+    " CASE WHEN state <> 'COMPLETED' THEN now() + (id %% 20 - 1) * interval '1 day' END"
+    " FROM episodes, LATERAL (SELECT CASE id %% %(many)s * 20 / %(many)s WHEN 0 THEN 'REFERRED' WHEN 10 THEN 'BOOKED'"
+    " ELSE 'COMPLETED' END) AS one (state)",
     "INSERT INTO patient_keys SELECT tenant_id, 'PHONE', lpad(id::text, 8, '5'), id FROM patients WHERE id %% 2 = 0",
 )
 
