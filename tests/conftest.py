@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,18 +83,26 @@ def same_keys() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def database() -> Iterator[TestDatabase]:
     """This worker's own database, migrated, on the embedded PostgreSQL or the one CAREAPP_TEST_SUPERUSER_URL names."""
-    made = TestDatabase.make(ROOT / "var" / "tests")
-    yield made
-    made.drop()
+    with TestDatabase.apart() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
     """The application on this worker's database, as the app role."""
-    made = make_app(database, tmp_path_factory.mktemp("var"))
-    yield made
-    with made.app_context():
-        db.engine.dispose()
+    with application(database, tmp_path_factory.mktemp("var")) as made:
+        yield made
+
+
+@contextmanager
+def application(database: TestDatabase, var: Path) -> Iterator[APIFlask]:
+    """An application on the given database, whose connections are closed at the end of the block."""
+    made = make_app(database, var)
+    try:
+        yield made
+    finally:
+        with made.app_context():
+            db.engine.dispose()
 
 
 def make_app(database: TestDatabase, var: Path, **settings: object) -> APIFlask:

@@ -4,6 +4,8 @@ import fcntl
 import hashlib
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +45,16 @@ class TestDatabase:
                 _make_template(superuser, template)
             clone_database(superuser, template, name)
         return cls.at(superuser, name)
+
+    @classmethod
+    @contextmanager
+    def apart(cls, folder: str = "tests") -> Iterator["TestDatabase"]:
+        """A database that nobody else uses until the end of the block, of the server in var/`folder`."""
+        made = cls.make(ROOT / "var" / folder)
+        try:
+            yield made
+        finally:
+            made.drop()
 
     @classmethod
     def at(cls, superuser: str, name: str) -> "TestDatabase":

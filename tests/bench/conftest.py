@@ -9,9 +9,8 @@ from apiflask import APIFlask
 
 from bench.generator import Size, fill
 from careapp import localdb
-from careapp.db import db
 from careapp.localdb.bootstrap import clone_database
-from tests.conftest import ROOT, make_app
+from tests.conftest import ROOT, application
 from tests.database import TestDatabase
 
 # Enough rows for each table that grows to fill many pages, so that the planner has a choice to make.
@@ -47,10 +46,8 @@ def generated() -> Iterator[Generated]:
 @pytest.fixture(scope="session")
 def large(generated: Generated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
     """The application on the copy, as the app role."""
-    made = make_app(generated.copy, tmp_path_factory.mktemp("large"))
-    yield made
-    with made.app_context():
-        db.engine.dispose()
+    with application(generated.copy, tmp_path_factory.mktemp("large")) as made:
+        yield made
 
 
 @pytest.hookimpl(tryfirst=True)  # before groups are read from the marks

@@ -18,9 +18,8 @@ from tests.database import TestDatabase
 @pytest.fixture
 def apart() -> Iterator[TestDatabase]:
     """A database whose schema a test may call older than it is."""
-    made = TestDatabase.make(ROOT / "var" / "tests")
-    yield made
-    made.drop()
+    with TestDatabase.apart() as made:
+        yield made
 
 
 def waiting(address: str, var: Path, seconds: int) -> "subprocess.Popen[str]":

@@ -101,14 +101,11 @@ def test_a_question_ends_in_time_at_every_stage(address: str, proxy: Proxy) -> N
 
 
 def test_a_schema_that_waits_for_migrations_is_not_ready_and_a_later_one_is(database: TestDatabase) -> None:
-    made = TestDatabase.make(Path(__file__).resolve().parents[2] / "var" / "tests")
-    try:
+    with TestDatabase.apart() as made:
         for revision, answer in (("0001", Answer.OLD_SCHEMA), ("9999", Answer.READY)):
             with psycopg.connect(libpq_url(made.owner)) as connection:
                 connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
             assert ask(made.app, 30) is answer
-    finally:
-        made.drop()
 
 
 def test_connections_the_server_closed_are_replaced_before_anybody_is_refused(

@@ -48,9 +48,8 @@ def _forgotten_sockets() -> Iterator[None]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[TestDatabase]:
     """A database of this test alone, to break."""
-    made = TestDatabase.make(ROOT / "var" / "tests")
-    yield made
-    made.drop()
+    with TestDatabase.apart() as made:
+        yield made
 
 
 @pytest.fixture

@@ -38,9 +38,8 @@ WHY = ("--by", "The board", "--reason", "The clinic closed")
 @pytest.fixture(scope="module")
 def own() -> Iterator[TestDatabase]:
     """A database of this file alone: what is left of other tenants is compared row by row."""
-    made = TestDatabase.make(ROOT / "var" / "tests")
-    yield made
-    made.drop()
+    with TestDatabase.apart() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

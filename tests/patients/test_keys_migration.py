@@ -20,9 +20,8 @@ from tests.looking import execute, id_of, rows
 @pytest.fixture
 def database() -> Iterator[TestDatabase]:
     """A database of its own: what other tests did to the audit log would not go back to the tables of before."""
-    made = TestDatabase.make(ROOT / "var" / "tests")
-    yield made
-    made.drop()
+    with TestDatabase.apart() as made:
+        yield made
 
 
 def test_keys_are_those_that_registering_gives(database: TestDatabase, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from careapp.access import Actor
 from careapp.db import db
 from careapp.operations.tenants import create_tenant
 from careapp.overviews.dashboard import get_dashboard
-from tests.conftest import ROOT, TestTenant, everything, make_app
+from tests.conftest import TestTenant, application, everything
 from tests.database import TestDatabase
 from tests.rules import test_query_plans as plans
 
@@ -51,14 +51,15 @@ SEED = (
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Actor]:
     """Somebody in a tenant with forty clinics and two years of visits."""
-    database = TestDatabase.make(ROOT / "var" / "tests")
-    with make_app(database, tmp_path_factory.mktemp("busy")).app_context():
+    with (
+        TestDatabase.apart() as database,
+        application(database, tmp_path_factory.mktemp("busy")) as app,
+        app.app_context(),
+    ):
         tenant_id = create_tenant(database.owner, key="busy", name="Busy", time_zone="Asia/Yangon")
         _seed(database, {"tenant": tenant_id, "clinics": CLINICS, "days": DAYS, "referrals": REFERRALS})
         yield everything(TestTenant(tenant_id, "busy"))
         db.session.remove()
-        db.engine.dispose()
-    database.drop()
 
 
 def _seed(database: TestDatabase, values: dict[str, int]) -> None:

@@ -34,7 +34,7 @@ from careapp.patients.views import ContactPoint, HumanName
 from careapp.scheduling import appointments, changes
 from careapp.scheduling import queries as scheduling_queries
 from tests import factories as make
-from tests.conftest import TestTenant, everything
+from tests.conftest import TestTenant, application, everything
 from tests.database import TestDatabase
 from tests.looking import id_of, rows
 
@@ -118,7 +118,21 @@ def search(auditor: Actor, **parts: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def full(app: APIFlask, database: TestDatabase) -> Iterator[Actor]:
+def database() -> Iterator[TestDatabase]:
+    """A database of this file alone: rows of others would change the plans, and these rows slow down who counts all."""
+    with TestDatabase.apart() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
+    """The application on it, as the app role."""
+    with application(database, tmp_path_factory.mktemp("full")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def full(app: APIFlask, database: TestDatabase) -> Actor:
     """Somebody in a tenant with 20,000 patients, episodes, slots and nearly as many appointments.
 
     Statistics are exact and stay as they are, so that the same plans come out every time.
@@ -127,8 +141,7 @@ def full(app: APIFlask, database: TestDatabase) -> Iterator[Actor]:
     god = everything(TestTenant(create_tenant(database.owner, key=key, name=key, time_zone="Asia/Yangon"), key))
     with psycopg.connect(localdb.libpq_url(database.owner), autocommit=True) as owner:
         owner.execute("SET default_statistics_target = 1000")
-        stored = [part for table in LARGE for part in parts_of(owner, table)]
-        for table in stored:
+        for table in (part for name in LARGE for part in parts_of(owner, name)):
             owner.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
         with psycopg.connect(localdb.libpq_url(database.app)) as connection:
             connection.execute("SET statement_timeout = 0")
@@ -138,9 +151,7 @@ def full(app: APIFlask, database: TestDatabase) -> Iterator[Actor]:
                 connection.execute(statement, {"tenant": god.tenant_id, "many": MANY})
         for table in (*LARGE, "providers", "clinics"):
             owner.execute(f"ANALYZE {table}")
-        yield god
-        for table in stored:
-            owner.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
+    return god
 
 
 def parts_of(owner: psycopg.Connection[Any], table: str) -> list[str]:

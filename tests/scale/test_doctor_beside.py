@@ -14,7 +14,6 @@ from careapp.cli.doctor.command import MODULES
 from careapp.cli.doctor.report import CHECKS, WELL, Finding, Installation, examine
 from careapp.config import Settings, new_encryption_key
 from careapp.localdb.addresses import libpq_url
-from tests.conftest import ROOT
 from tests.database import TestDatabase
 from tests.scale.pooler import PROGRAM, Pooler
 from tests.scale.standby import Standby, await_
@@ -101,9 +100,8 @@ def test_a_pooler_that_is_said_and_is_not_there(at: Installation) -> None:
 @pytest.fixture(scope="module")
 def primary() -> Iterator[TestDatabase]:
     """A database on a server of its own: how near a copy is depends on all that its primary writes."""
-    made = TestDatabase.make(ROOT / "var" / "tests-replica")
-    yield made
-    made.drop()
+    with TestDatabase.apart("tests-replica") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from careapp.surface.replica import HEADER
 from careapp.surface.tokens import own_token
 from careapp.telemetry import metrics
 from tests import factories as make
-from tests.conftest import ROOT, TestTenant, everything, make_app
+from tests.conftest import TestTenant, everything, make_app
 from tests.database import TestDatabase
 from tests.looking import audits, newest
 from tests.scale.standby import Standby
@@ -50,9 +50,8 @@ def anything(clock: "Time") -> replica.Copy:
 @pytest.fixture(scope="module")
 def database() -> Iterator[TestDatabase]:
     """A database on a server of its own: how near a copy is depends on all that its primary writes."""
-    made = TestDatabase.make(ROOT / "var" / "tests-replica")
-    yield made
-    made.drop()
+    with TestDatabase.apart("tests-replica") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
