@@ -30,6 +30,8 @@ Sign = Callable[[HostileProvider], Callable[[dict[str, Any]], str]]
 UNFINISHED = "This sign-in could not be finished"
 DOWN = "The identity provider does not answer at the moment."
 
+LATER = int(time.time()) + 86400  # much later than these tests run, however long others take before them
+
 WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "another issuer": {"iss": "https://evil.example"},
     "no issuer": {"iss": None},
@@ -42,11 +44,11 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "a nonce that is no text": {"nonce": 7},
     "expired": {"exp": int(time.time()) - 60},
     "never expires": {"exp": None},
-    "expiry as a text": {"exp": str(int(time.time()) + 300)},
-    "from the future": {"iat": int(time.time()) + 900},
+    "expiry as a text": {"exp": str(LATER)},
+    "from the future": {"iat": LATER},
     "from yesterday": {"iat": int(time.time()) - 86400},
     "no time": {"iat": None},
-    "not yet": {"nbf": int(time.time()) + 900},
+    "not yet": {"nbf": LATER},
     "wrong at_hash": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
     "at_hash that is no text": {"at_hash": 7},
     "nobody": {"sub": None},
