@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from careapp.db import db
+from careapp.surface.oidc import way
 from careapp.surface.oidc.provider import PROVIDER, Provider
 from tests.conftest import TestTenant, make_app
 from tests.database import TestDatabase
@@ -31,6 +32,13 @@ def app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Ite
     yield made
     with made.app_context():
         db.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def at_leisure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time for the provider on a machine that stands still: who tests a limit sets it again."""
+    for name in ("CONNECT", "READ", "WHOLE"):
+        monkeypatch.setattr(way, name, 30.0)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from careapp import localdb
+from careapp.surface.oidc import way
 from careapp.surface.oidc.provider import Provider
 from tests.conftest import TestTenant
 from tests.database import TestDatabase
@@ -283,8 +284,9 @@ def test_a_document_that_does_not_hold(browser: Browser, idp: HostileProvider, d
 
 
 def test_a_token_endpoint_that_never_answers_holds_no_transaction(
-    browser: Browser, idp: HostileProvider, database: TestDatabase
+    browser: Browser, idp: HostileProvider, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(way, "WHOLE", 5.0)
     open_ones: list[int] = []
     started = time.monotonic()
 

@@ -45,16 +45,24 @@ def _forgotten_sockets() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture(scope="module")
+def intact() -> Iterator[TestDatabase]:
+    """A database that no test breaks."""
+    with TestDatabase.apart() as made:
+        yield made
+
+
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[TestDatabase]:
+def own() -> Iterator[TestDatabase]:
     """A database of this test alone, to break."""
     with TestDatabase.apart() as made:
         yield made
 
 
 @pytest.fixture
-def whole(own: TestDatabase, tmp_path: Path) -> Installation:
-    """An installation as it is to be."""
+def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
+    """An installation as it is to be; on a database of its own for a test that asks for one to break."""
+    own: TestDatabase = request.getfixturevalue("own" if "own" in request.fixturenames else "intact")
     settings = Settings(
         CAREAPP_ENV="production", CAREAPP_VAR=tmp_path, secret_key=SECRET, database_url=own.app, encryption_keys=KEY,
         trusted_hosts="care.example", trusted_proxies=1, _env_file=None,
