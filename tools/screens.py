@@ -78,7 +78,10 @@ def front_desk(camera: Camera) -> None:
     address = page.url
     page.locator("#today-list th a.locator").first.click()
     camera.picture("patient")
-    page = camera.of("calendar-day", address.replace("/today?", "/calendar?view=day&"))
+    page.goto(address.replace("/today?", "/calendar?view=day&"))
+    while not page.locator("#calendar-grid a.slot-free").count():  # after hours: a day that has free places
+        page.goto(str(page.locator("a[rel=next]").first.get_attribute("href")))
+    camera.picture("calendar-day")
     free = page.locator("#calendar-grid a.slot-free").first.get_attribute("href")
     page.goto(address.replace("/today?", "/calendar?view=week&"))
     page.locator("th[scope=row] a").first.click()
