@@ -17,6 +17,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.errors import found
+from careapp.identity.actors import TENANTS
 from careapp.identity.models import DRAFTS, FormDraft, UserSession
 
 KEPT_DAYS = 7
@@ -83,14 +84,16 @@ def discard(actor: Actor, address: str) -> None:
 def user_of_ended(tenant_id: int, sid: str) -> int | None:
     """The user whose session this was, where it has run out by itself; None for one he ended, and for none at all.
 
-    Only of the same working day: what is typed into a browser somebody used last week is not his.
+    Only of the same working day: what is typed into a browser somebody used last week is not his. None as well while
+    his tenant is suspended, or once it is deleted: nothing of it is written any more.
     """
     rows = table_of(UserSession).c
+    let_in = (TENANTS.c.suspended_at.is_(None), TENANTS.c.deleted_at.is_(None))
     mine = (rows.tenant_id == tenant_id, rows.sid_hash == hashlib.sha256(sid.encode()).digest())
     lately = rows.last_seen_at > clock.now() - WORKING_DAY
     with commands.system_transaction(tenant_id):
-        of_it = select(rows.user_id).where(*mine, rows.ended_at.is_(None), lately)
-        return db.session.execute(of_it).scalar_one_or_none()
+        of_it = select(rows.user_id).join(TENANTS, TENANTS.c.id == rows.tenant_id)
+        return db.session.execute(of_it.where(*mine, rows.ended_at.is_(None), lately, *let_in)).scalar_one_or_none()
 
 
 def forget_old(tenant_id: int) -> int:

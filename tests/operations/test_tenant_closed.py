@@ -33,7 +33,7 @@ from tests.conftest import TestTenant
 from tests.identity.enrolled import somebody, with_app, with_passkey
 from tests.identity.people import PASSWORD, a_user, peer
 from tests.identity.test_second_stage import alone, now_of
-from tests.looking import audits, newest, one
+from tests.looking import audits, execute, newest, one
 from tests.web.conftest import Desk, desk
 
 __all__ = ["desk"]  # a fixture
@@ -119,6 +119,22 @@ def test_what_was_sent_changes_nothing(owner: str, god: Actor, desk: Callable[..
     tenants.suspend(owner, god, reason="x")
     assert browser.send(form, name="Another name").status_code == 403
     assert one(god, "SELECT name FROM tenant_settings") != "Another name"
+
+
+@pytest.mark.parametrize("ending", ["suspended", "deleted"])
+def test_a_form_that_comes_after_its_session_is_kept_for_nobody(
+    owner: str, god: Actor, desk: Callable[..., Desk], ending: str
+) -> None:
+    """Where people are let in it would be kept as a draft: of these nothing is written any more."""
+    browser, register = desk(Role.FRONT_DESK), "/patients/new"
+    typed = {**browser.forms(register)[register].values, "given": "Ei", "family": "Phyu", "gender": "female"}
+    execute(god, "UPDATE user_session SET last_seen_at = now() - interval '16 minutes'")
+    if ending == "suspended":
+        tenants.suspend(owner, god, reason="x")
+    else:
+        tenant_deletion.begin(owner, god, by="test", reason="Closed", export=None)
+    assert browser.open("POST", register, data=typed).status_code == 303
+    assert one(god, "SELECT count(*) FROM form_drafts") == 0
 
 
 def test_programs_are_told_by_a_code_of_its_own(
