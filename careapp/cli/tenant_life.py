@@ -1,6 +1,5 @@
 """`flask tenant suspend`, `resume`, `export` and `delete`: closing an organisation for a while, and letting it go."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -18,8 +17,6 @@ from careapp.outbox.relay import Relay
 from careapp.outbox.sender_choice import sender_for
 
 __all__ = ["tenant"]  # the group, with these in it
-
-SETTLED = timedelta(minutes=1)  # after a suspension: no request that was let in before is still under way
 
 _NEW = click.Path(dir_okay=False, path_type=Path)
 _THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -92,19 +89,13 @@ def _actor(one: TenantName) -> Actor:
 
 
 def _whole(one: TenantName, exported: Path) -> Manifest:
-    """The manifest of an export of this very tenant that nothing was written after. Raises ExportFailed."""
-    if one.suspended_at is None:
-        raise ExportFailed(f"Suspend {one.key} and export it then, so that nothing is written after the export.")
+    """The manifest of an export of this very tenant that nothing was written after. Raises ExportFailed, NotDeleted."""
     manifest = read_manifest(exported)
     if manifest.tenant != one.key:
         raise ExportFailed(f"{exported} is an export of {manifest.tenant}.")
     if lacking := {table.name for table in tables()} - set(manifest.tables):
         raise ExportFailed(f"{exported} is of an older version, without {', '.join(sorted(lacking))}. Make a new one.")
-    if manifest.made_at < one.suspended_at + SETTLED:
-        raise ExportFailed(
-            f"{exported} was made before {one.key} was suspended, or so soon that a request under way may have written"
-            " after it. Make a new one."
-        )
+    tenant_deletion.refuse_stale(manifest, one.suspended_at)
     return manifest
 
 

@@ -6,6 +6,7 @@ hides every other tenant's rows from each statement.
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ BATCH = 1000  # rows of one transaction
 PASSES = 5  # over all tables; the last finds nothing
 EVENTS = ("outbox", "outbox_head")  # go last: what happened must be told before it is forgotten
 NAME = "Deleted tenant"
+SETTLED = timedelta(minutes=1)  # after a suspension: no request that was let in before is still under way
 
 
 class NotDeleted(Exception):
@@ -35,20 +37,34 @@ def refuse_held(owner_url: str, tenant_id: int) -> None:
         _refuse_held(connection, tenant_id)
 
 
+def refuse_stale(export: Manifest, suspended_at: datetime | None) -> None:
+    """Raise NotDeleted unless the tenant is suspended and was so before the export: nobody has written after it."""
+    if suspended_at is None:
+        raise NotDeleted(f"Suspend {export.tenant} and export it then, so that nothing is written after the export.")
+    if export.made_at < suspended_at + SETTLED:
+        raise NotDeleted(
+            f"The export was made before {export.tenant} was suspended, or so soon that a request under way may have"
+            " written after it. Make a new one."
+        )
+
+
 def begin(owner_url: str, actor: Actor, *, by: str, reason: str, export: Manifest | None) -> None:
     """Say that the tenant is deleted, for good: from here on nobody of it is let in. Nothing happens the second time.
 
     The tombstone comes first, then audit row and event, once, also where a run was killed in between. Raises
-    NotDeleted.
+    NotDeleted, also where the tenant was let in again since somebody looked at its export.
     """
     told: dict[str, Any] = {"by": by, "reason": reason}
     told |= {"export": export.sha256, "exportedRows": export.rows} if export else {"export": None}
     with connected(owner_url, actor.tenant_id) as connection:
         _refuse_held(connection, actor.tenant_id)
-        connection.execute(
-            "UPDATE tenants SET deleted_at = %s, deletion = %s WHERE id = %s AND deleted_at IS NULL",
-            [clock.now(), Jsonb(told), actor.tenant_id],
-        )
+        state = "SELECT suspended_at, deleted_at FROM tenants WHERE id = %s FOR UPDATE"
+        [(suspended_at, deleted_at)] = connection.execute(state, [actor.tenant_id]).fetchall()
+        if deleted_at is None:
+            if export:
+                refuse_stale(export, suspended_at)
+            mark = "UPDATE tenants SET deleted_at = %s, deletion = %s WHERE id = %s"
+            connection.execute(mark, [clock.now(), Jsonb(told), actor.tenant_id])
     with connected(owner_url, actor.tenant_id, reading=True) as connection:
         [(at, kept, announced)] = connection.execute(
             "SELECT deleted_at, deletion, EXISTS (SELECT FROM audit_event WHERE tenant_id = %(tenant)s"

@@ -22,6 +22,7 @@ from careapp.cli.doctor import walls
 from careapp.db import db
 from careapp.operations import tenant_deletion, tenant_export
 from careapp.operations.maintenance import tenants
+from careapp.operations.tenant_deletion import NotDeleted
 from careapp.operations.tenant_export import ExportFailed, read_manifest
 from careapp.operations.tenant_rows import LOG, connected, tables
 from careapp.operations.tenants import create_tenant, tenant_id_of
@@ -253,6 +254,20 @@ def test_it_is_refused_and_nothing_goes(
     assert (refused.exit_code, said in refused.output) == (1, True), refused.output
     assert rows_of(own, going.tenant_id) == before
     flask(app, "resume", GOING)
+
+
+def test_an_export_is_stale_once_the_tenant_was_let_in_again(
+    two: tuple[APIFlask, Actor, Actor], own: TestDatabase, tmp_path: Path
+) -> None:
+    """Between the look at the export and the tombstone somebody types a key, and may take his time."""
+    app, going, _ = two
+    suspended(app, GOING)
+    assert flask(app, "export", GOING, str(tmp_path / "going.zip")).exit_code == 0
+    looked_at = read_manifest(tmp_path / "going.zip")
+    assert flask(app, "resume", GOING).exit_code == 0
+    with pytest.raises(NotDeleted, match="Suspend going"):
+        tenant_deletion.begin(own.owner, going, by="x", reason="x", export=looked_at)
+    assert tenant_id_of(GOING) == going.tenant_id
 
 
 def test_a_legal_hold_keeps_all_of_it(two: tuple[APIFlask, Actor, Actor], own: TestDatabase) -> None:
