@@ -75,9 +75,9 @@ def delete(key: str, exported: Path | None, without_export: bool, by: str, reaso
         if click.prompt(f"Type {key} again to delete all of it for good") != key:
             raise click.ClickException("That is another key. Nothing was done.")
         tenant_deletion.begin(owner, actor, by=by, reason=reason, export=manifest)
-        gone = tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
+        tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
         _send(one)
-        left = tenant_deletion.finish(owner, actor, gone=gone)
+        left = tenant_deletion.finish(owner, actor)
     except (NotDeleted, ExportFailed) as refusal:
         raise click.ClickException(str(refusal)) from refusal
     remains = ", ".join(f"{rows} rows of {name}" for name, rows in sorted(left.items()))

@@ -26,6 +26,11 @@ EVENTS = ("outbox", "outbox_head")  # go last: what happened must be told before
 NAME = "Deleted tenant"
 SETTLED = timedelta(minutes=1)  # after a suspension: no request that was let in before is still under way
 
+# On the tombstone: how many rows have gone, and that this is not told yet.
+COUNT_GONE = """
+UPDATE tenants SET deletion = deletion - 'finishedAt'
+  || jsonb_build_object('rows', coalesce((deletion ->> 'rows')::bigint, 0) + %s) WHERE id = %s"""
+
 
 class NotDeleted(Exception):
     """Nothing more was deleted; the text says why."""
@@ -78,24 +83,25 @@ def begin(owner_url: str, actor: Actor, *, by: str, reason: str, export: Manifes
             commands.publish(TenantDeleted(key=actor.tenant_key, subject=actor.tenant_key, deleted_at=at))
 
 
-def delete_rows(owner_url: str, tenant_id: int, *, tell: Callable[[str, int], None] = lambda table, rows: None) -> int:
-    """Delete all rows but those of the log and of the outbox; returns how many went.
+def delete_rows(
+    owner_url: str, tenant_id: int, *, tell: Callable[[str, int], None] = lambda table, rows: None
+) -> None:
+    """Delete all rows but those of the log and of the outbox.
 
     What a request that was under way at the beginning has added since goes in another pass. Raises NotDeleted where a
     table stays locked, or fills again.
     """
-    gone = 0
     for _ in range(PASSES):
-        before = gone
+        went = False
         try:
             for table in reversed(tables()):
                 if table.name not in LOG and table.name not in EVENTS and (rows := _empty(owner_url, tenant_id, table)):
-                    gone += rows
+                    went = True
                     tell(table.name, rows)
         except psycopg.errors.ForeignKeyViolation:
             continue  # a row was added that points at one to go
-        if gone == before:
-            return gone
+        if not went:
+            return
     raise NotDeleted("Rows come back while others go. Run the same command again.")
 
 
@@ -108,22 +114,27 @@ def waiting_events(owner_url: str, tenant_id: int) -> tuple[int, int]:
     return waiting, parked
 
 
-def finish(owner_url: str, actor: Actor, *, gone: int) -> dict[str, int]:
+def finish(owner_url: str, actor: Actor) -> dict[str, int]:
     """Delete the events, which have all been sent, take the name away, and return what remains of the tenant by table.
 
-    Raises NotDeleted while an event waits, or where something is left that should not be.
+    Nothing is said anew where no row has gone since it was. Raises NotDeleted while an event waits, or where something
+    is left that should not be.
     """
     _refuse_waiting(owner_url, actor.tenant_id)
     for table in tables():
         if table.name in EVENTS:
-            gone += _empty(owner_url, actor.tenant_id, table)
+            _empty(owner_url, actor.tenant_id, table)
     left = remaining(owner_url, actor.tenant_id)
     if stray := sorted(set(left) - LOG):
         raise NotDeleted(f"Rows were added to {', '.join(stray)} meanwhile. Run the same command again.")
+    with connected(owner_url, actor.tenant_id, reading=True) as connection:
+        [(kept,)] = connection.execute("SELECT deletion FROM tenants WHERE id = %s", [actor.tenant_id]).fetchall()
+    if "finishedAt" in kept:
+        return left
     with commands.unit_of(actor, name="tenant.delete"):
-        commands.record("tenant.deleted", actor.tenant_key, rows=gone)
+        commands.record("tenant.deleted", actor.tenant_key, rows=kept.get("rows", 0))
     with connected(owner_url, actor.tenant_id) as connection:
-        told = Jsonb({"finishedAt": clock.now().isoformat(), "rows": gone, **_last_seal(connection, actor.tenant_id)})
+        told = Jsonb({"finishedAt": clock.now().isoformat(), **_last_seal(connection, actor.tenant_id)})
         connection.execute(
             "UPDATE tenants SET name = %s, deletion = deletion || %s WHERE id = %s", [NAME, told, actor.tenant_id]
         )
@@ -171,7 +182,8 @@ def _empty(owner_url: str, tenant_id: int, table: Table) -> int:
 def _delete_batch(owner_url: str, tenant_id: int, table: Table, last: list[Any]) -> tuple[Any, ...] | None:
     """Delete the first rows whose key comes after `last`: how many went and the last one's key; None behind the end.
 
-    Looking from the beginning each time would walk over all that has gone before, until a vacuum has taken it away.
+    Looking from the beginning each time would walk over all that has gone before, until a vacuum has taken it away. The
+    tombstone counts them in the same transaction, so that a run that is killed counts as well.
     """
     key = sql.SQL(", ").join(map(sql.Identifier, key_of(table)))
     after = sql.SQL("AND ({}) > ({})").format(key, sql.SQL(", ").join(map(sql.Literal, last))) if last else sql.SQL("")
@@ -185,7 +197,10 @@ def _delete_batch(owner_url: str, tenant_id: int, table: Table, last: list[Any])
         descending=sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(name)) for name in key_of(table)),
     )  # fmt: skip
     with connected(owner_url, tenant_id) as connection:
-        return connection.execute(statement).fetchone()
+        batch = connection.execute(statement).fetchone()
+        if batch and batch[0]:
+            connection.execute(COUNT_GONE, [batch[0], tenant_id])
+        return batch
 
 
 def _last_seal(connection: psycopg.Connection[Any], tenant_id: int) -> dict[str, Any]:

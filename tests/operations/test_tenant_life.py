@@ -131,6 +131,15 @@ def rows_of(database: TestDatabase, tenant: int) -> dict[str, list[str]]:
         }  # fmt: skip
 
 
+def tombstone(database: TestDatabase, key: str) -> dict[str, Any]:
+    """What the row of a deleted tenant says of its deletion."""
+    with psycopg.connect(localdb.libpq_url(database.whole), options="-c search_path=care,public") as connection:
+        statement = "SELECT deletion FROM tenants WHERE key = %s AND name = %s AND deleted_at IS NOT NULL"
+        [(deletion,)] = connection.execute(statement, [key, tenant_deletion.NAME]).fetchall()
+    assert isinstance(deletion, dict)
+    return deletion
+
+
 def test_every_table_has_a_row_to_go(two: tuple[APIFlask, Actor, Actor], own: TestDatabase) -> None:
     _, going, _ = two
     there = rows_of(own, going.tenant_id)
@@ -332,6 +341,7 @@ def test_it_goes_on_where_it_was_killed(
     app, killed, staying = two[0], four[1][KILLED], two[2]
     send_all(app)
     others = rows_of(own, staying.tenant_id)
+    whole = sum(len(rows) for name, rows in rows_of(own, killed.tenant_id).items() if name not in LOG)
     address = localdb.libpq_url(own.whole)
     with (
         psycopg.connect(address, options="-c search_path=care,public") as holder,
@@ -357,6 +367,8 @@ def test_it_goes_on_where_it_was_killed(
     assert {name for name, rows in left.items() if rows} == LOG
     [begun] = [row for row in map(json.loads, left["audit_event"]) if row["action"] == "tenant.delete"]
     assert begun["detail"]["by"] == "The board", "who decided it the first time"
+    [ended] = [row for row in map(json.loads, left["audit_event"]) if row["action"] == "tenant.deleted"]
+    assert ended["detail"]["rows"] == tombstone(own, KILLED)["rows"] == whole + 2, "of both runs, and its own event"
     assert rows_of(own, staying.tenant_id) == others
 
 
@@ -413,11 +425,8 @@ def test_a_tenant_goes_and_no_other_loses_a_row(
     assert begun["detail"]["hash"] == read_manifest(file).sha256
     assert any(row["action"] == "tenant.deleted" for row in told)
     with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
-        [(name, deletion)] = connection.execute(
-            "SELECT name, deletion FROM tenants WHERE key = %s AND deleted_at IS NOT NULL", [GOING]
-        ).fetchall()
         assert walls.faults(connection) == [], "the guard of history is on again"
-    assert name == tenant_deletion.NAME
+    deletion = tombstone(own, GOING)
     assert (deletion["by"], deletion["export"], deletion["seal"]) == ("The board", begun["detail"]["hash"], 1)
     assert tenant_id_of(GOING) is None
     taken = flask(app, "add", GOING, "--name", "Another", "--time-zone", "UTC")
@@ -425,3 +434,7 @@ def test_a_tenant_goes_and_no_other_loses_a_row(
     assert GOING not in flask(app, "list").output.splitlines()
     again = flask(app, "delete", GOING, "--without-export", *WHY, typed=f"{GOING}\n")
     assert again.exit_code == 0, "what came in between goes as well"
+    assert tombstone(own, GOING) == deletion, "nothing came: when it ended and how many rows went stays as it was"
+    assert [row for row in rows_of(own, going.tenant_id)["audit_event"] if '"tenant.deleted"' in row] == [
+        row for row in left["audit_event"] if '"tenant.deleted"' in row
+    ]
