@@ -3,16 +3,13 @@
 from uuid import UUID
 
 import click
-from flask import current_app
 from flask.cli import AppGroup
 
 from careapp.access import Actor, Permission
-from careapp.cli.shared import command_line, refusals_shown, tenants_of
+from careapp.cli.shared import command_line, refusals_shown, relaying, tenants_of
 from careapp.operations import outbox_desk
 from careapp.operations.maintenance import TenantName
 from careapp.operations.outbox_desk import UnsentEvent
-from careapp.outbox.relay import Relay
-from careapp.outbox.sender_choice import sender_for
 
 outbox = AppGroup("outbox", help="Events that have not left: list them, retry or withhold one.")
 of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tenant's key, for example demo.")
@@ -59,11 +56,9 @@ def _line(tenant: TenantName, event: UnsentEvent) -> str:
 @outbox.command("drain")
 def drain() -> None:
     """Send what waits now, and end; `flask jobs` does it all the time."""
-    app = current_app
-    relay = Relay(app.config["DATABASE_RELAY_URL"], sender_for(app.config["SETTINGS"]))
-    while relay.run_pass():
-        pass
-    relay.close()
+    with relaying() as relay:
+        while relay.run_pass():
+            pass
     click.echo(f"{relay.published} events sent.")
 
 

@@ -1,4 +1,4 @@
-"""What commands have in common: a tenant by its key, who the command line is, and refusals as plain sentences."""
+"""What commands have in common: a tenant by its key, who the command line is, a relay, refusals as plain sentences."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,8 @@ from flask import current_app
 from careapp.access import Actor, Permission, Purpose
 from careapp.errors import Invalid, Refusal
 from careapp.operations.maintenance import TenantName, tenants
+from careapp.outbox.relay import Relay
+from careapp.outbox.sender_choice import sender_for
 
 
 def tenants_of(key: str | None, *, deleted: bool = False) -> list[TenantName]:
@@ -30,6 +32,19 @@ def owner_url() -> str:
     if address is None:
         raise click.ClickException("Set DATABASE_OWNER_URL: only the owner of the database makes tenants.")
     return address
+
+
+@contextmanager
+def relaying() -> Iterator[Relay]:
+    """A relay of this command's own, as jobs have theirs; both may send. Raises ClickException without its address."""
+    address: str | None = current_app.config["DATABASE_RELAY_URL"]
+    if address is None:
+        raise click.ClickException("Set DATABASE_RELAY_URL: only the relay's role sees the events of every tenant.")
+    relay = Relay(address, sender_for(current_app.config["SETTINGS"]))
+    try:
+        yield relay
+    finally:
+        relay.close()
 
 
 @contextmanager

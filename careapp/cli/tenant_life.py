@@ -6,15 +6,13 @@ import click
 from flask import current_app
 
 from careapp.access import Actor, Permission
-from careapp.cli.shared import command_line, owner_url, refusals_shown, tenants_of
+from careapp.cli.shared import command_line, owner_url, refusals_shown, relaying, tenants_of
 from careapp.cli.tenant import tenant
 from careapp.operations import tenant_deletion, tenants
 from careapp.operations.maintenance import TenantName
 from careapp.operations.tenant_deletion import NotDeleted
 from careapp.operations.tenant_export import ExportFailed, Manifest, export_tenant, read_manifest
 from careapp.operations.tenant_rows import tables
-from careapp.outbox.relay import Relay
-from careapp.outbox.sender_choice import sender_for
 
 __all__ = ["tenant"]  # the group, with these in it
 
@@ -100,13 +98,16 @@ def _whole(one: TenantName, exported: Path) -> Manifest:
 
 
 def _send(one: TenantName) -> None:
-    """Send what waits, as `flask outbox drain` does; jobs that run do it too, and both may."""
-    address: str | None = current_app.config["DATABASE_RELAY_URL"]
-    if address is None:
+    """Send what waits, as `flask outbox drain` does; jobs that run do it too, and both may. A parked event waits for
+    somebody, however long others' events are sent meanwhile.
+    """
+    if current_app.config["DATABASE_RELAY_URL"] is None:
         return
-    relay = Relay(address, sender_for(current_app.config["SETTINGS"]))
-    try:
-        while any(tenant_deletion.waiting_events(owner_url(), one.id)) and relay.run_pass():
+
+    def can_go() -> bool:
+        waiting, parked = tenant_deletion.waiting_events(owner_url(), one.id)
+        return bool(waiting) and not parked
+
+    with relaying() as relay:
+        while can_go() and relay.run_pass():
             pass
-    finally:
-        relay.close()

@@ -23,6 +23,7 @@ from careapp.operations.tenant_rows import LOG, connected, key_of, tables
 BATCH = 1000  # rows of one transaction
 PASSES = 5  # over all tables; the last finds nothing
 EVENTS = ("outbox", "outbox_head")  # go last: what happened must be told before it is forgotten
+TOLD = {"outbox": sql.SQL("AND published_at IS NOT NULL")}  # what else holds of a row that may go
 NAME = "Deleted tenant"
 SETTLED = timedelta(minutes=1)  # after a suspension: no request that was let in before is still under way
 
@@ -83,9 +84,7 @@ def begin(owner_url: str, actor: Actor, *, by: str, reason: str, export: Manifes
             commands.publish(TenantDeleted(key=actor.tenant_key, subject=actor.tenant_key, deleted_at=at))
 
 
-def delete_rows(
-    owner_url: str, tenant_id: int, *, tell: Callable[[str, int], None] = lambda table, rows: None
-) -> None:
+def delete_rows(owner_url: str, tenant_id: int, *, tell: Callable[[str, int], None] = lambda table, rows: None) -> None:
     """Delete all rows but those of the log and of the outbox.
 
     What a request that was under way at the beginning has added since goes in another pass. Raises NotDeleted where a
@@ -106,7 +105,7 @@ def delete_rows(
 
 
 def waiting_events(owner_url: str, tenant_id: int) -> tuple[int, int]:
-    """How many events of the tenant have not been sent yet, and how many of them are parked."""
+    """How many events of the tenant have not been sent yet, and how many of them are parked and wait for somebody."""
     with connected(owner_url, tenant_id, reading=True) as connection:
         [(waiting, parked)] = connection.execute(
             "SELECT count(*), count(parked_at) FROM outbox WHERE tenant_id = %s AND published_at IS NULL", [tenant_id]
@@ -174,7 +173,7 @@ def _empty(owner_url: str, tenant_id: int, table: Table) -> int:
         while batch := _delete_batch(owner_url, tenant_id, table, last):
             rows, *last = batch
             gone += rows
-    except psycopg.errors.LockNotAvailable as error:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
         raise NotDeleted(f"Somebody holds rows of {table.name}. Run the same command again.") from error
     return gone
 
@@ -189,11 +188,12 @@ def _delete_batch(owner_url: str, tenant_id: int, table: Table, last: list[Any])
     after = sql.SQL("AND ({}) > ({})").format(key, sql.SQL(", ").join(map(sql.Literal, last))) if last else sql.SQL("")
     statement = sql.SQL(
         "WITH these AS MATERIALIZED"
-        " (SELECT {key} FROM {table} WHERE tenant_id = {tenant} {after} ORDER BY {key} LIMIT {batch}),"
+        " (SELECT {key} FROM {table} WHERE tenant_id = {tenant} {told} {after} ORDER BY {key} LIMIT {batch}),"
         " gone AS (DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM these) RETURNING 1)"
         " SELECT (SELECT count(*) FROM gone), {key} FROM these ORDER BY {descending} LIMIT 1"
     ).format(
         key=key, table=sql.Identifier(table.name), tenant=sql.Literal(tenant_id), after=after, batch=sql.Literal(BATCH),
+        told=TOLD.get(table.name, sql.SQL("")),
         descending=sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(name)) for name in key_of(table)),
     )  # fmt: skip
     with connected(owner_url, tenant_id) as connection:

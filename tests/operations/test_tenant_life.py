@@ -19,13 +19,14 @@ from click.testing import Result
 from careapp import clock, localdb
 from careapp.access import Actor
 from careapp.cli.doctor import walls
-from careapp.db import db
+from careapp.db import db, table_of
 from careapp.operations import tenant_deletion, tenant_export
 from careapp.operations.maintenance import tenants
 from careapp.operations.tenant_deletion import NotDeleted
 from careapp.operations.tenant_export import ExportFailed, read_manifest
 from careapp.operations.tenant_rows import LOG, connected, tables
 from careapp.operations.tenants import create_tenant, tenant_id_of
+from careapp.outbox.models import OutboxEvent
 from tests import factories as make
 from tests.conftest import ROOT, TestTenant, everything, make_app
 from tests.database import TestDatabase
@@ -385,8 +386,14 @@ def test_what_is_not_told_yet_is_not_forgotten(
     park = "UPDATE outbox SET parked_at = {} WHERE tenant_id = %s AND published_at IS NULL"
     with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
         connection.execute(park.format("now()"), [leaving.tenant_id])  # type: ignore[arg-type]
+    make.an_episode(two[1])
+    app.config["DATABASE_RELAY_URL"] = relay
     stopped = flask(app, "delete", LEAVING, "--without-export", *WHY, typed=f"{LEAVING}\n")
+    app.config["DATABASE_RELAY_URL"] = None
     assert (stopped.exit_code, "1 events are parked" in stopped.output) == (1, True), stopped.output
+    assert tenant_deletion.waiting_events(own.owner, two[1].tenant_id) > (0, 0), "it is no relay for others"
+    tenant_deletion._empty(own.owner, leaving.tenant_id, table_of(OutboxEvent))
+    assert tenant_deletion.waiting_events(own.owner, leaving.tenant_id) == (1, 1), "whoever asks"
     with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
         connection.execute(park.format("NULL"), [leaving.tenant_id])  # type: ignore[arg-type]
     left = rows_of(own, leaving.tenant_id)
