@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ FORMAT = "careapp-tenant-1"
 MANIFEST = "manifest.json"
 BATCH = 500  # rows
 CHUNK = 1024 * 1024  # bytes
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)  # the last: encrypted, or packed in another way
 NEVER_OPENED = frozenset({"totp_factors"})  # secrets of sign-in are of no use to anybody but an intruder
 
 
@@ -66,6 +68,7 @@ def export_tenant(owner_url: str, actor: Actor, target: Path, *, decrypt: bool =
             file.flush()
             os.fsync(file.fileno())  # what a deletion relies on outlives a power cut
             os.link(unfinished, target)
+            _keep_names(target.parent)
         except FileExistsError:
             raise ExportFailed(f"{target} is there already") from None
         except OSError as fault:
@@ -87,8 +90,20 @@ def _new_file(path: Path) -> IO[bytes]:
         raise ExportFailed(f"{path} cannot be written: {fault.strerror}") from fault
 
 
+def _keep_names(directory: Path) -> None:
+    """Have a directory's own entries written: until then a power cut takes a new file's name, and all of it with it."""
+    entries = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(entries)
+    finally:
+        os.close(entries)
+
+
 def read_manifest(source: Path) -> Manifest:
-    """The manifest of an export, with every file in it read and compared. Raises ExportFailed for what is no export."""
+    """The manifest of an export, with every file in it read and compared. Raises ExportFailed for what is no export.
+
+    The sums show damage, and a file of another export. They are no signature: whoever may delete is believed.
+    """
     try:
         with zipfile.ZipFile(source) as file:
             told = json.loads(file.read(MANIFEST))
@@ -99,7 +114,7 @@ def read_manifest(source: Path) -> Manifest:
         if told["format"] != FORMAT or told.pop("sha256") != (sum_ := _sum(told)):
             raise ExportFailed(f"the manifest of {source} is not what was written")
         return Manifest(told["tenant"], datetime.fromisoformat(told["madeAt"]), told["tables"], sum_)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (*DAMAGED, OSError, ValueError, KeyError, TypeError) as error:
         raise ExportFailed(f"{source} is no export of a tenant") from error
 
 

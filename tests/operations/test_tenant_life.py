@@ -208,6 +208,21 @@ def test_an_export_is_of_one_moment(
         connection.execute("DELETE FROM sign_in_directory WHERE email_hash = 'late'")
 
 
+def test_the_name_of_an_export_is_kept_as_its_content_is(
+    two: tuple[APIFlask, Actor, Actor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion may follow at once, and then a power cut: until its directory is written a new file has no name."""
+    fsync, target, kept = os.fsync, tmp_path / "going.zip", list[tuple[bool, bool]]()
+
+    def watched(file: int) -> None:
+        kept.append((os.path.samestat(os.fstat(file), tmp_path.stat()), target.exists()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    assert flask(two[0], "export", GOING, str(target)).exit_code == 0
+    assert kept == [(False, False), (True, True)], "its content, and then, with its name in it, the directory"
+
+
 def test_texts_are_opened_only_when_asked_for(two: tuple[APIFlask, Actor, Actor], tmp_path: Path) -> None:
     app, *_ = two
     file = tmp_path / "open.zip"
@@ -230,7 +245,13 @@ def test_an_export_that_was_touched_is_none(two: tuple[APIFlask, Actor, Actor], 
             assert any(words[0] in text for text in held.values())
             for name, text in held.items():
                 other.writestr(name, text.replace(*words))
-    for given in (bad, dated, tmp_path / "none"):
+    torn = tmp_path / "torn.zip"
+    with zipfile.ZipFile(file) as good:
+        first = max(good.infolist(), key=lambda one: one.compress_size)
+    whole = file.read_bytes()
+    begin = first.header_offset + 30 + len(first.filename) + 20  # behind the header and its sizes of 64 bits
+    torn.write_bytes(whole[:begin] + b"\xff" * 16 + whole[begin + 16 :])
+    for given in (bad, dated, torn, tmp_path / "none"):
         given.touch()
         with pytest.raises(ExportFailed):
             read_manifest(given)
