@@ -13,7 +13,7 @@ from careapp import clock
 from careapp.audit import retention, sealer
 from careapp.audit.anchors import Anchor, read_anchors
 from careapp.audit.verify import Report, reading, verify
-from careapp.cli.shared import owner_url, tenants_of
+from careapp.cli.shared import decided_by, owner_url, tenants_of
 from careapp.config import Settings
 from careapp.operations import audit_chain
 from careapp.operations.audit_fhir import audit_event
@@ -61,7 +61,7 @@ def seal() -> None:
 
 @audit.command("retire")
 @click.option("--before", required=True, type=click.DateTime(["%Y-%m"]), help="The first month that stays, YYYY-MM.")
-@click.option("--by", required=True, help="Who decided it; the log keeps it.")
+@decided_by
 @with_appcontext
 def retire(before: datetime, by: str) -> None:
     """Drop whole months of the log that are older than it must be kept, after verifying all of it; as the owner."""

@@ -12,6 +12,9 @@ from careapp.operations.maintenance import TenantName, tenants
 from careapp.outbox.relay import Relay
 from careapp.outbox.sender_choice import sender_for
 
+# Whoever is on the server acts as "cli" there: who ordered it has to be said.
+decided_by = click.option("--by", required=True, help="Who decided it; the log keeps it.")
+
 
 def tenants_of(key: str | None, *, deleted: bool = False) -> list[TenantName]:
     """The tenant of that key, or all of them, deleted ones on demand. Raises ClickException for a key nobody has."""

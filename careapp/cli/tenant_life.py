@@ -6,7 +6,7 @@ import click
 from flask import current_app
 
 from careapp.access import Actor, Permission
-from careapp.cli.shared import command_line, owner_url, refusals_shown, relaying, tenants_of
+from careapp.cli.shared import command_line, decided_by, owner_url, refusals_shown, relaying, tenants_of
 from careapp.cli.tenant import tenant
 from careapp.operations import tenant_deletion, tenants
 from careapp.operations.maintenance import TenantName
@@ -16,28 +16,32 @@ from careapp.operations.tenant_rows import tables
 
 __all__ = ["tenant"]  # the group, with these in it
 
+with_reason = click.option("--reason", required=True, help="Why; the log keeps it. No names of patients.")
+
 _NEW = click.Path(dir_okay=False, path_type=Path)
 _THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @tenant.command("suspend")
 @click.argument("key")
-@click.option("--reason", required=True, help="Why; the log keeps it. No names of patients.")
-def suspend(key: str, reason: str) -> None:
+@decided_by
+@with_reason
+def suspend(key: str, by: str, reason: str) -> None:
     """Let nobody of the tenant KEY in, from now on until it is resumed. Jobs go on sending its events."""
     [one] = tenants_of(key)
     with refusals_shown():
-        tenants.suspend(owner_url(), _actor(one), reason=reason)
+        tenants.suspend(owner_url(), _actor(one), by=by, reason=reason)
     click.echo(f"{key} is suspended: nobody of it is let in. Undo: flask --app wsgi tenant resume {key}")
 
 
 @tenant.command("resume")
 @click.argument("key")
-def resume(key: str) -> None:
+@decided_by
+def resume(key: str, by: str) -> None:
     """Let people and programs of the tenant KEY in again."""
     [one] = tenants_of(key)
     with refusals_shown():
-        tenants.resume(owner_url(), _actor(one))
+        tenants.resume(owner_url(), _actor(one), by=by)
     click.echo(f"{key} is open again.")
 
 
@@ -45,11 +49,12 @@ def resume(key: str) -> None:
 @click.argument("key")
 @click.argument("file", type=_NEW)
 @click.option("--decrypt", is_flag=True, help="Write encrypted texts in the clear.")
-def export(key: str, file: Path, decrypt: bool) -> None:
+@decided_by
+def export(key: str, file: Path, decrypt: bool, by: str) -> None:
     """Write all rows of the tenant KEY to FILE, a zip of JSON lines with a manifest. It holds names: keep it safe."""
     [one] = tenants_of(key)
     try:
-        manifest = export_tenant(owner_url(), _actor(one), file, decrypt=decrypt)
+        manifest = export_tenant(owner_url(), _actor(one), file, by=by, decrypt=decrypt)
     except ExportFailed as failure:
         raise click.ClickException(f"There is no export: {failure}.") from failure
     click.echo(f"{file}: {manifest.rows} rows of {len(manifest.tables)} tables, manifest {manifest.sha256}.")
@@ -59,8 +64,8 @@ def export(key: str, file: Path, decrypt: bool) -> None:
 @click.argument("key")
 @click.option("--export", "exported", type=_THERE, help="An export made since the tenant was suspended.")
 @click.option("--without-export", is_flag=True, help="Delete what nobody has a copy of.")
-@click.option("--by", required=True, help="Who decided it; the log keeps it.")
-@click.option("--reason", required=True, help="Why; the log keeps it. No names of patients.")
+@decided_by
+@with_reason
 def delete(key: str, exported: Path | None, without_export: bool, by: str, reason: str) -> None:
     """Delete the tenant KEY for good: all rows but its audit log. Asks for the key once more. May be run again."""
     [one] = tenants_of(key, deleted=True)

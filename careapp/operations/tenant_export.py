@@ -51,16 +51,16 @@ class Manifest:
         return sum(int(one["rows"]) for one in self.tables.values())
 
 
-def export_tenant(owner_url: str, actor: Actor, target: Path, *, decrypt: bool = False) -> Manifest:
+def export_tenant(owner_url: str, actor: Actor, target: Path, *, by: str, decrypt: bool = False) -> Manifest:
     """Write all rows of the actor's tenant to a new file that only its owner reads; audited before the first is read.
 
-    `decrypt` opens encrypted texts; without it they stay as they are kept. Raises ExportFailed where the file is there
-    already or cannot be written, or a text does not open.
+    `by` decided it. `decrypt` opens encrypted texts; without it they stay as they are kept. Raises ExportFailed where
+    the file is there already or cannot be written, or a text does not open.
     """
     if target.exists():
         raise ExportFailed(f"{target} is there already")
     with commands.unit_of(actor, name="tenant.export"):
-        commands.record("tenant.export", actor.tenant_key, way="decrypted" if decrypt else "as kept")
+        commands.record("tenant.export", actor.tenant_key, by=by, way="decrypted" if decrypt else "as kept")
     unfinished = target.with_name(f"{target.name}.unfinished")
     with _new_file(unfinished) as file:
         try:

@@ -54,20 +54,20 @@ def key_is_taken(key: str) -> bool:
     return found is not None
 
 
-def suspend(owner_url: str, actor: Actor, *, reason: str) -> None:
-    """Let nobody of the actor's tenant in until it is resumed. Jobs go on with their work.
+def suspend(owner_url: str, actor: Actor, *, by: str, reason: str) -> None:
+    """Let nobody of the actor's tenant in until it is resumed; `by` decided it. Jobs go on with their work.
 
     Each request asks, so open sessions and tokens are refused with their next one, and go on afterwards if they have
     not run out. Raises Conflict where that is so already. The log has it before it happens.
     """
     with _marking(owner_url, actor, suspended=True):
-        commands.record("tenant.suspend", actor.tenant_key, reason=reason)
+        commands.record("tenant.suspend", actor.tenant_key, by=by, reason=reason)
 
 
-def resume(owner_url: str, actor: Actor) -> None:
-    """Let people and programs of the actor's tenant in again. Raises Conflict where they are."""
+def resume(owner_url: str, actor: Actor, *, by: str) -> None:
+    """Let people and programs of the actor's tenant in again, as `by` decided. Raises Conflict where they are."""
     with _marking(owner_url, actor, suspended=False):
-        commands.record("tenant.resume", actor.tenant_key)
+        commands.record("tenant.resume", actor.tenant_key, by=by)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_a_session_is_refused_with_its_next_request_and_goes_on_afterwards(
     browser, seen = desk(Role.FRONT_DESK), "SELECT last_seen_at FROM user_session"
     browser.get("/today")
     before = one(god, seen)
-    tenants.suspend(owner, god, reason="Invoices unpaid")
+    tenants.suspend(owner, god, by="The board", reason="Invoices unpaid")
     with clock.at(later := clock.now() + timedelta(minutes=2)):
         page = browser.open("GET", "/today")
     assert page.status_code == 403
@@ -107,7 +107,7 @@ def test_a_session_is_refused_with_its_next_request_and_goes_on_afterwards(
     assert (part.status_code, part.headers["HX-Retarget"]) == (403, "#alerts")
     assert browser.open("GET", "/sign-in").status_code == 200, "nobody is led round in circles"
     assert one(god, seen) == before, "it is not kept alive"
-    tenants.resume(owner, god)
+    tenants.resume(owner, god, by="The bursar")
     with clock.at(later):
         browser.get("/today")
     assert one(god, seen) == later, "as it is where nobody is suspended"
@@ -116,7 +116,7 @@ def test_a_session_is_refused_with_its_next_request_and_goes_on_afterwards(
 def test_what_was_sent_changes_nothing(owner: str, god: Actor, desk: Callable[..., Desk]) -> None:
     browser = desk(Role.ADMIN)
     form = browser.forms("/admin/settings")["/admin/settings"]
-    tenants.suspend(owner, god, reason="x")
+    tenants.suspend(owner, god, by="test", reason="x")
     assert browser.send(form, name="Another name").status_code == 403
     assert one(god, "SELECT name FROM tenant_settings") != "Another name"
 
@@ -130,7 +130,7 @@ def test_a_form_that_comes_after_its_session_is_kept_for_nobody(
     typed = {**browser.forms(register)[register].values, "given": "Ei", "family": "Phyu", "gender": "female"}
     execute(god, "UPDATE user_session SET last_seen_at = now() - interval '16 minutes'")
     if ending == "suspended":
-        tenants.suspend(owner, god, reason="x")
+        tenants.suspend(owner, god, by="test", reason="x")
     else:
         tenant_deletion.begin(owner, god, by="test", reason="Closed", export=None)
     assert browser.open("POST", register, data=typed).status_code == 303
@@ -140,18 +140,18 @@ def test_a_form_that_comes_after_its_session_is_kept_for_nobody(
 def test_programs_are_told_by_a_code_of_its_own(
     owner: str, god: Actor, programs: dict[str, Callable[[], TestResponse]]
 ) -> None:
-    tenants.suspend(owner, god, reason="x")
+    tenants.suspend(owner, god, by="test", reason="x")
     for way in programs.values():
         is_problem(way(), 403, "TENANT_SUSPENDED")
     assert one(god, "SELECT count(*) FROM internal_nonces") == 1, "what is refused uses up no nonce"
-    tenants.resume(owner, god)
+    tenants.resume(owner, god, by="The bursar")
     assert {way().status_code for way in programs.values()} == {200}
 
 
 def test_a_service_client_gets_no_token(app: APIFlask, owner: str, god: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.extensions, OWN_KEYS, signing_keys(new_signing_key()))
     client, secret = service_clients.create_client(god, name="Lab", roles=[Role.CLINICIAN], scopes=SCOPES)
-    tenants.suspend(owner, god, reason="x")
+    tenants.suspend(owner, god, by="test", reason="x")
 
     def ask(told: str) -> TestResponse:
         form, http = {"grant_type": "client_credentials"}, app.test_client(use_cookies=False)
@@ -171,7 +171,7 @@ def test_nobody_signs_in(owner: str, god: Actor) -> None:
     half = sign_in(his, PASSWORD, address=peer())
     assert isinstance(half, HalfSignedIn)
     before = newest(god)["audits"]
-    tenants.suspend(owner, god, reason="x")
+    tenants.suspend(owner, god, by="test", reason="x")
     with pytest.raises(Unauthenticated, match=REFUSED[:20]):
         sign_in(email, "not his password", address=peer())
     for way in (
@@ -193,7 +193,7 @@ def of_the_provider(tenant: TestTenant) -> Subject:
 
 def test_nobody_signs_in_by_the_identity_provider_or_is_made(owner: str, god: Actor, tenant: TestTenant) -> None:
     before = one(god, "SELECT count(*) FROM users")
-    tenants.suspend(owner, god, reason="x")
+    tenants.suspend(owner, god, by="test", reason="x")
     with pytest.raises(TenantSuspended):
         federation.sign_in(of_the_provider(tenant), address=peer(), once="n1")
     assert one(god, "SELECT count(*) FROM users") == before
@@ -205,23 +205,23 @@ def test_the_sign_in_page_tells_who_knows_the_password(
     app: APIFlask, owner: str, god: Actor, desk: Callable[..., Desk]
 ) -> None:
     user, browser = a_user(god), desk(Role.FRONT_DESK)
-    tenants.suspend(owner, god, reason="x")
+    tenants.suspend(owner, god, by="test", reason="x")
     answer = browser.fill("/sign-in", email=user.email, password=PASSWORD)
     assert answer.status_code == 403
     assert "Access for your organisation is suspended" in answer.text
 
 
 def test_the_log_says_who_and_why_and_once(owner: str, god: Actor) -> None:
-    tenants.suspend(owner, god, reason="Invoices unpaid")
+    tenants.suspend(owner, god, by="The board", reason="Invoices unpaid")
     with pytest.raises(Conflict, match="is suspended already"):
-        tenants.suspend(owner, god, reason="again")
-    tenants.resume(owner, god)
+        tenants.suspend(owner, god, by="test", reason="again")
+    tenants.resume(owner, god, by="The bursar")
     with pytest.raises(Conflict, match="is not suspended"):
-        tenants.resume(owner, god)
+        tenants.resume(owner, god, by="The bursar")
     told = [row for row in audits(god) if row.action in ("tenant.suspend", "tenant.resume")]
     assert [(row.action, row.actor, row.subject, row.detail) for row in told if row.outcome == "done"] == [
-        ("tenant.suspend", god.name, god.tenant_key, {"reason": "Invoices unpaid"}),
-        ("tenant.resume", god.name, god.tenant_key, {}),
+        ("tenant.suspend", god.name, god.tenant_key, {"by": "The board", "reason": "Invoices unpaid"}),
+        ("tenant.resume", god.name, god.tenant_key, {"by": "The bursar"}),
     ]
 
 
@@ -230,21 +230,24 @@ def test_the_commands(app: APIFlask, god: Actor) -> None:
         done = app.test_cli_runner().invoke(args=["tenant", *words])
         return done.exit_code, done.output
 
-    assert flask("suspend", god.tenant_key)[0] == 2, "a reason is needed"
-    assert flask("suspend", god.tenant_key, "--reason", "Moved away")[0] == 0
+    by, why = ("--by", "The board"), ("--reason", "Moved away")
+    for lacking in (("suspend", *by), ("suspend", *why), ("resume",), ("export", "all.zip")):
+        assert flask(lacking[0], god.tenant_key, *lacking[1:])[0] == 2, "who decided it has to be said, and why"
+    assert flask("suspend", god.tenant_key, *by, *why)[0] == 0
     assert f"{god.tenant_key}  suspended since " in flask("list")[1]
-    again = flask("suspend", god.tenant_key, "--reason", "Moved away")
+    again = flask("suspend", god.tenant_key, *by, *why)
     assert (again[0], "suspended already" in again[1]) == (1, True)
-    assert flask("resume", god.tenant_key)[0] == 0
+    assert flask("resume", god.tenant_key, *by)[0] == 0
     assert god.tenant_key in flask("list")[1].splitlines()
-    assert (flask("resume", "nobody")[0], "There is no tenant nobody" in flask("resume", "nobody")[1]) == (1, True)
+    nobody = flask("resume", "nobody", *by)
+    assert (nobody[0], "There is no tenant nobody" in nobody[1]) == (1, True)
 
 
 def test_another_tenant_notices_nothing(
     owner: str, god: Actor, new_tenant: Callable[..., TestTenant], programs: dict[str, Callable[[], TestResponse]]
 ) -> None:
     other = new_tenant()
-    tenants.suspend(owner, Actor(other.id, other.key, "test", god.permissions), reason="x")
+    tenants.suspend(owner, Actor(other.id, other.key, "test", god.permissions), by="test", reason="x")
     assert {way().status_code for way in programs.values()} == {200}
 
 
@@ -273,4 +276,4 @@ def test_of_a_deleted_one_all_are_strangers_at_once(
     with pytest.raises(Conflict, match="never another's"):
         tenants.create_tenant(owner, key=tenant.key, name="Another", time_zone="UTC")
     with pytest.raises(Conflict, match="is not suspended"):
-        tenants.resume(owner, god)
+        tenants.resume(owner, god, by="The bursar")

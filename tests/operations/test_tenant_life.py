@@ -34,7 +34,8 @@ from tests.jobs.relays import wait_until
 from tests.rules.whole_tenant import BY_OTHERS, fill
 
 GOING, KILLED, LEAVING, STAYING = "going", "killed", "leaving", "staying"
-WHY = ("--by", "The board", "--reason", "The clinic closed")
+BY = ("--by", "The board")
+WHY = (*BY, "--reason", "The clinic closed")
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +97,21 @@ def test_an_export_of_an_older_version_is_not_whole(
     suspended(app, GOING)
     with monkeypatch.context() as before:
         before.setattr(tenant_export, "tables", lambda: [one for one in tables() if one.name != "legal_holds"])
-        assert flask(app, "export", GOING, str(file)).exit_code == 0
+        assert flask(app, "export", GOING, str(file), *BY).exit_code == 0
     refused = flask(app, "delete", GOING, "--export", str(file), *WHY, typed=f"{GOING}\n")
     assert (refused.exit_code, "without legal_holds" in refused.output) == (1, True), refused.output
-    assert flask(app, "resume", GOING).exit_code == 0
+    assert flask(app, "resume", GOING, *BY).exit_code == 0
 
 
 def test_a_disk_that_takes_no_file(two: tuple[APIFlask, Actor, Actor]) -> None:
-    refused = flask(two[0], "export", GOING, "/proc/going.zip")
+    refused = flask(two[0], "export", GOING, "/proc/going.zip", *BY)
     assert (refused.exit_code, "/proc/going.zip.unfinished cannot be written" in refused.output) == (1, True)
 
 
 def suspended(app: APIFlask, key: str) -> None:
     """Suspend it, some minutes ago."""
     with clock.at(clock.now() - timedelta(minutes=5)):
-        assert flask(app, "suspend", key, "--reason", "Contract ended").exit_code == 0
+        assert flask(app, "suspend", key, *WHY).exit_code == 0
 
 
 def send_all(app: APIFlask) -> None:
@@ -153,7 +154,7 @@ def test_an_export_holds_every_row_and_says_so(
 ) -> None:
     app, going, _ = two
     file = tmp_path / "going.zip"
-    made = flask(app, "export", GOING, str(file))
+    made = flask(app, "export", GOING, str(file), *BY)
     assert made.exit_code == 0, made.output
     assert file.stat().st_mode & 0o777 == 0o600
     there = rows_of(own, going.tenant_id)
@@ -167,9 +168,10 @@ def test_an_export_holds_every_row_and_says_so(
         assert set(archive.namelist()) == {f"{name}.ndjson" for name in there} | {"manifest.json"}
     assert (manifest["tenant"], manifest["decrypted"]) == (GOING, False)
     assert "Notes of" not in json.dumps(there), "encrypted texts stay encrypted"
-    assert any('"tenant.export"' in row for row in there["audit_event"]), "before the first row left"
+    told = [row["detail"] for row in map(json.loads, there["audit_event"]) if row["action"] == "tenant.export"]
+    assert {"by": "The board", "way": "as kept"} in told, "before the first row left"
     assert STAYING not in made.output
-    again = flask(app, "export", GOING, str(file))
+    again = flask(app, "export", GOING, str(file), *BY)
     assert (again.exit_code, "is there already" in again.output) == (1, True)
 
 
@@ -177,7 +179,7 @@ def test_an_export_takes_no_file_that_lay_there(two: tuple[APIFlask, Actor, Acto
     app, *_ = two
     trap = tmp_path / "going.zip.unfinished"
     trap.symlink_to(tmp_path / "elsewhere")
-    refused = flask(app, "export", GOING, str(tmp_path / "going.zip"))
+    refused = flask(app, "export", GOING, str(tmp_path / "going.zip"), *BY)
     assert (refused.exit_code, "an export is under way, or one was killed" in refused.output) == (1, True)
     assert [one.name for one in tmp_path.iterdir()] == [trap.name], "nothing was written through it"
 
@@ -198,7 +200,7 @@ def test_an_export_is_of_one_moment(
         return made
 
     monkeypatch.setattr(tenant_export, "_write_table", write_and_go_on)
-    assert flask(app, "export", GOING, str(tmp_path / "going.zip")).exit_code == 0
+    assert flask(app, "export", GOING, str(tmp_path / "going.zip"), *BY).exit_code == 0
     assert added != ["sign_in_directory"], "another table came first"
     with zipfile.ZipFile(tmp_path / "going.zip") as file:
         assert len(file.read("sign_in_directory.ndjson").splitlines()) == len(
@@ -219,14 +221,14 @@ def test_the_name_of_an_export_is_kept_as_its_content_is(
         fsync(file)
 
     monkeypatch.setattr(os, "fsync", watched)
-    assert flask(two[0], "export", GOING, str(target)).exit_code == 0
+    assert flask(two[0], "export", GOING, str(target), *BY).exit_code == 0
     assert kept == [(False, False), (True, True)], "its content, and then, with its name in it, the directory"
 
 
 def test_texts_are_opened_only_when_asked_for(two: tuple[APIFlask, Actor, Actor], tmp_path: Path) -> None:
     app, *_ = two
     file = tmp_path / "open.zip"
-    assert flask(app, "export", GOING, str(file), "--decrypt").exit_code == 0
+    assert flask(app, "export", GOING, str(file), "--decrypt", *BY).exit_code == 0
     with zipfile.ZipFile(file) as archive:
         assert "Notes of going" in archive.read("appointments.ndjson").decode()
         assert json.loads(archive.read("manifest.json"))["decrypted"] is True
@@ -236,7 +238,7 @@ def test_texts_are_opened_only_when_asked_for(two: tuple[APIFlask, Actor, Actor]
 def test_an_export_that_was_touched_is_none(two: tuple[APIFlask, Actor, Actor], tmp_path: Path) -> None:
     app, *_ = two
     file, bad, dated = tmp_path / "good.zip", tmp_path / "bad.zip", tmp_path / "dated.zip"
-    assert flask(app, "export", GOING, str(file)).exit_code == 0
+    assert flask(app, "export", GOING, str(file), *BY).exit_code == 0
     assert read_manifest(file).tenant == GOING
     year = str(clock.now().year).encode()
     for changed, words in ((bad, (b"Cough", b"Cold")), (dated, (b'"madeAt": "' + year, b'"madeAt": "2999'))):
@@ -274,17 +276,17 @@ def test_it_is_refused_and_nothing_goes(
     words, typed, said = REFUSED[case]
     monkeypatch.chdir(tmp_path)
     if case == "an export of another":
-        flask(app, "export", STAYING, "staying.zip")
+        flask(app, "export", STAYING, "staying.zip", *BY)
     with clock.at(clock.now() - timedelta(minutes=10)):
-        flask(app, "export", GOING, "old.zip")
+        flask(app, "export", GOING, "old.zip", *BY)
     if case != "not suspended":
         suspended(app, GOING)
-    flask(app, "export", GOING, "new.zip")
+    flask(app, "export", GOING, "new.zip", *BY)
     before = rows_of(own, going.tenant_id)
     refused = flask(app, "delete", GOING, *words, *WHY, typed=f"{typed}\n")
     assert (refused.exit_code, said in refused.output) == (1, True), refused.output
     assert rows_of(own, going.tenant_id) == before
-    flask(app, "resume", GOING)
+    flask(app, "resume", GOING, *BY)
 
 
 def test_an_export_is_stale_once_the_tenant_was_let_in_again(
@@ -293,9 +295,9 @@ def test_an_export_is_stale_once_the_tenant_was_let_in_again(
     """Between the look at the export and the tombstone somebody types a key, and may take his time."""
     app, going, _ = two
     suspended(app, GOING)
-    assert flask(app, "export", GOING, str(tmp_path / "going.zip")).exit_code == 0
+    assert flask(app, "export", GOING, str(tmp_path / "going.zip"), *BY).exit_code == 0
     looked_at = read_manifest(tmp_path / "going.zip")
-    assert flask(app, "resume", GOING).exit_code == 0
+    assert flask(app, "resume", GOING, *BY).exit_code == 0
     with pytest.raises(NotDeleted, match="Suspend going"):
         tenant_deletion.begin(own.owner, going, by="x", reason="x", export=looked_at)
     assert tenant_id_of(GOING) == going.tenant_id
@@ -335,7 +337,7 @@ def test_what_a_suspended_tenant_did_is_still_told(
     send_all(app)
     assert tenant_deletion.waiting_events(own.owner, leaving.tenant_id) == (0, 0)
     assert LEAVING in {one.key for one in tenants()}, "every other job goes over it as well"
-    assert flask(app, "resume", LEAVING).exit_code == 0
+    assert flask(app, "resume", LEAVING, *BY).exit_code == 0
 
 
 def test_history_of_who_is_not_deleted_stays(two: tuple[APIFlask, Actor, Actor], own: TestDatabase) -> None:
@@ -437,7 +439,7 @@ def test_a_tenant_goes_and_no_other_loses_a_row(
     send_all(app)
     suspended(app, GOING)
     file, others = tmp_path / "going.zip", rows_of(own, staying.tenant_id)
-    assert flask(app, "export", GOING, str(file)).exit_code == 0
+    assert flask(app, "export", GOING, str(file), *BY).exit_code == 0
     assert tenant_id_of(GOING) == going.tenant_id
     with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as writing:
         for table in tables():
