@@ -7,7 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from careapp import clock
-from careapp.cli.shared import owner_url
+from careapp.cli.shared import owner_url, refusals_shown
 from careapp.config import Settings
 from careapp.demo.blueprints import DEMO, OTHER, Blueprint
 from careapp.demo.build import build, sums
@@ -25,8 +25,9 @@ def demo(in_production: bool) -> None:
             "Demo users have a password that everybody knows. Add --in-production if you want them here all the same."
         )
     owner = owner_url()
-    for blueprint in (DEMO, OTHER):
-        _build(owner, blueprint)
+    with refusals_shown():
+        for blueprint in (DEMO, OTHER):
+            _build(owner, blueprint)
     _print_sign_ins()
 
 

@@ -347,6 +347,16 @@ def test_history_of_who_is_not_deleted_stays(two: tuple[APIFlask, Actor, Actor],
         connection.execute("DELETE FROM status_changes")
 
 
+def test_a_demo_clinic_that_was_deleted_is_refused_in_words(
+    two: tuple[APIFlask, Actor, Actor], own: TestDatabase
+) -> None:
+    create_tenant(own.owner, key="demo", name="Demo", time_zone="UTC")
+    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+        connection.execute("UPDATE tenants SET deleted_at = now() WHERE key = 'demo'")
+    refused = two[0].test_cli_runner().invoke(args=["demo", "--in-production"])
+    assert (refused.exit_code, "demo was a tenant that is deleted" in refused.output) == (1, True), refused.output
+
+
 def process(own: TestDatabase, var: Path, *words: str) -> "subprocess.Popen[str]":
     """`flask tenant` as a process of its own, which types the key."""
     given = {
