@@ -25,13 +25,13 @@ NEWS = Path(__file__).resolve().parents[2] / "docs" / "operations" / "scaling.md
 class Pooler:
     """PgBouncer on a port of its own: `care` shares server connections, `health` has one for the question alone."""
 
-    def __init__(self, database: TestDatabase, *, mode: str = "transaction") -> None:
+    def __init__(self, database: TestDatabase, **settings: str) -> None:
         assert PROGRAM is not None
         account = Account.for_data(Path("/nonexistent"))
         self.port = free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="careapp-pooler-"))
         (self.directory / "users.txt").write_text('"care_app" ""\n')
-        (self.directory / "pgbouncer.ini").write_text(self._settings(database, mode))
+        (self.directory / "pgbouncer.ini").write_text(self._settings(database, settings))
         for path in (self.directory, *self.directory.iterdir()):
             account.own(path)
         self.log = self.directory / "pgbouncer.log"
@@ -40,7 +40,7 @@ class Pooler:
         )
         self._wait()
 
-    def _settings(self, database: TestDatabase, mode: str) -> str:
+    def _settings(self, database: TestDatabase, own: dict[str, str]) -> str:
         """What docs/operations/scaling.md tells operators, with what differs here."""
         recommended = re.search(r"```ini\n(.*?)```", NEWS.read_text(), re.S)
         assert recommended, "the page shows the pooler's settings"
@@ -50,8 +50,7 @@ class Pooler:
             "care": f"{server} pool_size={SHARED}", "care_health": f"{server} pool_size=1",
             "listen_addr": "127.0.0.1", "listen_port": str(self.port), "auth_type": "trust",
             "auth_file": str(self.directory / "users.txt"), "logfile": str(self.directory / "pgbouncer.log"),
-            "unix_socket_dir": "", "stats_users": "care_app",
-            "pool_mode": mode,
+            "unix_socket_dir": "", "stats_users": "care_app", **own,
         }  # fmt: skip
         lines = [
             line
@@ -60,8 +59,8 @@ class Pooler:
         ]
         section = lines.index("[pgbouncer]")
         databases = [f"{name} = {here.pop(name)}" for name in ("care", "care_health")]
-        own = [f"{name} = {value}" for name, value in here.items()]
-        return "\n".join([*lines[:section], *databases, *lines[section:], *own, ""])
+        others = [f"{name} = {value}" for name, value in here.items()]
+        return "\n".join([*lines[:section], *databases, *lines[section:], *others, ""])
 
     def _wait(self) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

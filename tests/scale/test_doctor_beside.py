@@ -87,9 +87,21 @@ def test_a_pooler_without_a_way_for_the_question_alone(pooled: Installation) -> 
     ("statement", "wrong: The pooler is in statement mode"),
 ])  # fmt: skip
 def test_a_pooler_in_another_mode(at: Installation, database: TestDatabase, mode: str, said: str) -> None:
-    with closing(Pooler(database, mode=mode)) as pooler:
+    with closing(Pooler(database, pool_mode=mode)) as pooler:
         set_ = changed(at, {"database_pooler": "transaction"}, app=pooler.app, health=pooler.health)
         assert told(set_, "pooler").startswith(said)
+
+
+@POOLED
+def test_a_pooler_that_hands_out_its_sessions_in_turn_is_well(at: Installation, database: TestDatabase) -> None:
+    with closing(Pooler(database, server_round_robin="1")) as pooler:
+        address = libpq_url(pooler.app)
+        with psycopg.connect(address) as one, psycopg.connect(address) as other:  # both at once: both sessions open
+            assert (
+                one.execute("SELECT pg_backend_pid()").fetchone() != other.execute("SELECT pg_backend_pid()").fetchone()
+            )
+        in_turn = changed(at, {"database_pooler": "transaction"}, app=pooler.app, health=pooler.health)
+        assert told(in_turn, "pooler") == ""
 
 
 def test_a_pooler_that_is_said_and_is_not_there(at: Installation) -> None:

@@ -78,12 +78,14 @@ def _settings_that_stay(connection: Connection) -> Found:
 
 
 def _sessions_kept(first: Connection, second: Connection) -> Found:
-    """Two clients that take turns come upon the same session, unless each keeps its own."""
+    """Each client keeps its own session, unless it comes upon another, or upon the other's: a pooler that hands out its
+    sessions in turn gives neither client the other's.
+    """
     for _ in range(ROUNDS):
-        [(one,)], [(other,)] = (
-            connection.execute("SELECT pg_backend_pid()").fetchall() for connection in (first, second)
+        [(one,)], [(again,)], [(other,)] = (
+            connection.execute("SELECT pg_backend_pid()").fetchall() for connection in (first, first, second)
         )
-        if one == other:
+        if one != again or one == other:
             return
     yield (UNWISE, "Each client keeps a session of the database to itself: no pooler is there, or in session mode.",
            "Set pool_mode = transaction, or DATABASE_POOLER=none.")  # fmt: skip
