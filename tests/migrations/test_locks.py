@@ -64,6 +64,26 @@ def test_nobody_who_writes_waits_for_an_index(database: TestDatabase, before: st
             assert watching.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid").fetchone() == (0,)
 
 
+def test_an_index_half_made_is_made_again(database: TestDatabase) -> None:
+    """A try that was ended leaves an index that is written and never read, and a name that is taken."""
+    with database_before(database.superuser) as moving:
+        upgrade(moving, "0016")
+        with (
+            psycopg.connect(localdb.libpq_url(moving.whole)) as writer,
+            psycopg.connect(localdb.libpq_url(moving.whole), autocommit=True) as ended,
+        ):
+            writer.execute("LOCK TABLE care.outbox IN ROW EXCLUSIVE MODE")
+            ended.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                ended.execute("CREATE INDEX CONCURRENTLY outbox_published ON care.outbox (published_at)")
+        with psycopg.connect(localdb.libpq_url(moving.whole)) as watching:
+            state = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'care.outbox_published'::regclass"
+            assert watching.execute(state).fetchone() == (False,)
+            watching.rollback()
+            upgrade(moving, "0018")
+            assert watching.execute(state).fetchone() == (True,)
+
+
 def _wait_for(watching: "psycopg.Connection[tuple[object, ...]]", waits: bool) -> None:
     """Return when a migration stands in the queue for a lock, or no longer does."""
     statement = (
