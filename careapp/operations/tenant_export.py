@@ -28,7 +28,8 @@ FORMAT = "careapp-tenant-1"
 MANIFEST = "manifest.json"
 BATCH = 500  # rows
 CHUNK = 1024 * 1024  # bytes
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)  # the last: encrypted, or packed in another way
+# What reading another file raises, or a damaged one; RuntimeError: encrypted, or packed in a way that is not ours.
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError, KeyError, TypeError)
 NEVER_OPENED = frozenset({"totp_factors"})  # secrets of sign-in are of no use to anybody but an intruder
 
 
@@ -114,7 +115,7 @@ def read_manifest(source: Path) -> Manifest:
         if told["format"] != FORMAT or told.pop("sha256") != (sum_ := _sum(told)):
             raise ExportFailed(f"the manifest of {source} is not what was written")
         return Manifest(told["tenant"], datetime.fromisoformat(told["madeAt"]), told["tables"], sum_)
-    except (*DAMAGED, OSError, ValueError, KeyError, TypeError) as error:
+    except DAMAGED as error:
         raise ExportFailed(f"{source} is no export of a tenant") from error
 
 

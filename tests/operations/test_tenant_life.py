@@ -65,9 +65,14 @@ def four(own: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         db.engine.dispose()
 
 
+def unwalled(database: TestDatabase) -> psycopg.Connection[Any]:
+    """As a superuser, whom row-level security does not hold."""
+    return psycopg.connect(localdb.libpq_url(database.whole), options="-c search_path=care,public")
+
+
 def by_others(own: TestDatabase, tenant: int) -> None:
     """What the app role does not write: seals, an address in the directory; and the hold is lifted."""
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         for statement in BY_OTHERS:
             connection.execute(statement, {"tenant": tenant})  # type: ignore[arg-type]
         connection.execute(
@@ -121,7 +126,7 @@ def send_all(app: APIFlask) -> None:
 
 def rows_of(database: TestDatabase, tenant: int) -> dict[str, list[str]]:
     """All rows of a tenant by table, as a superuser sees them, by the catalogue and not by what the code names."""
-    with psycopg.connect(localdb.libpq_url(database.whole), options="-c search_path=care,public") as connection:
+    with unwalled(database) as connection:
         found = connection.execute(
             "SELECT relname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attname = 'tenant_id'"
             " AND relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1"
@@ -135,7 +140,7 @@ def rows_of(database: TestDatabase, tenant: int) -> dict[str, list[str]]:
 
 def tombstone(database: TestDatabase, key: str) -> dict[str, Any]:
     """What the row of a deleted tenant says of its deletion."""
-    with psycopg.connect(localdb.libpq_url(database.whole), options="-c search_path=care,public") as connection:
+    with unwalled(database) as connection:
         statement = "SELECT deletion FROM tenants WHERE key = %s AND name = %s AND deleted_at IS NOT NULL"
         [(deletion,)] = connection.execute(statement, [key, tenant_deletion.NAME]).fetchall()
     assert isinstance(deletion, dict)
@@ -194,7 +199,7 @@ def test_an_export_is_of_one_moment(
     def write_and_go_on(*args: Any) -> dict[str, Any]:
         made = write_table(*args)
         if not added:
-            with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+            with unwalled(own) as connection:
                 connection.execute("INSERT INTO sign_in_directory VALUES ('late', %s, 0)", [going.tenant_id])
             added.append(args[2].name)
         return made
@@ -206,7 +211,7 @@ def test_an_export_is_of_one_moment(
         assert len(file.read("sign_in_directory.ndjson").splitlines()) == len(
             rows_of(own, going.tenant_id)["sign_in_directory"]
         ) - 1  # fmt: skip
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         connection.execute("DELETE FROM sign_in_directory WHERE email_hash = 'late'")
 
 
@@ -305,13 +310,13 @@ def test_an_export_is_stale_once_the_tenant_was_let_in_again(
 
 def test_a_legal_hold_keeps_all_of_it(two: tuple[APIFlask, Actor, Actor], own: TestDatabase) -> None:
     app, going, _ = two
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         connection.execute("UPDATE legal_holds SET lifted_at = NULL, lifted_by = NULL WHERE tenant_id = 1")
     before = rows_of(own, going.tenant_id)
     refused = flask(app, "delete", GOING, "--without-export", *WHY, typed=f"{GOING}\n")
     assert (refused.exit_code, "1 patients are under a legal hold" in refused.output) == (1, True)
     assert rows_of(own, going.tenant_id) == before
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         connection.execute("UPDATE legal_holds SET lifted_at = now(), lifted_by = 'test'")
 
 
@@ -351,7 +356,7 @@ def test_a_demo_clinic_that_was_deleted_is_refused_in_words(
     two: tuple[APIFlask, Actor, Actor], own: TestDatabase
 ) -> None:
     create_tenant(own.owner, key="demo", name="Demo", time_zone="UTC")
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         connection.execute("UPDATE tenants SET deleted_at = now() WHERE key = 'demo'")
     refused = two[0].test_cli_runner().invoke(args=["demo", "--in-production"])
     assert (refused.exit_code, "demo was a tenant that is deleted" in refused.output) == (1, True), refused.output
@@ -376,11 +381,8 @@ def test_it_goes_on_where_it_was_killed(
     send_all(app)
     others = rows_of(own, staying.tenant_id)
     whole = sum(len(rows) for name, rows in rows_of(own, killed.tenant_id).items() if name not in LOG)
-    address = localdb.libpq_url(own.whole)
-    with (
-        psycopg.connect(address, options="-c search_path=care,public") as holder,
-        psycopg.connect(address, autocommit=True) as watching,
-    ):
+    with unwalled(own) as holder, unwalled(own) as watching:
+        watching.autocommit = True
         holder.execute("SELECT id FROM patients WHERE tenant_id = %s FOR UPDATE", [killed.tenant_id])
         running = process(own, tmp_path, "delete", KILLED, "--without-export", *WHY)
         assert running.stdin
@@ -417,7 +419,7 @@ def test_what_is_not_told_yet_is_not_forgotten(
     stopped = flask(app, "delete", LEAVING, "--without-export", *WHY, typed=f"{LEAVING}\n")
     assert (stopped.exit_code, "events wait to be sent" in stopped.output) == (1, True), stopped.output
     park = "UPDATE outbox SET parked_at = {} WHERE tenant_id = %s AND published_at IS NULL"
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         connection.execute(park.format("now()"), [leaving.tenant_id])  # type: ignore[arg-type]
     make.an_episode(two[1])
     app.config["DATABASE_RELAY_URL"] = relay
@@ -427,7 +429,7 @@ def test_what_is_not_told_yet_is_not_forgotten(
     assert tenant_deletion.waiting_events(own.owner, two[1].tenant_id) > (0, 0), "it is no relay for others"
     tenant_deletion._empty(own.owner, leaving.tenant_id, table_of(OutboxEvent))
     assert tenant_deletion.waiting_events(own.owner, leaving.tenant_id) == (1, 1), "whoever asks"
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         connection.execute(park.format("NULL"), [leaving.tenant_id])  # type: ignore[arg-type]
     left = rows_of(own, leaving.tenant_id)
     assert {name for name, rows in left.items() if rows} == LOG | set(tenant_deletion.EVENTS)
@@ -451,7 +453,7 @@ def test_a_tenant_goes_and_no_other_loses_a_row(
     file, others = tmp_path / "going.zip", rows_of(own, staying.tenant_id)
     assert flask(app, "export", GOING, str(file), *BY).exit_code == 0
     assert tenant_id_of(GOING) == going.tenant_id
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as writing:
+    with unwalled(own) as writing:
         for table in tables():
             writing.execute(f"LOCK TABLE {table.name} IN ROW EXCLUSIVE MODE")  # type: ignore[arg-type]
         done = flask(app, "delete", GOING, "--export", str(file), *WHY, typed=f"{GOING}\n")
@@ -464,7 +466,7 @@ def test_a_tenant_goes_and_no_other_loses_a_row(
     assert begun["detail"]["by"] == "The board"
     assert begun["detail"]["hash"] == read_manifest(file).sha256
     assert any(row["action"] == "tenant.deleted" for row in told)
-    with psycopg.connect(localdb.libpq_url(own.whole), options="-c search_path=care,public") as connection:
+    with unwalled(own) as connection:
         assert walls.faults(connection) == [], "the guard of history is on again"
     deletion = tombstone(own, GOING)
     assert (deletion["by"], deletion["export"], deletion["seal"]) == ("The board", begun["detail"]["hash"], 1)
