@@ -6,7 +6,7 @@ state, action and role.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from sqlalchemy import CTE, BigInteger, Index, Row, Select, Text, bindparam, func, select
@@ -48,9 +48,14 @@ class Lifecycle:
     transitions: tuple[Transition, ...]
     tones: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def by_name(self) -> dict[str, Transition]:
+        """Its moves by their names."""
+        return {transition.name: transition for transition in self.transitions}
+
     def transition(self, name: str) -> Transition:
         """The move of that name; raises KeyError for one that does not exist."""
-        return {transition.name: transition for transition in self.transitions}[name]
+        return self.by_name[name]
 
     def available(self, status: str, actor: Actor) -> list[Transition]:
         """The moves this actor may make from this state: the buttons a page draws."""

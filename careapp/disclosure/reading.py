@@ -12,7 +12,7 @@ from careapp.access import Actor
 from careapp.commands import current_unit
 from careapp.db import db
 from careapp.disclosure import condition
-from careapp.disclosure.rules import NORMAL, Ground, Reader, Who
+from careapp.disclosure.rules import NORMAL, Ground, Reader, Who, who_is
 from careapp.errors import Restricted
 
 Rows = Sequence[Any]
@@ -55,7 +55,7 @@ def forget() -> None:
 
 def _plain(actor: Actor, row: Any) -> bool:
     """Whether nothing has to be asked. The portal depends on consent also where nothing is restricted."""
-    return bool(row.confidentiality == NORMAL) and Reader.of(actor).who is not Who.PORTAL
+    return bool(row.confidentiality == NORMAL) and who_is(actor) is not Who.PORTAL
 
 
 def _ground(actor: Actor, patient_id: int) -> str | None:

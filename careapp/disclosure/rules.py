@@ -67,10 +67,11 @@ class Reader:
     def of(cls, actor: Actor) -> Self:
         """The reader an actor is."""
         treats = actor.may(Permission.CLINICAL_READ)
-        return cls(_who(actor), actor.name, actor.user_id, actor.provider_id if treats else None, treats)
+        return cls(who_is(actor), actor.name, actor.user_id, actor.provider_id if treats else None, treats)
 
 
-def _who(actor: Actor) -> Who:
+def who_is(actor: Actor) -> Who:
+    """What kind of reader an actor is."""
     if actor.purpose is Purpose.HSYSADMIN:
         return Who.SYSTEM
     if actor.purpose is Purpose.PATRQT:

@@ -36,7 +36,7 @@ KEY_MARK = "\ue000"
 
 @dataclass(frozen=True)
 class MarkedVisit:
-    """A visit with a mark, a private character, wherever visits of one set of moves differ."""
+    """A visit with a mark, a private character, wherever visits of one kind differ."""
 
     can_undo: bool
     locator: str = "\ue001"
@@ -92,9 +92,9 @@ def moves_in_row(visit: Visit, shown: Day | Found) -> tuple[Sequence[Transition]
 
 
 class RowMoves:
-    """The buttons of the visits of a page: as a template draws them, once for each set of moves that visits have.
+    """The buttons of the visits of a page: as a template draws them, once for each kind of visit.
 
-    Visits of one set differ in whom they are about. Where the drawing has a MARK, each gets its own, escaped.
+    Visits of one kind differ in whom they are about. Where the drawing has a MARK, each gets its own, escaped.
     """
 
     def __init__(self, draw: Callable[[MarkedVisit, str, Sequence[Transition], Sequence[Transition]], Markup]) -> None:
@@ -103,11 +103,10 @@ class RowMoves:
 
     def __call__(self, visit: Visit, shown: Day | Found, key: str) -> Markup:
         """The buttons of one visit; `key` is what their ids begin with."""
-        openly, others = moves_in_row(visit, shown)
-        moves = (visit.can_undo, tuple(one.name for one in openly), tuple(one.name for one in others))
-        if moves not in self._drawn:
-            self._drawn[moves] = self._draw(MarkedVisit(visit.can_undo), KEY_MARK, openly, others)
-        own = self._drawn[moves].replace(KEY_MARK, key).replace(MarkedVisit.locator, visit.locator)
+        kind = (visit.status, visit.episode_open, visit.can_undo, _likely(visit, shown))  # all that decides the moves
+        if kind not in self._drawn:
+            self._drawn[kind] = self._draw(MarkedVisit(visit.can_undo), KEY_MARK, *moves_in_row(visit, shown))
+        own = self._drawn[kind].replace(KEY_MARK, key).replace(MarkedVisit.locator, visit.locator)
         own = own.replace(MarkedVisit.version, str(visit.version))
         return own.replace(MarkedVisit.patient_name, visit.patient_name)  # last: a mark in a name stays what it is
 
