@@ -18,7 +18,7 @@ class View(BaseModel):
         """The view of a row; `changes` overrides single columns."""
         values = dict(zip(row._fields, row, strict=True))
         values.update(changes)
-        return cls.model_validate(values)
+        return cls.__pydantic_validator__.validate_python(values)  # type: ignore[no-any-return]
 
 
 V = TypeVar("V")
