@@ -35,7 +35,7 @@ from careapp.episodes.service import register_open_work
 from careapp.identity import known_passwords
 from careapp.internal.routes import internal
 from careapp.logs import configure_logs
-from careapp.operations.connections import binds, engine_options
+from careapp.operations.connections import binds, engine_options, keep_prepared
 from careapp.operations.database_check import check_first_connection
 from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
@@ -150,4 +150,5 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
         check_first_connection()
         for engine in db.engines.values():
             log_slow(engine, settings.slow_query_ms)
+            keep_prepared(engine)
     init_health(app, settings)

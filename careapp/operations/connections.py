@@ -6,7 +6,8 @@ worse, somebody else's: so settings go with the transaction, and the driver prep
 
 from typing import Any
 
-from sqlalchemy import QueuePool
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Engine, QueuePool, event
 
 from careapp.config import Settings
 from careapp.db import LOCK_TIMEOUT, REPLICA
@@ -56,3 +57,19 @@ def binds(settings: Settings) -> dict[str, Any]:
         "execution_options": {OPENING: f"{READ_ONLY}{opening}"},
     }
     return {REPLICA: {**options, **of_copy}}
+
+
+def keep_prepared(engine: Engine) -> None:
+    """Let a rollback leave a connection its prepared statements. The driver forgets them all when it rolls back, as
+    what they are about might be gone with it; our role makes and drops nothing.
+
+    A page that reads no more than who asks ends with a rollback: whoever came next had all statements planned anew.
+    """
+
+    @event.listens_for(engine, "rollback")
+    def before_the_driver_does(connection: Connection) -> None:
+        if connection.closed or connection.invalidated:
+            return
+        raw: Any = connection.connection.driver_connection
+        if raw.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            raw.pgconn.exec_(b"ROLLBACK")  # where that fails, the driver tries, and tells the pool
