@@ -30,7 +30,7 @@ from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.errors import NotFound
-from careapp.overviews.clinic_week import Offer, Week, read_offers
+from careapp.overviews.clinic_week import DAYS_OF_A_WEEK, Offer, Week, read_offers, read_week_version
 from careapp.overviews.slot_cells import BookedFor, SlotCell, booked_for, read_cells
 from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
 from careapp.paging import MAX_LIMIT
@@ -44,7 +44,6 @@ from careapp.views import View
 
 Wanted = str | BindParameter[Any] | None  # a locator or a specialty, or where a statement that is kept has one
 
-DAYS_OF_A_WEEK = 7
 LOOKED_AHEAD = timedelta(days=14)  # to find the first day that has something to come
 FURTHEST_ZONE = timedelta(hours=15)  # no clock of the world is further from UTC
 
@@ -153,20 +152,20 @@ def get_calendar(
 def _content(
     actor: Actor, wanted: dict[str, str | None], first: date, days: int, zone: str, whom: BookedFor
 ) -> dict[str, Any]:
-    """What stands in these days, and the version it has; the version is read first."""
+    """What stands in these days, and the version it has, which is read first or with it."""
+    week = _added_up(**wanted, first=first, days=days)
+    if week:
+        version, offers = read_offers(actor, week, whom)
+        return {"version": version, "offers": offers}
     version = calendar_version(actor, **wanted, first=first, days=days)
     start, end = (datetime.combine(one, time(), clock.zone(zone)) for one in (first, first + timedelta(days=days)))
-    clinic = wanted["clinic"]
-    if _adds_up(wanted["provider"], days) and clinic:
-        week = Week(start, end, clinic, wanted["specialty"], zone)
-        return {"version": version, "offers": read_offers(actor, week, whom)}
     inside = (SLOTS.ends_at > start, SLOTS.starts_at > start - LONGEST_SLOT, SLOTS.starts_at < end)
     return {"version": version, "slots": read_cells(actor, *inside, _whose(**wanted), whom=whom)}
 
 
-def _adds_up(provider: str | None, days: int) -> bool:
-    """Whether a calendar shows sums instead of slots: a clinic's week does."""
-    return provider is None and days > 1
+def _added_up(provider: str | None, clinic: str | None, specialty: str | None, first: date, days: int) -> Week | None:
+    """The week of a calendar that shows sums instead of slots: a clinic's week does."""
+    return Week(clinic, first, specialty) if clinic and provider is None and days > 1 else None
 
 
 @query(Permission.SLOT_VIEW)
@@ -175,10 +174,12 @@ def calendar_version(
 ) -> str:
     """A short text that changes with what a calendar of these days shows: one statement by an index.
 
-    Slots and appointments count by their versions, slots also as they begin and come to be over; appointments not where
-    none is shown, as taking or leaving a place changes the slot. The days are taken so wide that they hold those of any
-    zone, so now and then the text changes for nothing.
+    Slots and appointments count by their versions, slots also as they begin and come to be over. The days are taken so
+    wide that they hold those of any zone, so now and then the text changes for nothing.
     """
+    week = _added_up(provider, clinic, specialty, first, days)
+    if week:
+        return read_week_version(actor, week)
     begin = datetime.combine(first, time(), clock.zone("UTC")) - FURTHEST_ZONE
     whose = {"provider": provider, "clinic": clinic, "specialty": specialty}
     given = {
@@ -186,12 +187,11 @@ def calendar_version(
         "end": begin + timedelta(days=days) + 2 * FURTHEST_ZONE,
     }  # fmt: skip
     named = tuple(name for name, value in whose.items() if value is not None)
-    statement = _version(actor.clinic_ids is not None, named, _adds_up(provider, days))
-    return str(db.session.execute(statement, given).scalar_one())
+    return str(db.session.execute(_version(actor.clinic_ids is not None, named), given).scalar_one())
 
 
 @cache
-def _version(scoped: bool, named: tuple[str, ...], adds_up: bool) -> Select[Any]:
+def _version(scoped: bool, named: tuple[str, ...]) -> Select[Any]:
     """The statement of calendar_version() where these of its parameters are given; built once for each shape."""
     tenant: BindParameter[Any] = bindparam("tenant")
     booked = (
@@ -203,7 +203,7 @@ def _version(scoped: bool, named: tuple[str, ...], adds_up: bool) -> Select[Any]
     )
     moment = bindparam("moment", type_=DateTime(timezone=True))
     numbers = (
-        func.count(), func.sum(SLOTS.version), *([] if adds_up else [func.sum(booked)]), func.sum(PROVIDERS.version),
+        func.count(), func.sum(SLOTS.version), func.sum(booked), func.sum(PROVIDERS.version),
         func.sum(cast(SLOTS.starts_at <= moment, Integer)), func.sum(cast(SLOTS.ends_at <= moment, Integer)),
     )  # fmt: skip
     version = func.concat_ws(literal("."), *(cast(number, Text) for number in numbers))

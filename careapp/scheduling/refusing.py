@@ -174,6 +174,14 @@ def can_be_offered(
 
     With a patient known, that he is nowhere else at that time; `moving` is as in alternatives().
     """
+    return [PROVIDERS.status == PARTICIPATES, *stands_free(tenant, moment, patient_id=patient_id, moving=moving)]
+
+
+def stands_free(
+    tenant: int | BindParameter[Any], moment: datetime | BindParameter[Any], *,
+    patient_id: int | BindParameter[Any] | None = None, moving: int | BindParameter[Any] | None = None,
+) -> list[ColumnElement[bool]]:  # fmt: skip
+    """The same without what it asks of the provider himself, as conditions on slots alone."""
     buffer = select(SETTINGS.buffer_minutes).where(SETTINGS.tenant_id == tenant).scalar_subquery()
     active = select(APPOINTMENTS.starts_at).where(
         APPOINTMENTS.tenant_id == SLOTS.tenant_id,
@@ -186,7 +194,7 @@ def can_be_offered(
         APPOINTMENTS.busy_until > SLOTS.starts_at,
     )
     until = SLOTS.ends_at + buffer * timedelta(minutes=1)
-    asked = [bookable(moment), PROVIDERS.status == PARTICIPATES]
+    asked = [bookable(moment)]
     asked.append((_first_of(provider_elsewhere, APPOINTMENTS.busy_until) < until).is_not(True))
     if patient_id is not None:
         patient_elsewhere = active.where(APPOINTMENTS.patient_id == patient_id, APPOINTMENTS.ends_at > SLOTS.starts_at)

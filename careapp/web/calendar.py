@@ -13,9 +13,10 @@ from careapp.overviews.calendar import Calendar, calendar_version, get_calendar
 from careapp.surface.actors import current_actor, requires
 from careapp.web import times
 from careapp.web.calendar_address import Address
+from careapp.web.clinic_week import Cells, columns_of, rows_of
 from careapp.web.day_grid import day_grid
 from careapp.web.htmx import is_poll, page_or_fragment, poll_seen, unchanged
-from careapp.web.week_grid import days_of, provider_rows, week_grid
+from careapp.web.week_grid import week_grid
 
 bp = Blueprint("calendar", __name__)
 bp.add_app_template_filter(times.near_day, "near_day")
@@ -73,8 +74,8 @@ def _grid(shown: Calendar, here: Address) -> dict[str, Any]:
         return {"view": "_day.html", "grid": day_grid(shown, now=clock.now(), earlier=here.earlier)}
     if shown.provider:
         return {"view": "_provider_week.html", "grid": week_grid(shown)}
-    addresses = {one: here.to(whole_week=False, on=one) for one in days_of(shown)}
-    return {"view": "_clinic_week.html", "rows": provider_rows(shown), "day_addresses": addresses}
+    columns = columns_of(shown, lambda one: here.to(whole_week=False, on=one))
+    return {"view": "_clinic_week.html", "columns": columns, "rows": rows_of(shown, columns), "cells": Cells}
 
 
 def _name(shown: Calendar) -> str:

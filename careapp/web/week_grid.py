@@ -1,12 +1,11 @@
-"""The week: a provider's days side by side, and a clinic's providers with what each offers. Values in, values out."""
+"""A provider's week: its days side by side. Values in, values out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from careapp import clock
 from careapp.overviews.calendar import Calendar
-from careapp.overviews.clinic_week import CLOSED, FREE, FULL, OVER, Offer
 from careapp.overviews.slot_cells import SlotCell
 from careapp.web.grid_rows import Hour, Minutes, Placed, Scale
 
@@ -29,29 +28,6 @@ class WeekGrid:
     tall: bool
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One provider's day in a clinic's week: what it is on the whole, the first free slots, and how many more there
-    are. `state` is free (with `places`), none, over, blocked or full; `free` are locators and starts.
-    """
-
-    day: date
-    is_today: bool
-    state: str
-    places: int = 0
-    free: Sequence[tuple[str, datetime]] = ()
-    more: int = 0
-
-
-@dataclass(frozen=True)
-class ProviderRow:
-    """One provider's week in a clinic's."""
-
-    locator: str
-    name: str
-    cells: Sequence[Cell]
-
-
 def week_grid(calendar: Calendar) -> WeekGrid:
     """The calendar's slots by day and row, by what the clocks of its zone show.
 
@@ -70,32 +46,6 @@ def week_grid(calendar: Calendar) -> WeekGrid:
         hours=scale.hours(lambda minute: f"{minute // 60 % 24:02d}:00"),
         tall=scale.tall,
     )
-
-
-def provider_rows(calendar: Calendar) -> list[ProviderRow]:
-    """A clinic's week as a table: its providers by name, each with seven days."""
-    names = {offer.provider_locator: offer.provider_name for offer in calendar.offers}
-    if calendar.clinic:
-        names |= {one.locator: one.name for one in calendar.at_hand}
-    offers = {(offer.provider_locator, offer.day): offer for offer in calendar.offers}
-    days = days_of(calendar)
-    return [
-        ProviderRow(locator, name, [_cell(one, one == calendar.today, offers.get((locator, one))) for one in days])
-        for locator, name in sorted(names.items(), key=lambda pair: (pair[1], pair[0]))
-    ]
-
-
-def _cell(on: date, is_today: bool, offer: Offer | None) -> Cell:
-    """What one provider offers on one day, in a word and a list."""
-    if offer is None:
-        return Cell(on, is_today, "none")
-    if offer.free:
-        free = list(zip(offer.locators, offer.starts, strict=True))
-        return Cell(on, is_today, FREE, offer.places, free, offer.free - len(free))
-    states = set(offer.states) - {OVER}
-    if not states:
-        return Cell(on, is_today, OVER)
-    return Cell(on, is_today, CLOSED if states == {CLOSED} else FULL)
 
 
 def days_of(calendar: Calendar) -> list[date]:

@@ -312,6 +312,9 @@ READS: dict[str, Callable[[Actor], Any]] = {
         a, provider=a_locator(a, "providers"), clinic=None, specialty=None, first=make.soon().date(), days=7
     ),
     "a clinic's week": a_clinics_week,
+    "whether a clinic's week has changed": lambda a: calendar_version(
+        a, provider=None, clinic=a_locator(a, "clinics"), specialty=None, first=make.soon().date(), days=7
+    ),
     "the next free times of all": lambda a: next_free.find_next_free(a, next_free.Wanted()),
     "the next free times in the mornings for a patient": lambda a: next_free.find_next_free(
         a, next_free.Wanted(specialty="GP", part="MORNING", minutes=30), party=a_locator(a, "patients")
