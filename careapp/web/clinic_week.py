@@ -71,36 +71,38 @@ def _cell(column: Column, offer: Offer | None, words: Mapping[str | None, str]) 
     return Cell(column, word, offer.locators, offer.starts, offer.free - len(offer.locators))
 
 
-# What a drawing has where cells differ. No escaped text has a "<", so none of these can stand in a name.
-WORD, LINKS, SLOT, TIME, COUNT = (Markup(f"<{one}>") for one in ("word", "links", "slot", "time", "count"))
-NAME, PROVIDER = Markup("<name>"), Markup("<provider>")
+# What a drawing has where cells differ. No escaped text has a "<", so neither can stand in a name.
+GAP, NAME = Markup("<gap>"), Markup("<name>")
 
 
 class Cells:
     """The cells of a page, which hold a thousand links. For each day the template draws one cell, a link to a free time
-    and one to all others, with a mark wherever those of a day differ; each gets its own, escaped.
+    and one to all others, with a gap wherever those of a day differ; each gets its own, escaped as Markup does.
     """
 
     def __init__(
         self, cell: Callable[..., Markup], free: Callable[..., Markup], more: Callable[..., Markup], calendar: Calendar
     ) -> None:
-        self._cell = cache(lambda column: str(cell(column, WORD, LINKS)))
-        self._free = cache(lambda column: str(free(column, SLOT, TIME, NAME)))
-        self._more = cache(lambda column: str(more(column, COUNT, NAME, PROVIDER)))
+        self._cell = cache(lambda column: cell(column, GAP, GAP).split(GAP))
+        self._free = cache(lambda column: free(column, GAP, GAP, NAME))
+        self._more = cache(lambda column: more(column, GAP, NAME, GAP).split(GAP))
         self._time = cache(lambda moment: escape(local_time(moment, calendar.zone)))
 
     def __call__(self, row: Row) -> Markup:
         """The cells of a row."""
-        name, locator = escape(row.name), escape(row.locator)
-        return Markup("\n".join(self._drawn(one, name, locator) for one in row.cells))
+        return Markup("").join(piece for one in row.cells for piece in self._pieces(row, one))
 
-    def _drawn(self, cell: Cell, name: Markup, locator: Markup) -> str:
-        free = self._free(cell.column).replace(NAME, name)
-        slots = str(escape(" ".join(cell.slots))).split()  # all at once, as there are so many
-        links = [
-            free.replace(SLOT, slot).replace(TIME, self._time(at)) for slot, at in zip(slots, cell.starts, strict=True)
-        ]
+    def _pieces(self, row: Row, cell: Cell) -> list[str]:
+        begin, word_ends, end = self._cell(cell.column)
+        pieces = [begin, cell.word, word_ends]
+        if cell.slots:
+            before, middle, after = self._free(cell.column).replace(NAME, row.name).split(GAP)
+            between = after + Markup(" ") + before
+            for slot, at in zip(cell.slots, cell.starts, strict=True):
+                pieces += (before, slot, middle, self._time(at))
+                before = between
+            pieces.append(after)
         if cell.more:
-            more = self._more(cell.column).replace(COUNT, str(cell.more))
-            links.append(more.replace(PROVIDER, locator).replace(NAME, name))
-        return self._cell(cell.column).replace(WORD, escape(cell.word)).replace(LINKS, " ".join(links))
+            before, middle, after = self._more(cell.column)
+            pieces += (" ", before, row.locator, middle, str(cell.more), after.replace(NAME, row.name))
+        return [*pieces, end]
