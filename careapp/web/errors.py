@@ -3,7 +3,7 @@
 Addresses of the JSON surfaces get a problem document also where no blueprint of theirs answers.
 """
 
-from flask import Flask, Response, g, make_response, request
+from flask import Flask, Response, current_app, g, make_response, request
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -15,10 +15,8 @@ from careapp.surface.problems import code_of, fault, problem_of, speaks_json
 from careapp.surface.sessions import signed_in_actor
 from careapp.web.emergency import restricted_page
 from careapp.web.htmx import is_htmx, refused, signed_out, stale_token
-from careapp.web.language import SOURCE
 from careapp.web.refusals import said
 from careapp.web.sign_in import sign_in_address
-from careapp.web.templating import template_in
 
 FOR_ANYBODY = ("sign_in.sign_in_post", "prescription_print.verify_post")  # forms that need nobody signed in
 SOON = "2"  # seconds until another try makes sense, as on the JSON surfaces
@@ -92,7 +90,7 @@ def broken(error: Exception) -> Response:
         return problem_of(error)
     status = fault(error).status
     away = status == Upstream.status
-    template = template_in(SOURCE, "errors/500.html")
+    template = current_app.jinja_env.get_template("errors/500.html")
     page = "" if is_htmx() else template.render(request_id=request_id.get() or "none", away=away)
     response = make_response(page, status)
     if away:

@@ -1,7 +1,7 @@
 """Language: which one a page speaks, and the catalogues its texts come from."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial, wraps
+from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from babel import Locale
@@ -31,14 +31,10 @@ def init_language(app: Flask) -> None:
     )  # fmt: skip
     app.jinja_env.install_gettext_callables(_said, _said_number, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.globals["_"] = _in_template
-    app.jinja_env.filters["counted"] = counted
 
 
 def once_a_language(say: Callable[A, T]) -> Callable[A, T]:
-    """Keep what a function says of constants in each language: a long page asks some thousand times.
-
-    Its `in_language` gives what says it in one language, for who knows already which that is.
-    """
+    """Keep what a function says of constants in each language: a long page asks some thousand times."""
 
     @lru_cache(maxsize=MOST_KEPT)
     def kept(language: str, *constants: Any) -> T:
@@ -48,7 +44,6 @@ def once_a_language(say: Callable[A, T]) -> Callable[A, T]:
     def ask(*constants: A.args, **none: A.kwargs) -> T:
         return kept(current_language(), *constants)
 
-    ask.in_language = lambda language: partial(kept, language)  # type: ignore[attr-defined]
     return ask
 
 
@@ -67,21 +62,10 @@ def _marked(text: str) -> Markup:
     return Markup(_said(text))
 
 
-@once_a_language
-def counted(number: int, one: str, many: str) -> Markup:
-    """A text of a template with nothing but a number (`num`) in it."""
-    return Markup(_said_number(one, many, number)) % {"num": number}
-
-
-def text_of_template(about: EvalContext, text: str) -> str:
-    """A text of a template, without its values."""
-    return _marked(text) if about.autoescape else _said(text)
-
-
 @pass_eval_context
 def _in_template(about: EvalContext, text: str, /, **values: object) -> str:
     """A text of a template, as Jinja's gettext says it, with its values escaped, in a third of the time."""
-    said = text_of_template(about, text)
+    said = _marked(text) if about.autoescape else _said(text)
     return said % values if "%" in said else said
 
 

@@ -53,13 +53,11 @@ def near_datetime(moment: datetime, zone: str) -> str:
     return f"{near_date(moment, zone)}, {local_time(moment, zone)}"
 
 
-@once_a_language
 def day(value: date) -> str:
     """`Fri 20 Nov 2026`."""
     return _written(value, "EEE d MMM y")
 
 
-@once_a_language
 def short_day(value: date) -> str:
     """`20 Nov 2026`; a birth date needs no weekday."""
     return _written(value, "d MMM y")
