@@ -47,6 +47,7 @@ from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
 from careapp.surface.replica import init_replica
 from careapp.surface.request_limits import init_request_limits
+from careapp.surface.sending import WholeResponse
 from careapp.surface.slow_bodies import init_slow_bodies
 from careapp.telemetry.statements import log_slow
 from careapp.web.templating import SharedGlobals
@@ -89,6 +90,7 @@ def build(**overrides: object) -> APIFlask:
         static_folder=static,  # type: ignore[arg-type]  # Flask itself takes None
     )  # fmt: skip
     app.json = StrictJSON(app)
+    app.response_class = WholeResponse
     app.jinja_environment = SharedGlobals
     app.jinja_env.undefined = StrictUndefined
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, TRUSTED_HOSTS=settings.trusted_hosts.split() or None)
