@@ -48,8 +48,8 @@ def init_headers(app: Flask) -> None:
 
     @app.after_request
     def protect(response: Response) -> Response:
-        for name, value in ALWAYS.items():
-            response.headers.setdefault(name, value)
+        there = {name.lower() for name, _ in response.headers}
+        response.headers.extend((name, value) for name, value in ALWAYS.items() if name.lower() not in there)
         response.headers["X-Request-Id"] = request_id.get() or ""
         if request.is_secure:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")

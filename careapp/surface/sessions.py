@@ -5,7 +5,9 @@ The cookie is signed, not secret, so it never holds a name. Flask-Login is used 
 """
 
 from flask import Flask, Request, current_app, g, request, session
+from flask.sessions import SecureCookieSessionInterface
 from flask_login import LoginManager, current_user
+from itsdangerous import URLSafeTimedSerializer
 
 from careapp.access import Actor
 from careapp.config import Settings
@@ -16,6 +18,21 @@ from careapp.identity.drafts import user_of_ended
 from careapp.identity.preferences import Preferences
 from careapp.identity.sessions import Holder, OpenSession
 from careapp.surface.received import receive_body
+
+
+class SignedCookie(SecureCookieSessionInterface):
+    """Flask's cookie. What signs it and checks it is made once for a set of keys, instead of in every request."""
+
+    def __init__(self) -> None:
+        self._made: tuple[list[object], URLSafeTimedSerializer | None] = ([], None)
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """What signs by the newest key, and believes all of them; they change only when somebody sets others."""
+        keys = [app.secret_key, *app.config["SECRET_KEY_FALLBACKS"]]
+        made = self._made
+        if made[0] != keys:
+            made = self._made = (keys, super().get_signing_serializer(app))
+        return made[1]
 
 
 class Person:
@@ -39,6 +56,7 @@ def init_sessions(app: Flask, settings: Settings) -> None:
     """
     assert settings.secret_key, "config.load() makes one or refuses to start"
     set_keys(app, settings.secret_key.get_secret_value(), settings.older_secret_keys())
+    app.session_interface = SignedCookie()
     app.config.update(
         SESSION_COOKIE_NAME="session" if settings.development else "__Host-session",
         SESSION_COOKIE_SECURE=not settings.development,

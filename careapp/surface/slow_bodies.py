@@ -35,7 +35,8 @@ class ArrivingBody(io.RawIOBase):
     def __init__(self, stream: Any, length: int) -> None:
         self._stream, self._length = stream, length
         self._whole: io.BytesIO | None = None
-        self._here, self.late = threading.Event(), False
+        self._here, self.late = threading.Lock(), False  # taken until all is there: half of what an Event costs
+        self._here.acquire()
 
     def readable(self) -> bool:
         """It can be read."""
@@ -59,15 +60,15 @@ class ArrivingBody(io.RawIOBase):
                 missing -= len(part)
         finally:
             self._whole = io.BytesIO(b"".join(parts))
-            self._here.set()
+            self._here.release()
 
     def _wait(self) -> None:
         """Wait a moment, then longer where somebody is allowed to; remember who did not come."""
-        if self._here.wait(MOMENT) or not _permits.acquire(blocking=False):
-            self.late = not self._here.is_set()
+        if self._here.acquire(timeout=MOMENT) or not _permits.acquire(blocking=False):
+            self.late = self._whole is None
             return
         try:
-            self.late = not self._here.wait(PATIENCE)
+            self.late = not self._here.acquire(timeout=PATIENCE)
         finally:
             _permits.release()
 

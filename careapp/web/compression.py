@@ -21,9 +21,11 @@ def init_compression(app: Flask) -> None:
 
 
 def _compress(response: Response) -> Response:
-    if response.mimetype not in KINDS or "Content-Encoding" in response.headers or response.status_code == 206:
+    if request.blueprint in ("api", "internal") or response.status_code in (204, 206):
         return response
-    if request.blueprint in ("api", "internal") or not request.accept_encodings["gzip"]:
+    if response.mimetype not in KINDS or "Content-Encoding" in response.headers:
+        return response
+    if not request.accept_encodings["gzip"]:
         return response
     response.vary.add("Accept-Encoding")
     response.direct_passthrough = False

@@ -48,8 +48,9 @@ def is_htmx() -> bool:
 
 
 def _private(response: Response) -> Response:
-    response.vary.add("HX-Request")
-    response.cache_control.no_store = True
+    """What was just made, with these two set as they are: Werkzeug would read and write each as a set."""
+    response.headers["Vary"] = "HX-Request"
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 
