@@ -100,4 +100,5 @@ def test_commits_stand_where_they_are_named() -> None:
 
 def test_no_other_place_ends_a_transaction_by_sql() -> None:
     ending = re.compile(r"^\s*(commit|begin|rollback)\s*;?\s*$", re.I)
-    assert [file for file in FILES if any(ending.match(text) for text in texts(ast.parse(source(file))))] == []
+    found = {file for file in FILES if any(ending.match(text) for text in texts(ast.parse(source(file))))}
+    assert found == {"operations/connections.py"}  # which rolls back just before the driver does, on its behalf
