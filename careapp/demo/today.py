@@ -55,6 +55,7 @@ def asked(scene: Scene, slot: FreeSlot) -> None:
 
 Course = Callable[[Scene, FreeSlot], None]
 BEGUN: tuple[Course, ...] = (in_room, due, in_room, waiting, due)  # the latest first
+LAST: tuple[Course, ...] = (in_room, waiting, due, in_room, due)  # the same where nobody comes any more today
 COMING: tuple[Course, ...] = (waiting, due, due)  # the next first
 OVER: tuple[Course, ...] = (done, done, done, done, done, done, missed, done, done, done)
 AHEAD: tuple[Course, ...] = (due, due, due, due, due, due, asked)
@@ -67,12 +68,15 @@ def tell_today(staff: Staff, blueprint: Blueprint, first: int, now: datetime) ->
     for place in places_of(staff.admin):
         random = Random(f"{blueprint.seed}/today/{place.name}")
         today = [slot for slot in pool.today() if slot.clinic_locator == place.locator]
-        for (course, slot), party in zip(_courses(today, random, now), parties, strict=False):
+        for (course, slot), party in zip(courses_of(today, random, now), parties, strict=False):
             course(Scene(staff.front_desk, staff.clinician, pool, random, now, party), slot)
 
 
-def _courses(today: Sequence[FreeSlot], random: Random, now: datetime) -> Iterable[tuple[Course, FreeSlot]]:
-    """The slots that are booked, in the order of time, each with how far its visit has come at `now`."""
+def courses_of(today: Sequence[FreeSlot], random: Random, now: datetime) -> Iterable[tuple[Course, FreeSlot]]:
+    """Of a clinic's slots of one day those that are booked, by time, each with how far its visit has come at `now`.
+
+    At whatever hour, somebody waits and somebody is being seen, if slots begin each hour.
+    """
     latest_first = [slot for slot in today if slot.starts_at <= now][::-1]
     begun = [
         slot for number, slot in enumerate(latest_first)
@@ -81,9 +85,10 @@ def _courses(today: Sequence[FreeSlot], random: Random, now: datetime) -> Iterab
     over = _some([slot for slot in today if slot.starts_at <= now and slot not in begun], random, SHARE_BOOKED)
     coming = [slot for slot in today if now < slot.starts_at <= now + SOON]
     ahead = _some([slot for slot in today if slot.starts_at > now + SOON], random, SHARE_BOOKED_AHEAD)
+    running = BEGUN if coming else LAST
     told = [
         *((OVER[number % len(OVER)], slot) for number, slot in enumerate(over)),
-        *((BEGUN[number] if number < len(BEGUN) else done, slot) for number, slot in enumerate(begun)),
+        *((running[number] if number < len(running) else done, slot) for number, slot in enumerate(begun)),
         *((COMING[number % len(COMING)], slot) for number, slot in enumerate(coming)),
         *((AHEAD[number % len(AHEAD)], slot) for number, slot in enumerate(ahead)),
     ]

@@ -2,6 +2,8 @@
 
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from apiflask import APIFlask
@@ -10,6 +12,8 @@ from careapp import clock
 from careapp.cli import demo as command
 from careapp.demo.blueprints import DEMO, Blueprint
 from careapp.demo.build import build
+from careapp.demo.pool import FreeSlot
+from careapp.demo.today import courses_of, in_room, waiting
 from careapp.episodes.states import EPISODE, STAGES
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.providers.npi import is_valid_npi
@@ -82,6 +86,17 @@ def test_today_is_a_full_day_at_the_family_clinic(clinic: Blueprint) -> None:
         " WHERE starts_at BETWEEN now() - interval '3 hours' AND now() + interval '1 hour'",
     )
     assert {"ARRIVED", "IN_PROGRESS"} <= {row.status for row in around}
+
+
+@pytest.mark.parametrize("minutes", range(1, 24 * 60, 29))
+def test_at_every_hour_somebody_waits_and_somebody_is_being_seen(minutes: int) -> None:
+    day = datetime(2026, 6, 10, tzinfo=UTC)
+    hours = [day + timedelta(hours=hour) for hour in range(24)]
+    slots = [
+        FreeSlot(f"SLT-2026-{at.hour:06}", "PRV", "CLN", "GP", at, at + timedelta(hours=1), 1, 1, "UTC") for at in hours
+    ]
+    told = {course for course, _ in courses_of(slots, Random(1), day + timedelta(minutes=minutes))}
+    assert {in_room, waiting} <= told
 
 
 def test_the_weeks_before_have_visits_with_their_whole_history(clinic: Blueprint) -> None:
