@@ -151,5 +151,5 @@ class Scene:
 
 
 def tomorrow() -> datetime:
-    """The next midnight in UTC, from when on the clinic offers times."""
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    """The midnight in UTC after the clinic's present day, from when on it offers times: its own day may have begun."""
+    return datetime.combine(datetime.now(ZONE).date() + timedelta(days=1), time(), UTC)
