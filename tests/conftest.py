@@ -43,7 +43,8 @@ NEED_MORE = {
 @pytest.hookimpl(tryfirst=True)  # before groups are read from the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what PostgreSQL alone is enough for, and keep tests that share something dear on one worker: the broker, or
-    what a file makes once for all its tests."""
+    what a file makes once for all its tests.
+    """
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if "database" in getattr(item, "fixturenames", ()) and folder not in NEED_MORE:
