@@ -198,7 +198,7 @@ def first_read(tenant_id: int) -> Iterator[None]:
         except BaseException:
             db.session.rollback()
             raise
-    tenancy.hand_on(db.session())
+    tenancy.hand_on(db.session)
 
 
 def refusal_of(error: IntegrityError) -> Refusal | None:
@@ -262,7 +262,7 @@ def _refusals_audited(actor: Actor, name: str, asked_for: tuple[object, ...] = (
 @contextmanager
 def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
     """Open the transaction, bind its tenant, and commit it with its audit rows and events."""
-    if not tenancy.begun_for(db.session(), actor.tenant_id):
+    if not tenancy.begun_for(db.session, actor.tenant_id):
         db.session.rollback()  # a read before this one, such as a test's own, may have left a transaction open
     unit = Unit(actor, writes)
     token = _unit.set(unit)

@@ -6,13 +6,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from flask import g
 from flask_sqlalchemy import SQLAlchemy
-from flask_sqlalchemy.session import Session
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Connection,
     DateTime,
     Engine,
     ForeignKeyConstraint,
@@ -29,6 +28,8 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column, registry
 from sqlalchemy.sql import ColumnElement
+
+from careapp.transactions import Transaction
 
 LOCK_TIMEOUT = "5s"  # for every connection of the engine; below the 15 s that end a statement
 
@@ -54,17 +55,27 @@ REPLICA = "replica"  # the bind of the copy that some reads go to
 on_replica: ContextVar[Any] = ContextVar("careapp_on_replica", default=None)  # what is asked of it, while it is read
 
 
-class RoutedSession(Session):
-    """A session whose transactions go to the replica while `on_replica` says so, else to the primary."""
+class Database(SQLAlchemy):
+    """Flask-SQLAlchemy's engines, with transactions of ours in the place of its session."""
 
-    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
-        """The engine for what is about to run."""
-        return super().get_bind(*args, **kwargs) if on_replica.get() is None else self._db.engines[REPLICA]
+    @property  # type: ignore[override]
+    def session(self) -> Transaction:
+        """The transaction of the present application context."""
+        present: Transaction | None = g.get("transaction")
+        if present is None:
+            present = g.transaction = Transaction(self._wanted)
+        return present
+
+    @session.setter
+    def session(self, made: object) -> None:
+        """Flask-SQLAlchemy sets what it has made; nobody uses that."""
+
+    def _wanted(self) -> Engine:
+        """The replica while `on_replica` says so, else the primary."""
+        return self.engine if on_replica.get() is None else self.engines[REPLICA]
 
 
-db = SQLAlchemy(
-    model_class=Base, disable_autonaming=True, session_options={"autoflush": False, "class_": RoutedSession}
-)  # fmt: skip
+db = Database(model_class=Base, disable_autonaming=True)
 
 
 def let_go() -> None:

@@ -16,11 +16,11 @@ from typing import Any
 
 import structlog
 from psycopg.pq import ExecStatus
-from sqlalchemy import event, text
-from sqlalchemy.orm import Session
+from sqlalchemy import text
 
 from careapp import tenancy  # noqa: F401  # its hook, which opens a transaction, comes before the one here
 from careapp.db import db, on_replica
+from careapp.transactions import Transaction, at_begin
 
 SAMPLE_SECONDS = 1.0  # how often a process asks the primary how far it is, while late reads come
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds without the copy after it was away or behind
@@ -191,11 +191,11 @@ def leave() -> None:
         on_replica.set(None)
 
 
-@event.listens_for(Session, "after_begin")
-def refuse_what_is_far(session: Session, transaction: Any, connection: Any) -> None:
+@at_begin
+def refuse_what_is_far(transaction: Transaction, connection: Any, nested: bool) -> None:
     """Ask a server that is to answer how near it is, in the transaction that will read."""
     asked: Copy | None = on_replica.get()
-    if asked is None or transaction.nested:
+    if asked is None or nested:
         return
     has = _HAS.format(position=asked.position) if asked.position else "true"
     question = f"SELECT coalesce({_NEAR.format(flushed=asked.sample.flushed)}, false), {has}"

@@ -6,8 +6,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from psycopg.pq import ExecStatus
-from sqlalchemy import event, text
-from sqlalchemy.orm import Session
+from sqlalchemy import text
+
+from careapp.transactions import Transaction, at_begin
 
 _tenant: ContextVar[int | None] = ContextVar("careapp_tenant", default=None)
 
@@ -36,15 +37,15 @@ def bound(tenant_id: int | None) -> Iterator[None]:
         _tenant.reset(token)
 
 
-@event.listens_for(Session, "after_begin")
-def bind_tenant(session: Session, transaction: Any, connection: Any) -> None:
+@at_begin
+def bind_tenant(transaction: Transaction, connection: Any, nested: bool) -> None:
     """Set `app.tenant_id` for the transaction that begins; a savepoint must keep the tenant it stands in."""
     tenant = "" if _tenant.get() is None else str(_tenant.get())
-    if transaction.nested:
-        if session.info.get("tenant") != tenant:
+    if nested:
+        if transaction.info.get("tenant") != tenant:
             raise RuntimeError("the tenant changed inside a transaction")
         return
-    session.info.update(tenant=tenant, handed_on=False)
+    transaction.info.update(tenant=tenant, handed_on=False)
     more = connection.engine.get_execution_options().get(OPENING, "")
     begin = opening(_tenant.get(), more)
     if connection.connection.driver_connection.pgconn.exec_(begin).status != ExecStatus.COMMAND_OK:
@@ -52,14 +53,14 @@ def bind_tenant(session: Session, transaction: Any, connection: Any) -> None:
         connection.execute(text(begin.decode().partition("; ")[2]))
 
 
-def hand_on(session: Session) -> None:
-    """Leave the session's transaction open for what comes next, if that is for the same tenant."""
-    session.info["handed_on"] = session.in_transaction()
+def hand_on(transaction: Transaction) -> None:
+    """Leave a transaction open for what comes next, if that is for the same tenant."""
+    transaction.info["handed_on"] = transaction.in_transaction()
 
 
-def begun_for(session: Session, tenant_id: int) -> bool:
+def begun_for(transaction: Transaction, tenant_id: int) -> bool:
     """Whether a transaction of this tenant was handed on to what comes now; only the first to ask gets it."""
-    return bool(session.info.pop("handed_on", False)) and session.info["tenant"] == str(tenant_id)
+    return bool(transaction.info.pop("handed_on", False)) and transaction.info["tenant"] == str(tenant_id)
 
 
 def opening(tenant_id: int | None, more: str = "") -> bytes:

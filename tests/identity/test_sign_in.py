@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import event, select, update
+from sqlalchemy import Row, event, select, update
 
 from careapp import clock, tenancy
 from careapp.access import Actor
@@ -150,10 +151,9 @@ def test_a_new_password_and_disabling_end_every_session(
     assert who(app, tenant, sid) is None
 
 
-def audit(tenant: TestTenant) -> list[AuditEvent]:
+def audit(tenant: TestTenant) -> list[Row[Any]]:
     with tenancy.bound(tenant.id):
-        rows = list(db.session.execute(select(AuditEvent).order_by(AuditEvent.id)).scalars())
-        db.session.expunge_all()
+        rows = list(db.session.execute(select(table_of(AuditEvent)).order_by(AuditEvent.id)))
         db.session.rollback()
     return rows
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from careapp import tenancy
 from careapp.access import Actor, Permission, Role
 from careapp.audit.models import AuditEvent
-from careapp.db import db
+from careapp.db import db, table_of
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from careapp.identity import passwords, users
 from careapp.identity.actors import actor_of_email
@@ -183,7 +183,7 @@ def test_what_ends_sessions_and_what_does_not(app: APIFlask, admin: Actor, tenan
     with tenancy.bound(tenant.id):
         details = [
             row.detail
-            for row in db.session.execute(select(AuditEvent).order_by(AuditEvent.id)).scalars()
+            for row in db.session.execute(select(table_of(AuditEvent)).order_by(AuditEvent.id))
             if row.action == "user.change"
         ]
         db.session.rollback()

@@ -10,8 +10,7 @@ from itertools import count
 from typing import Self
 
 from apiflask import APIFlask
-from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, event
 
 from careapp import commands
 from careapp.access import Actor, Permission
@@ -78,8 +77,8 @@ def speak(actor: Actor, said: list[EpisodeSpoke], *, refused: bool = False) -> N
         raise Conflict("The test refuses this command.")
 
 
-@event.listens_for(Session, "before_commit")  # from the start: writers in other threads must not see it come
-def _before_commit(session: Session) -> None:
+@event.listens_for(Engine, "commit")  # from the start: writers in other threads must not see it come
+def _before_commit(connection: Connection) -> None:
     if action := getattr(_commits, "action", None):
         action()
 

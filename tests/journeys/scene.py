@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apiflask import APIFlask
+from sqlalchemy import select
 
 from careapp import clock
 from careapp.access import Actor, Role
@@ -139,6 +140,6 @@ def _staff(actor: Actor, doctor: Any) -> tuple[dict[Role, str], str]:
     """A user of each role and one of all; those who treat patients are the doctor."""
     with system_transaction(actor.tenant_id):
         wanted = PROVIDERS.locator == doctor.locator
-        own = db.session.query(PROVIDERS.id).filter(wanted).scalar()
+        own = db.session.scalars(select(PROVIDERS.id).where(wanted)).one()
     emails = {role: a_user(actor, role, provider_id=own if role == Role.CLINICIAN else None).email for role in Role}
     return emails, a_user(actor, *Role, provider_id=own, name="Ma Ei Phyu").email

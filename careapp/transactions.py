@@ -1,0 +1,100 @@
+"""Transactions: what an application context has under way, at most one, on one connection.
+
+In place of the ORM's session: nothing here keeps objects, so there is nothing to track, expire or flush, and a
+transaction costs no more than its connection's.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVarTuple, overload
+
+from sqlalchemy import Connection, Engine, Executable, NestedTransaction, Result, ScalarResult
+from sqlalchemy.sql.selectable import TypedReturnsRows
+
+Ts = TypeVarTuple("Ts")
+Opened = Callable[["Transaction", Connection, bool], None]
+
+_opened: list[Opened] = []
+
+
+def at_begin(function: Opened) -> Opened:
+    """Have a function called with each transaction that begins, and with each savepoint (then its last value is true),
+    before anything else runs in it; in the order in which they are declared.
+    """
+    _opened.append(function)
+    return function
+
+
+class Transaction:
+    """The transaction of a context: the first statement begins it on the engine that `engine` names then.
+
+    `info` is for those who are called when it begins.
+    """
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self.info: dict[str, Any] = {}
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    @overload
+    def execute(self, statement: TypedReturnsRows[*Ts], values: Any = None) -> Result[*Ts]:
+        """One whose columns have types."""
+
+    @overload
+    def execute(self, statement: Executable, values: Any = None) -> Result[*tuple[Any, ...]]:
+        """Any other."""
+
+    def execute(self, statement: Executable, values: Any = None) -> Result[Any]:
+        """Run a statement with these values; with a list of them, once for each."""
+        connection = self._connection
+        if connection is None:
+            connection = self._begin()
+        return connection.execute(statement, values)
+
+    def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
+        """The first column of what a statement returns."""
+        return self.execute(statement, values).scalars()
+
+    def connection(self) -> Connection:
+        """The connection of what is under way; begins where nothing is."""
+        return self._begin() if self._connection is None else self._connection
+
+    def in_transaction(self) -> bool:
+        """Whether anything is under way."""
+        return self._connection is not None
+
+    def begin_nested(self) -> NestedTransaction:
+        """A savepoint in what is under way, released or rolled back at the end of a block."""
+        connection = self.connection()
+        self._tell(connection, nested=True)
+        return connection.begin_nested()
+
+    def commit(self) -> None:
+        """Commit what is under way. Where that fails, a rollback has to follow."""
+        if self._connection is not None:
+            self._connection.commit()
+            self.rollback()  # nothing is left to undo: it gives the connection back
+
+    def rollback(self) -> None:
+        """Undo what is under way, and give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def remove(self) -> None:
+        """Undo what is under way, and forget whose it was; Flask-SQLAlchemy calls it at the end of the context."""
+        self.rollback()
+        self.info.clear()
+
+    def _begin(self) -> Connection:
+        connection = self._connection = self._engine().connect()
+        try:
+            connection.begin()
+            self._tell(connection, nested=False)
+        except BaseException:
+            self.rollback()
+            raise
+        return connection
+
+    def _tell(self, connection: Connection, *, nested: bool) -> None:
+        for function in _opened:
+            function(self, connection, nested)
