@@ -70,9 +70,15 @@ class Transaction:
 
     def commit(self) -> None:
         """Commit what is under way. Where that fails, a rollback has to follow."""
-        if self._connection is not None:
-            self._connection.commit()
-            self.rollback()  # nothing is left to undo: it gives the connection back
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            connection.commit()
+        except BaseException:
+            connection.invalidate()  # SQLAlchemy takes its transaction for ended; for the server it may be open still
+            raise
+        self.rollback()  # nothing is left to undo: it gives the connection back
 
     def rollback(self) -> None:
         """Undo what is under way, and give the connection back."""
