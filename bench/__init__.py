@@ -7,7 +7,7 @@ take turns, so that a machine that is busy for a while is busy for all of them:
 
 - **application**: HTTP, 8 connections kept alive, granian with 2 workers of 4 threads, production settings.
 - **bare WSGI**: the same SQL transaction from one WSGI function without a framework (`bench/bare.py`), on a second
-  granian started by the same line of the Procfile; no authentication, no validation, one psycopg connection a thread.
+  granian started by the same line of the Procfile; no validation, one psycopg connection a thread.
 - **psycopg**: the same SQL transaction from 8 client processes, without any HTTP.
 - **empty view**: a Flask application that answers 204 to everything (`bench/empty.py`), on a third such granian.
 
@@ -16,12 +16,13 @@ two different requests and keeps each statement's text and parameters. A paramet
 filled anew each time it is replayed: from the request (a locator, the idempotency key), from a column an earlier
 statement returned (ids, times), with a new UUID, or with the present time. What is left (an event's envelope, the
 stored answer) is sent as recorded, since the database does the same work whatever such a text says. Statements of
-authentication are counted apart and not replayed (`--authenticated` replays them in both rulers); savepoints are
-replayed but not counted; BEGIN and COMMIT are the driver's own everywhere. Rates are requests answered by all
-connections together, divided by the time from the start of a round to its last answer; a ratio is the median over
-rounds of two rates of the same round. "Database ms" is how long the statements of one request ran, as
-pg_stat_statements counts it for the application's role, those of authentication and COMMIT with its wait for the disk
-included; "CPU" is read from /proc, of the web server's processes and of PostgreSQL's.
+authentication are counted apart and replayed first, in the same transaction, as the application runs them
+(`--strangers` leaves them out of both rulers, as tables did until the one of commit 4fdb88c); savepoints are replayed
+but not counted; BEGIN and COMMIT are the driver's own everywhere. Rates are requests answered by all connections
+together, divided by the time from the start of a round to its last answer; a ratio is the median over rounds of two
+rates of the same round. "Database ms" is how long the statements of one request ran, as pg_stat_statements counts it
+for the application's role, those of authentication and COMMIT with its wait for the disk included; "CPU" is read from
+/proc, of the web server's processes and of PostgreSQL's.
 
 `--size large` measures among a million appointments; `python -m bench growth` measures both sizes, the application
 alone, and compares; `python -m bench relay` measures the way to Kafka; `python -m bench keep` puts what was measured

@@ -49,7 +49,8 @@ def _row(case: dict[str, Any]) -> tuple[str, ...]:
 def rulers(report: dict[str, Any]) -> str:
     """What the columns leave open: how statements are counted, and what the rulers' own rates were."""
     empty = [case["figures"]["empty view"]["rate"] for case in report["cases"] if "empty view" in case["figures"]]
-    said = "Statements: the request's own + those of authentication. "
+    both = "both rulers run all of them" if report.get("authenticated") else "the rulers run the former"
+    said = f"Statements: the request's own + those of authentication; {both}. "
     return said + (f"The empty view answered {min(empty):,.0f} to {max(empty):,.0f} requests/s." if empty else "")
 
 

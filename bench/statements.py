@@ -109,7 +109,7 @@ class Source:
 class Plan:
     """Statements to run again in one transaction of a tenant, each with where its parameters come from.
 
-    `asked` are authentication's, run in a transaction of their own before; usually none.
+    `asked` are authentication's, which come first, with the parameters they were recorded with; none if left out.
     """
 
     tenant_id: int | None
@@ -118,7 +118,7 @@ class Plan:
 
 
 def plan_of(
-    first: Recording, inputs: Values, second: Recording, other_inputs: Values, *, authenticated: bool = False
+    first: Recording, inputs: Values, second: Recording, other_inputs: Values, *, authenticated: bool = True
 ) -> Plan:
     """How to run the statements of two recordings again with new inputs; if `authenticated`, authentication's as well.
 
@@ -137,12 +137,9 @@ def plan_of(
 def run(connection: Connection[Any], plan: Plan, inputs: Values) -> list[list[tuple[Any, ...]]]:
     """Run a plan in one transaction and return each statement's rows."""
     results: list[list[tuple[Any, ...]]] = []
-    if plan.asked:
-        connection.pgconn.exec_(tenancy.opening(plan.tenant_id))
-        for sql, parameters in plan.asked:
-            connection.execute(sql, parameters).fetchall()
-        connection.commit()
     connection.pgconn.exec_(tenancy.opening(plan.tenant_id))  # as the application's transactions begin
+    for sql, parameters in plan.asked:
+        connection.execute(sql, parameters).fetchall()
     for sql, sources in plan.steps:
         cursor = connection.execute(sql, {name: source.fill(inputs, results) for name, source in sources.items()})
         results.append(cursor.fetchall() if cursor.description else [])
