@@ -8,26 +8,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from careapp import api, config, crypto, localdb, reactions, web
-from careapp.cli.access import access
-from careapp.cli.audit import audit
-from careapp.cli.backup import backup, restore
-from careapp.cli.client import client
-from careapp.cli.configuration import configuration
-from careapp.cli.database import database, database_url
-from careapp.cli.demo import demo
-from careapp.cli.doctor.command import doctor
-from careapp.cli.erasure import erasure
-from careapp.cli.events import events
-from careapp.cli.import_fhir import import_fhir
-from careapp.cli.jobs import jobs
-from careapp.cli.keys import keys
-from careapp.cli.outbox import outbox
-from careapp.cli.passwords import passwords
-from careapp.cli.states import states
-from careapp.cli.tenant_life import tenant
-from careapp.cli.terminology import terminology
-from careapp.cli.token import token
-from careapp.cli.user import user
+from careapp.cli.table import Commands
 from careapp.commands import register_reactions
 from careapp.config import Settings
 from careapp.db import db
@@ -53,10 +34,6 @@ from careapp.telemetry.statements import log_slow
 from careapp.web.templating import SharedGlobals
 
 LARGEST_BODY = 1024 * 1024  # bytes
-COMMANDS = (
-    access, audit, backup, client, configuration, database, database_url, demo, doctor, erasure, events, import_fhir,
-    jobs, keys, outbox, passwords, restore, states, tenant, terminology, token, user,
-)  # fmt: skip
 
 # Every table, for migrations and for what looks a table up by its name; written out, so that a missing one is an error.
 TABLES = (
@@ -103,8 +80,7 @@ def build(**overrides: object) -> APIFlask:
     register_reactions(reactions.REACTIONS)
     register_open_work(reactions.OPEN_WORK)
     _register_surfaces(app, settings)
-    for command in COMMANDS:
-        app.cli.add_command(command)
+    app.cli = Commands(commands=app.cli.commands)
     return app
 
 
