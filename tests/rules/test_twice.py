@@ -55,6 +55,7 @@ ELSEWHERE = {
     ),
     "backchannel.backchannel_logout": "no form; an order is taken once, see tests/federation",
 }
+REWRITTEN = {"preferences.save"}  # the row is written again, with the same values
 RENEWED = {"account.change_password": 400}  # the form belongs to the session's former value
 SHOWN_ONCE = {
     "admin_clients.add",
@@ -76,13 +77,14 @@ def test_a_form_sent_twice_has_one_effect(app: APIFlask, god: Actor, database: T
     fields = {"csrf_token": csrf_token(app, client), **typed}
     if page is not None:
         fields = {**the_form(ask(app, client, "GET", page), goes).values, **typed}
-    before = all_stored(database)
+    before = all_stored(database, texts=endpoint in REWRITTEN)
     first = ask(app, client, "POST", goes, data=fields)
     assert first.status_code in (200, 303), (first.status, first.text)
-    after = all_stored(database)
+    after = all_stored(database, texts=endpoint in REWRITTEN)
     assert after != before, "the form did nothing, so nothing would be compared"
     again = ask(app, client, "POST", goes, data=fields)
-    assert all_stored(database) == after, {name for name, rows in all_stored(database).items() if rows != after[name]}
+    in_the_end = all_stored(database, texts=endpoint in REWRITTEN)
+    assert in_the_end == after, {name for name, rows in in_the_end.items() if rows != after[name]}
     if endpoint in SHOWN_ONCE:
         assert again.status_code in (200, 303), again.text
     elif again.status_code not in (409, 422, RENEWED.get(endpoint)):
