@@ -93,7 +93,7 @@ def web_server(environment: dict[str, str], *, application: str = "wsgi:app") ->
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
         ["sh", "-c", f"exec {line}"], cwd=ROOT, start_new_session=True, stdout=log, stderr=log,
-        env={**os.environ, **environment, "PATH": path, "PORT": str(port), "WEB_WORKERS": "2"},
+        env={**os.environ, "WEB_WORKERS": "2", **environment, "PATH": path, "PORT": str(port)},
     )  # fmt: skip
     try:
         wait_for(port, process, Path(log.name))

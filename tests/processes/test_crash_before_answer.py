@@ -1,13 +1,16 @@
 """A real server that dies between its commit and its answer: a retry gets the first answer, and there is one effect."""
 
+import os
+import signal
 import uuid
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from apiflask import APIFlask
 
 from bench import servers
-from bench.servers import web_server
+from bench.servers import Server, web_server
 from careapp.access import Actor
 from careapp.outbox.crash_points import VARIABLE
 from careapp.surface.tokens import own_token
@@ -25,31 +28,46 @@ def gained(god: Actor, before: dict[str, int]) -> dict[str, int]:
     }
 
 
+@pytest.fixture(scope="module")
+def environment(database: TestDatabase, app: APIFlask, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a web server of one worker needs to serve this application's database and take its tokens."""
+    servers.VAR.mkdir(parents=True, exist_ok=True)
+    return {
+        "DATABASE_URL": database.app, "DATABASE_OWNER_URL": database.owner, "DATABASE_RELAY_URL": database.relay,
+        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(tmp_path_factory.mktemp("var")), "WEB_WORKERS": "1",
+        "JWT_SECRET": app.config["SETTINGS"].jwt_secret.get_secret_value(),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def living(environment: dict[str, str]) -> Iterator[Server]:
+    """A server that nothing happens to: all retries go there."""
+    with web_server(environment) as running:
+        yield running
+
+
 @pytest.mark.parametrize("name", ["api.open_episode", "api.appointment_cancel", "api.book"])
 def test_the_retry_gets_the_first_answer(
-    database: TestDatabase, app: APIFlask, god: Actor, tmp_path_factory: pytest.TempPathFactory, name: str
+    environment: dict[str, str], living: Server, app: APIFlask, god: Actor, name: str
 ) -> None:
-    servers.VAR.mkdir(parents=True, exist_ok=True)
-    settings = app.config["SETTINGS"]
-    environment = {
-        "DATABASE_URL": database.app, "DATABASE_OWNER_URL": database.owner, "DATABASE_RELAY_URL": database.relay,
-        "CAREAPP_ENV": "development", "CAREAPP_VAR": str(tmp_path_factory.mktemp("var")),
-        "JWT_SECRET": settings.jwt_secret.get_secret_value(),
-    }  # fmt: skip
     call, before = CALLS[name](god), newest(god)
-    headers = {"Authorization": f"Bearer {own_token(god, settings)}", "Idempotency-Key": str(uuid.uuid4())}
+    headers = {
+        "Authorization": f"Bearer {own_token(god, app.config['SETTINGS'])}",
+        "Idempotency-Key": str(uuid.uuid4()),
+    }
     headers |= {title.replace("_", "-"): value for title, value in call.headers.items()}
 
     def send(port: int) -> httpx.Response:
         address = f"http://127.0.0.1:{port}/api/v1{call.path}"
         return httpx.request(call.method, address, json=call.body, headers=headers, timeout=30)
 
-    with web_server({**environment, VARIABLE: "before_answer"}) as dying, pytest.raises(httpx.RemoteProtocolError):
-        send(dying.port)
+    with web_server({**environment, VARIABLE: "before_answer"}) as dying:
+        with pytest.raises(httpx.RemoteProtocolError):
+            send(dying.port)
+        os.killpg(dying.leader, signal.SIGKILL)  # asked to end, it would first wait for the worker it begins again
     done = gained(god, before)
     assert (done["moves"], done["answers"]) == (1, 1), "it had committed"
-    with web_server(environment) as living:
-        answers = [send(living.port) for _ in range(2)]
+    answers = [send(living.port) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [call.status] * 2, answers[0].text
     assert answers[0].content == answers[1].content
     assert gained(god, before) == done
