@@ -1,9 +1,8 @@
 """Relays as processes of their own, which a test may kill, and a look at the outbox with their rights."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,47 +17,50 @@ from careapp.outbox.relay import Relay
 from careapp.outbox.sender_choice import kafka_client
 from careapp.outbox.senders import Sender
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 120  # for what must happen at some time; nothing is measured with it
+
+# Relays begin as forks of a process that has imported all of this, and has neither connected nor started a thread:
+# dozens of them are killed, and importing takes longer than most of them live.
+_forking = multiprocessing.get_context("forkserver")
+_forking.set_forkserver_preload([__name__])
 
 
 class RelayProcess:
-    """`python -m tests.jobs.relays`: the application's own relay in an endless loop, and nothing else."""
+    """The application's own relay in an endless loop in a process of its own, and nothing else."""
 
     def __init__(self, relay_url: str, kafka_address: str, client: str, log: Path, crash_point: str = "") -> None:
         own = {"DATABASE_RELAY_URL": relay_url, "KAFKA_BOOTSTRAP_SERVERS": kafka_address, "KAFKA_CLIENT": client}
         self.log = log
-        with log.open("wb") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.jobs.relays"],
-                cwd=ROOT,
-                env={**os.environ, **own, VARIABLE: crash_point},
-                stdout=file,
-                stderr=file,
-            )
+        log.touch()
+        self._process = _forking.Process(target=run_for_ever, args=({**own, VARIABLE: crash_point}, log))
+        self._process.start()
 
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self._process.poll() is None
+        return self._process.is_alive()
 
     def wait_until_crashed(self) -> None:
         """Return when its crash point has killed it; AssertionError when it ended in another way."""
-        assert self._process.wait(PATIENCE_SECONDS) == -signal.SIGKILL, self.log.read_text()
+        self._process.join(PATIENCE_SECONDS)
+        assert self._process.exitcode == -signal.SIGKILL, self.log.read_text()
 
     def freeze(self) -> None:
         """Halt it (SIGSTOP) wherever it is."""
-        self._process.send_signal(signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
+        self._send(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once."""
-        if self.alive:
-            self._process.kill()
-        self._process.wait()
+        self._process.kill()
+        self._process.join()
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process.pid
+        os.kill(self._process.pid, number)
 
 
 def sender_to(address: str, client: str) -> Sender:
@@ -93,14 +95,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def main() -> None:
-    """Run passes for ever."""
+def run_for_ever(environment: dict[str, str], log: Path) -> None:
+    """Run passes until killed, as a process with this environment, which says what it has to say in a file."""
+    os.environ.update(environment)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     sender = sender_to(os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ["KAFKA_CLIENT"])
     relay = Relay(os.environ["DATABASE_RELAY_URL"], sender)
     while True:
         if not relay.run_pass():
             time.sleep(0.05)
-
-
-if __name__ == "__main__":
-    main()
