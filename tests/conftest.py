@@ -1,6 +1,7 @@
 """Shared fixtures: one database a worker, made from a template; one tenant a test; actors, clients and tokens."""
 
 import asyncio
+import gc
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -58,6 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _has_something_of_its_file(item: pytest.Item) -> bool:
     variants = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
     return any(one.scope == "module" for made in variants for one in made)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over the modules and tests, which stay: some tests collect after each of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
