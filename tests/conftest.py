@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from apiflask import APIFlask
+from argon2 import PasswordHasher
 
 from careapp import create_app, crypto
 from careapp.access import Actor, Permission, Role, permissions_of
 from careapp.db import db
+from careapp.identity import passwords
 from careapp.operations.tenants import create_tenant
 from careapp.surface.sessions import set_keys
 from tests.database import TestDatabase
@@ -28,7 +30,11 @@ os.environ["CAREAPP_ENV"] = "development"
 os.environ["RATE_LIMIT_ADDRESS"] = "1000000"  # all tests come from one
 # One key for every application of a run: two on one database read the same values.
 os.environ.setdefault("ENCRYPTION_KEYS", f"tests:{'QUJD' * 10}QUI=")
-
+# Each test makes people of its own, and the hash of a password costs more than all else about them. It costs what it
+# does in use where tests are about it, in the folders below, and in every process that a test starts.
+DEAR_HASHES = passwords._hasher
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+ABOUT_HASHES = {"identity", "races"}
 
 NEED_MORE = {
     "chaos",
@@ -47,13 +53,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     what a file makes once for all its tests.
     """
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        folder = _folder(item.path)
         if "database" in getattr(item, "fixturenames", ()) and folder not in NEED_MORE:
             item.add_marker(pytest.mark.database)
         if "kafka_address" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("kafka"))
         elif not item.get_closest_marker("xdist_group") and _has_something_of_its_file(item):
             item.add_marker(pytest.mark.xdist_group(f"{folder}/{item.path.stem}"))
+
+
+def _folder(path: Path) -> str:
+    return path.relative_to(ROOT / "tests").parts[0]
 
 
 def _has_something_of_its_file(item: pytest.Item) -> bool:
@@ -86,6 +96,13 @@ def same_keys() -> Iterator[None]:
     yield
     if kept is not None:
         crypto._ring = kept
+
+
+@pytest.fixture(autouse=True)
+def password_costs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords at the cost they are hashed at in use, in tests that are about it."""
+    if _folder(request.path) in ABOUT_HASHES:
+        monkeypatch.setattr(passwords, "_hasher", DEAR_HASHES)
 
 
 @pytest.fixture(scope="session")
