@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,10 +25,12 @@ from careapp.web.htmx import Notice, Undo, changed, is_htmx, page_or_fragment, p
 from careapp.web.moves import each_move
 from careapp.web.refusals import said
 from careapp.web.times import parse_day
-from careapp.web.today_rows import OFTEN_MISSED, RowMoves, done_by, mark_of
+from careapp.web.today_rows import RowMoves, VisitRows, done_by, of_visit
 from careapp.web.words import words
 
 bp = Blueprint("today", __name__)
+bp.add_app_template_filter(done_by)
+bp.add_app_template_filter(of_visit)
 
 PAGE, DESK, LIST, RESULTS = "today/page.html", "today/_desk.html", "today/_list.html", "today/_results.html"
 ABOUT_ITS_STATE = frozenset({"STALE_VERSION", "ILLEGAL_TRANSITION"})  # refusals the present state explains
@@ -88,6 +91,7 @@ def today_undo(locator: str) -> Response:
     return _moved(lambda: take_back(locator), locator, "undo")
 
 
+@lru_cache(maxsize=1024)
 def address(wanted: Wanted, path: str = "/today", **changes: Any) -> str:
     """An address of this list, or of a path that knows it, with these filters changed; None leaves one out."""
     parts = {"clinic": wanted.clinic, "day": wanted.day, "provider": wanted.provider, "tab": wanted.group, **changes}
@@ -120,7 +124,7 @@ def _why_not(refusal: Conflict | Invalid, day: Day) -> str:
     visit = day.about
     if refusal.code not in ABOUT_ITS_STATE or visit is None or day.desk.clinic is None:
         return said(refusal)
-    by = done_by(visit, day.desk.clinic.time_zone, day.as_of)
+    by = done_by(visit, day.desk.clinic.time_zone, day.today)
     return _(
         "Not done: %(whom)s is now “%(status)s” (%(by)s).", whom=visit.patient_name, status=words(visit.status), by=by
     )
@@ -134,15 +138,16 @@ def _context(day: Day, wanted: Wanted, focus: str | None = None) -> dict[str, An
     return {
         "day": day, "focus": focus if in_list else None, "left": bool(focus) and not in_list, "typed": "",
         "found": None, "everybody": EVERYBODY, **_helpers(wanted),
+        "to_come": [one for one in day.visits if one.status not in FINISHED],
+        "over": [one for one in day.visits if one.status in FINISHED],
     }  # fmt: skip
 
 
 def _helpers(wanted: Wanted) -> dict[str, Any]:
     """What a visit's row needs."""
     return {
-        "wanted": wanted, "address": address, "mark_of": mark_of, "done_by": done_by, "row_moves": RowMoves,
-        "often_missed": OFTEN_MISSED, "cancel_categories": CANCEL_CATEGORIES, "groups": GROUPS,
-        "finished": FINISHED,
+        "wanted": wanted, "address": address, "row_moves": RowMoves, "visit_rows": VisitRows,
+        "cancel_categories": CANCEL_CATEGORIES,
     }  # fmt: skip
 
 

@@ -1,14 +1,16 @@
 """How a visit of the day list is told: who is late or waits, who did what, and which moves stand openly in its row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from secrets import token_urlsafe
 
 from markupsafe import Markup
 
 from careapp import clock
 from careapp.lifecycle import Transition
 from careapp.overviews.today import GROUPS, Day, Found, Visit
+from careapp.surface.csrf import form_token
 from careapp.web.context import moves_of
 from careapp.web.language import gettext as _
 from careapp.web.times import local_time, near_date
@@ -31,17 +33,18 @@ class Mark:
     tone: str = ""
 
 
-KEY_MARK = "\ue000"
+TOKEN_MARK = token_urlsafe()  # nobody can have typed it, so it stands nowhere else in a row
 
 
 @dataclass(frozen=True)
 class MarkedVisit:
-    """A visit with a mark, a private character, wherever visits of one kind differ."""
+    """A visit with a mark, a private character, wherever visits of one kind differ; and one for the CSRF token."""
 
     can_undo: bool
     locator: str = "\ue001"
     version: str = "\ue002"
     patient_name: str = "\ue003"
+    token: str = TOKEN_MARK
 
 
 def mark_of(visit: Visit, shown: Day | Found) -> Mark | None:
@@ -70,12 +73,12 @@ def span(minutes: int) -> str:
     return _("%(hours)s h %(minutes)s min", hours=minutes // 60, minutes=minutes % 60)
 
 
-def done_by(visit: Visit, zone: str, now: datetime) -> str:
+def done_by(visit: Visit, zone: str, today: date) -> str:
     """`Checked in by Ma Hla, 09:12`: the last change, by whom and when; with its day where that is not today."""
     if visit.action is None or visit.at is None:
         return ""
     at = local_time(visit.at, zone)
-    if clock.local(visit.at, zone).date() != clock.local(now, zone).date():
+    if clock.local(visit.at, zone).date() != today:
         at = near_date(visit.at, zone)
     if visit.staff_name:
         return _("%(done)s by %(who)s, %(when)s", done=words(visit.action), who=visit.staff_name, when=at)
@@ -94,21 +97,50 @@ def moves_in_row(visit: Visit, shown: Day | Found) -> tuple[Sequence[Transition]
 class RowMoves:
     """The buttons of the visits of a page: as a template draws them, once for each kind of visit.
 
-    Visits of one kind differ in whom they are about. Where the drawing has a MARK, each gets its own, escaped.
+    Visits of one kind differ in whom they are about. Where the drawing has a mark, each gets its own, escaped.
     """
 
-    def __init__(self, draw: Callable[[MarkedVisit, str, Sequence[Transition], Sequence[Transition]], Markup]) -> None:
-        self._draw = draw
+    def __init__(
+        self, draw: Callable[[MarkedVisit, str, Sequence[Transition], Sequence[Transition]], Markup], prefix: str = ""
+    ) -> None:
+        """`prefix`: what ids begin with where a visit stands on the page twice."""
+        self._draw, self._key = draw, prefix + MarkedVisit.locator
         self._drawn: dict[object, Markup] = {}
 
-    def __call__(self, visit: Visit, shown: Day | Found, key: str) -> Markup:
-        """The buttons of one visit; `key` is what their ids begin with."""
+    def of_kind(self, visit: Visit, shown: Day | Found) -> Markup:
+        """The buttons of all visits of this one's kind, with marks."""
         kind = (visit.status, visit.episode_open, visit.can_undo, _likely(visit, shown))  # all that decides the moves
         if kind not in self._drawn:
-            self._drawn[kind] = self._draw(MarkedVisit(visit.can_undo), KEY_MARK, *moves_in_row(visit, shown))
-        own = self._drawn[kind].replace(KEY_MARK, key).replace(MarkedVisit.locator, visit.locator)
-        own = own.replace(MarkedVisit.version, str(visit.version))
-        return own.replace(MarkedVisit.patient_name, visit.patient_name)  # last: a mark in a name stays what it is
+            self._drawn[kind] = self._draw(MarkedVisit(visit.can_undo), self._key, *moves_in_row(visit, shown))
+        return self._drawn[kind]
+
+    def __call__(self, visit: Visit, shown: Day | Found) -> Markup:
+        """The buttons of one visit."""
+        return of_visit(self.of_kind(visit, shown), visit).replace(TOKEN_MARK, form_token())
+
+
+def of_visit(buttons: Markup, visit: Visit) -> Markup:
+    """The buttons of a kind as those of one visit; the CSRF token is left a mark."""
+    own = buttons.replace(MarkedVisit.locator, visit.locator).replace(MarkedVisit.version, str(visit.version))
+    return own.replace(MarkedVisit.patient_name, visit.patient_name)  # last: a mark in a name stays what it is
+
+
+class VisitRows:
+    """Rows of a day: each as `draw` makes it of its visit and of what else it says, and then the CSRF token in all."""
+
+    def __init__(self, draw: Callable[..., Markup], moves: RowMoves, day: Day, focus: str | None) -> None:
+        self._draw, self._moves, self._day, self._focus = draw, moves, day, focus
+
+    def __call__(self, visits: Iterable[Visit]) -> Markup:
+        """The rows of these visits of the day."""
+        return Markup("").join([self._row(visit) for visit in visits]).replace(TOKEN_MARK, form_token())
+
+    def _row(self, visit: Visit) -> Markup:
+        day, clinic = self._day, self._day.desk.clinic
+        return self._draw(
+            visit, clinic and clinic.time_zone, day.today, mark_of(visit, day), visit.locator == self._focus,
+            visit.status in GROUPS["due"], OFTEN_MISSED, self._moves.of_kind(visit, day),
+        )  # fmt: skip
 
 
 def _likely(visit: Visit, shown: Day | Found) -> tuple[str, ...]:

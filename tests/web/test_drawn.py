@@ -1,0 +1,141 @@
+"""Rows and cards that are drawn once: every page is byte for byte what it would be with nothing kept."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask import g
+from markupsafe import Markup
+
+from careapp import clock
+from careapp.access import Actor, Role
+from careapp.patients.views import HumanName
+from careapp.scheduling import appointments, slots
+from careapp.scheduling.views import AppointmentView
+from careapp.web.drawn import MOST_KEPT, Drawn
+from tests import factories as make
+from tests.web.conftest import Desk
+
+NINE = datetime(2027, 3, 10, 2, 30, tzinfo=UTC)  # 09:00 in Yangon
+LANGUAGES = ("en", "my")
+MINUTES = (NINE, NINE + timedelta(minutes=1))
+
+
+@pytest.fixture(autouse=True)
+def at_nine() -> Iterator[None]:
+    with clock.at(NINE):
+        yield
+
+
+@pytest.fixture
+def kept(app: APIFlask) -> Drawn:
+    """What this application keeps, emptied."""
+    found = app.jinja_env.globals["drawn"]
+    assert isinstance(found, Drawn)
+    found.piece.cache_clear()
+    return found
+
+
+@pytest.fixture
+def visits(god: Actor) -> list[AppointmentView]:
+    """Visits of one clinic's day, each in another state, in one episode and in others."""
+    clinic, made = make.a_clinic(god), []
+    with clock.at(NINE - timedelta(days=2)):
+        episode = make.an_episode(god, make.a_patient(god, name=HumanName(family="<Mya> & Co", given=["Daw"])))
+        make.a_prescription(god, episode)
+        make.a_referral(god, episode)
+        for number, status in enumerate(("PENDING", "CONFIRMED", "ARRIVED", "NO_SHOW")):
+            start = NINE + timedelta(hours=number)
+            slot = slots.add_slot(
+                god, make.a_provider(god).locator, start=start, end=start + timedelta(minutes=30),
+                clinic_locator=clinic.locator,
+            )  # fmt: skip
+            made.append(make.an_appointment(god, episode if number % 2 else make.an_episode(god), slot, status=status))
+    return made
+
+
+def address(page: str, visits: list[AppointmentView]) -> str:
+    """The page of this name."""
+    return {
+        "board": "/episodes",
+        "stage": "/episodes?stage=SCHEDULED",
+        "today": f"/today?clinic={visits[0].clinic_locator}",
+        "episode": f"/episodes/{visits[1].episode_locator}",
+    }[page]
+
+
+def shown(desk: Desk, url: str, language: str, at: datetime) -> str:
+    """A page as somebody sees it, without what is new at each look: his CSRF token, and numbers of forms."""
+    with clock.at(at):
+        page = desk.open("GET", url, headers={"Accept-Language": language}).text
+    token = page.split('<meta name="csrf-token" content="')[1].split('"')[0]
+    assert page.count(f'value="{token}"') == page.count('name="csrf_token"') > 1, "the reader's own in every form"
+    return re.sub(r'name="submission" value="[^"]+"', "", page.replace(token, ""))
+
+
+@pytest.mark.parametrize("page", ["board", "stage", "today", "episode"])
+def test_a_page_is_what_it_would_be_with_nothing_kept(
+    desk: Callable[..., Desk], visits: list[AppointmentView], kept: Drawn, page: str
+) -> None:
+    url, readers = address(page, visits), (desk(Role.FRONT_DESK), desk(Role.CLINICIAN, name="Ko Reader Test"))
+    asked = [(reader, url, language, at) for at in MINUTES for language in LANGUAGES for reader in readers]
+    pages = [shown(*one) for one in asked]
+    drawn = []
+    for one in asked:
+        kept.piece.cache_clear()
+        drawn.append(shown(*one))
+    assert pages == drawn
+    assert len(set(drawn)) >= 4, "two readers, two languages"
+
+
+@pytest.mark.parametrize("page", ["board", "today"])
+def test_what_one_reader_was_shown_is_not_drawn_again_for_the_next(
+    desk: Callable[..., Desk], visits: list[AppointmentView], kept: Drawn, page: str
+) -> None:
+    for _ in range(2):
+        shown(desk(Role.CLINICIAN), address(page, visits), "en", NINE)
+    about = kept.piece.cache_info()
+    assert about.hits == about.misses > 1
+
+
+@pytest.mark.parametrize("page", ["board", "today", "episode"])
+def test_a_change_shows_at_once(god: Actor, front: Desk, visits: list[AppointmentView], kept: Drawn, page: str) -> None:
+    url, visit = address(page, visits), visits[1]
+    before = shown(front, url, "en", NINE)
+    with clock.at(NINE):
+        appointments.act(god, visit.locator, action="arrive")
+    after = shown(front, url, "en", NINE)
+    kept.piece.cache_clear()
+    assert before != after == shown(front, url, "en", NINE)
+
+
+@pytest.fixture
+def said(app: APIFlask) -> Any:
+    """A macro that says what it is given."""
+    return app.jinja_env.from_string("{% macro said(one) %}{{ one }}{% endmacro %}").module.said
+
+
+def test_a_piece_is_known_by_language_and_minute(app: APIFlask, kept: Drawn, said: Any) -> None:
+    for language in LANGUAGES * 2:
+        with app.test_request_context():
+            g.language = language
+            kept(said)("x")
+    assert kept.piece.cache_info()[:2] == (2, 2)
+    with clock.at(NINE + timedelta(minutes=1)):
+        kept(said)("x")
+    assert kept.piece.cache_info().currsize == 1, "what another minute has drawn is given up"
+
+
+def test_values_that_are_equal_and_of_another_kind_are_others(kept: Drawn, said: Any) -> None:
+    """Above all markup, which equals the text that is to be escaped."""
+    drawn = [kept(said)(one) for one in (Markup("<b>"), "<b>", 1, True, 1.0)]
+    assert drawn == ["<b>", "&lt;b&gt;", "1", "True", "1.0"]
+
+
+def test_what_is_kept_is_bounded(kept: Drawn, said: Any) -> None:
+    for number in range(MOST_KEPT + 5):
+        kept(said)(number)
+    assert kept.piece.cache_info().currsize == MOST_KEPT
