@@ -79,8 +79,8 @@ class Gap(View):
 class Checks(View):
     """What the checks say: findings, and gaps in what they could look at."""
 
-    findings: Sequence[Finding] = ()
-    gaps: Sequence[Gap] = ()
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def state(self) -> str:
@@ -115,7 +115,7 @@ def check(
         findings += duplicate
         if not duplicate and not old:
             gaps.append(Gap(why=UNCLEAR_EARLIER, about=one.medicine.text, locator=one.locator))
-    return Checks(findings=_once(findings), gaps=gaps)
+    return Checks(findings=tuple(_once(findings)), gaps=tuple(gaps))
 
 
 def contents(text: str, ingredients: Sequence[Substance] | None, known: Sequence[Substance]) -> list[Substance]:

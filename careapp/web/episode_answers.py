@@ -13,7 +13,7 @@ from careapp import clock
 from careapp.access import Permission
 from careapp.errors import Conflict, Invalid, Refusal, Restricted
 from careapp.overviews.entries import Entry
-from careapp.overviews.episode_items import KINDS
+from careapp.overviews.episode_items import CHANGE, KINDS
 from careapp.overviews.timeline import EpisodePage, get_episode_page
 from careapp.scheduling.states import CANCEL_CATEGORIES
 from careapp.surface.actors import current_actor
@@ -52,6 +52,11 @@ class Day:
     entries: list[Entry]
     ahead: bool
     today: bool
+
+    @property
+    def only_changes(self) -> bool:
+        """Whether nothing stands there but what was done with things."""
+        return all(entry.kind == CHANGE for entry in self.entries)
 
 
 def episode_page(

@@ -93,7 +93,7 @@ def test_an_allergy_is_found(medicine: Ordered, allergy: Allergy, expected: tupl
 )
 def test_an_allergy_to_something_else_is_clear(medicine: Ordered, allergy: Allergy) -> None:
     said = check(medicine, [allergy], [], KNOWN)
-    assert (said.state, said.findings, said.gaps, said.key) == ("CLEAR", [], [], "")
+    assert (said.state, said.findings, said.gaps, said.key) == ("CLEAR", (), (), "")
 
 
 @pytest.mark.parametrize(

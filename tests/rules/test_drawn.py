@@ -18,6 +18,8 @@ GLOBALS = {
 FILTERS = {
     "age": "of a birth date, in this minute",
     "done_by": "of a visit, its zone and the day there",
+    "local_date": "of a moment and its zone",
+    "local_datetime": "of a moment and its zone",
     "local_time": "of a moment and its zone",
     "lower": "of a text",
     "near_date": "of a moment and its zone, in this minute",
@@ -94,7 +96,7 @@ def test_what_is_drawn_once_says_the_same_to_everybody(piece: Piece) -> None:
 
 
 def test_the_rows_of_long_lists_are_among_them() -> None:
-    assert {name for _, name in PIECES} >= {"board_card"}
+    assert {name for _, name in PIECES} >= {"board_card", "timeline_entry", "visit_row"}
 
 
 CARD = "{% macro card(one) %}BODY{% endmacro %}"

@@ -91,7 +91,7 @@ def test_a_page_is_what_it_would_be_with_nothing_kept(
     assert len(set(drawn)) >= 4, "two readers, two languages"
 
 
-@pytest.mark.parametrize("page", ["board", "today"])
+@pytest.mark.parametrize("page", ["board", "today", "episode"])
 def test_what_one_reader_was_shown_is_not_drawn_again_for_the_next(
     desk: Callable[..., Desk], visits: list[AppointmentView], kept: Drawn, page: str
 ) -> None:
