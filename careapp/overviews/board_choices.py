@@ -38,8 +38,8 @@ class Choice(View):
 class Choices(View):
     """All that can be chosen, by name; `is_provider` says whether the actor has episodes of his own."""
 
-    clinicians: Sequence[Choice]
-    clinics: Sequence[Choice]
+    clinicians: tuple[Choice, ...]
+    clinics: tuple[Choice, ...]
     is_provider: bool
 
 
@@ -62,7 +62,7 @@ def read_choices(actor: Actor, wanted: Filter) -> tuple[Choices, dict[str, int]]
         ids["provider"] = _id_of(found["provider"], wanted.clinician)
     if wanted.clinic is not None:
         ids["clinic"] = _id_of(found["clinic"], wanted.clinic)
-    clinicians, clinics = ([Choice.of(row) for row in found[kind]] for kind in ("provider", "clinic"))
+    clinicians, clinics = (tuple(Choice.of(row) for row in found[kind]) for kind in ("provider", "clinic"))
     return Choices(clinicians=clinicians, clinics=clinics, is_provider=is_provider), ids
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from careapp.overviews.calendar import Calendar
 from careapp.overviews.clinic_week import CLOSED, FREE, FULL, OVER, Offer
@@ -30,8 +30,8 @@ class Cell:
 
     column: Column
     word: str
-    slots: Sequence[str] = ()
-    starts: Sequence[datetime] = ()
+    slots: tuple[str, ...] = ()
+    starts: tuple[datetime, ...] = ()
     more: int = 0
 
 
@@ -41,7 +41,7 @@ class Row:
 
     locator: str
     name: str
-    cells: Sequence[Cell]
+    cells: tuple[Cell, ...]
 
 
 def columns_of(calendar: Calendar, address_of: Callable[[date], str]) -> list[Column]:
@@ -59,7 +59,7 @@ def rows_of(calendar: Calendar, columns: Sequence[Column]) -> list[Row]:
         FREE: _("%(count)s free"), OVER: _("Past"), CLOSED: _("Blocked"), FULL: _("Full"), None: _("No slots"),
     }  # fmt: skip
     return [
-        Row(locator, name, [_cell(one, offers.get((locator, day)), words) for day, one in enumerate(columns, 1)])
+        Row(locator, name, tuple(_cell(one, offers.get((locator, day)), words) for day, one in enumerate(columns, 1)))
         for locator, name in sorted(names.items(), key=lambda pair: (pair[1], pair[0]))
     ]
 
@@ -68,41 +68,61 @@ def _cell(column: Column, offer: Offer | None, words: Mapping[str | None, str]) 
     if offer is None:
         return Cell(column, words[None])
     word = words[offer.state] % {"count": offer.places}
-    return Cell(column, word, offer.locators, offer.starts, offer.free - len(offer.locators))
+    return Cell(column, word, tuple(offer.locators), tuple(offer.starts), offer.free - len(offer.locators))
 
 
 # What a drawing has where cells differ. No escaped text has a "<", so neither can stand in a name.
 GAP, NAME = Markup("<gap>"), Markup("<name>")
+ROWS_KEPT = 256  # of some 15 KB
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What cells of a day have in common, each drawn with gaps: a cell, a link to a free time, one to all others."""
+
+    cell: Markup
+    free: Markup
+    more: Markup
 
 
 class Cells:
-    """The cells of a page, which hold a thousand links. For each day the template draws one cell, a link to a free time
-    and one to all others, with a gap wherever those of a day differ; each gets its own, escaped as Markup does.
+    """The cells of a page, which hold a thousand links. For each day the template draws its frame; each cell gets what
+    is its own, escaped as Markup does, and a row that is the same again is kept.
     """
 
     def __init__(
         self, cell: Callable[..., Markup], free: Callable[..., Markup], more: Callable[..., Markup], calendar: Calendar
     ) -> None:
-        self._cell = cache(lambda column: cell(column, GAP, GAP).split(GAP))
-        self._free = cache(lambda column: free(column, GAP, GAP, NAME))
-        self._more = cache(lambda column: more(column, GAP, NAME, GAP).split(GAP))
-        self._time = cache(lambda moment: escape(local_time(moment, calendar.zone)))
+        self._draw, self._zone = (cell, free, more), calendar.zone
+        self._frame = cache(self._drawn)
 
     def __call__(self, row: Row) -> Markup:
         """The cells of a row."""
-        return Markup("").join(piece for one in row.cells for piece in self._pieces(row, one))
+        return _cells(tuple(self._frame(one.column) for one in row.cells), row, self._zone)
 
-    def _pieces(self, row: Row, cell: Cell) -> list[str]:
-        begin, word_ends, end = self._cell(cell.column)
-        pieces = [begin, cell.word, word_ends]
-        if cell.slots:
-            before, middle, after = self._free(cell.column).replace(NAME, row.name).split(GAP)
-            between = after + Markup(" ") + before
-            for slot, at in zip(cell.slots, cell.starts, strict=True):
-                pieces += (before, slot, middle, self._time(at))
-                before = between
-            pieces.append(after)
-        if cell.more:
-            before, middle, after = self._more(cell.column)
-            pieces += (" ", before, row.locator, middle, str(cell.more), after.replace(NAME, row.name))
-        return [*pieces, end]
+    def _drawn(self, column: Column) -> Frame:
+        cell, free, more = self._draw
+        return Frame(cell(column, GAP, GAP), free(column, GAP, GAP, NAME), more(column, GAP, NAME, GAP))
+
+
+@lru_cache(maxsize=ROWS_KEPT)
+def _cells(frames: tuple[Frame, ...], row: Row, zone: str) -> Markup:
+    """A function of its values alone; what a reader's language or purpose changes stands in the frames."""
+    pairs = zip(frames, row.cells, strict=True)
+    return Markup("").join(piece for frame, cell in pairs for piece in _pieces(frame, row, cell, zone))
+
+
+def _pieces(frame: Frame, row: Row, cell: Cell, zone: str) -> list[str]:
+    begin, word_ends, end = frame.cell.split(GAP)
+    pieces = [begin, cell.word, word_ends]
+    if cell.slots:
+        before, middle, after = frame.free.replace(NAME, row.name).split(GAP)
+        between = after + Markup(" ") + before
+        for slot, at in zip(cell.slots, cell.starts, strict=True):
+            pieces += (before, slot, middle, local_time(at, zone))
+            before = between
+        pieces.append(after)
+    if cell.more:
+        before, middle, after = frame.more.split(GAP)
+        pieces += (" ", before, row.locator, middle, str(cell.more), after.replace(NAME, row.name))
+    return [*pieces, end]

@@ -10,6 +10,7 @@ from careapp import clock
 from careapp.access import Actor, Role
 from careapp.providers import service as providers
 from careapp.scheduling import appointments, slots
+from careapp.web import clinic_week
 from tests import factories as make
 from tests.web.checks import parsed
 from tests.web.conftest import Desk
@@ -166,3 +167,28 @@ def test_a_poll_costs_one_query_until_something_changes(
     narrowed = f"{address.partition('&')[0]}&specialty=CARDIOLOGY&week={WEEK}"
     assert poll(version(front.get(narrowed).text), narrowed) == 204
     assert poll(version(front.get(narrowed).text), narrowed.replace("CARDIOLOGY", "GP")) == 200
+
+
+def test_a_row_that_is_kept_is_what_it_would_be_drawn_anew(god: Actor, front: Desk, clinic: Any) -> None:
+    """In each language, for who only looks and for who books, before a change and after it."""
+    provider = make.a_provider(god, clinic_locators=[clinic.locator])
+    first, _ = (offer(god, provider, clinic, f"2027-03-10T{hour:02d}:00:00+00:00") for hour in (3, 4))
+    episode = make.an_episode(god)
+    address = f"/calendar?clinic={clinic.locator}&week={WEEK}"
+
+    def grids() -> list[str]:
+        asked = [
+            (url, language) for url in (address, f"{address}&episode={episode.locator}") for language in ("en", "my")
+        ]
+        pages = [front.open("GET", url, headers={"Accept-Language": language}).text for url, language in asked]
+        return [page.split("<tbody>")[1].split("</tbody>")[0] for page in pages]
+
+    clinic_week._cells.cache_clear()
+    drawn = grids()
+    assert grids() == drawn
+    assert clinic_week._cells.cache_info()[:2] == (4, 4), "of each four ways to look at it, the second time from memory"
+    make.an_appointment(god, slot=first)
+    changed = grids()
+    assert all(first.locator in before and first.locator not in now for before, now in zip(drawn, changed, strict=True))
+    clinic_week._cells.cache_clear()
+    assert grids() == changed
