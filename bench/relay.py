@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import psycopg
 from bench.servers import Database, fresh_database
 from careapp import config
 from careapp.operations.tenants import create_tenant
-from careapp.outbox.relay import Relay
+from careapp.outbox.relay import Relays
 from careapp.outbox.sender_choice import sender_for
 from careapp.outbox.senders import Sender
 
@@ -49,7 +50,7 @@ FROM (SELECT n, gen_random_uuid() AS event_id, 'EPI-2026-' || lpad((n %% %(keys)
 
 @dataclass(frozen=True)
 class Speed:
-    """Events sent and acknowledged, the seconds it took, the CPU seconds of this process and its database session."""
+    """Events sent and acknowledged, the seconds it took, the CPU seconds of this process and its database sessions."""
 
     events: int
     seconds: float
@@ -86,19 +87,20 @@ def bare(sender: Sender, messages: Sequence[Message]) -> Speed:
     return _timed(lambda: send(producer, messages))
 
 
-def relayed(relay_url: str, sender: Sender) -> Speed:
-    """One relay with this sender, until nothing waits."""
-    with closing(Relay(relay_url, sender)) as relay:
-        sender.connect()
-        session = relay._connected().info.backend_pid
+def relayed(relay_url: str, make_sender: Callable[[], Sender]) -> Speed:
+    """The relays of one jobs process, until nothing waits."""
+    with closing(Relays(relay_url, make_sender)) as relays:
+        for relay in relays._relays:
+            relay._sender.connect()
+        sessions = [relay._connected().info.backend_pid for relay in relays._relays]
 
         def drain() -> int:
-            while relay.run_pass():
+            while relays.run_pass():
                 pass
-            return relay.published
+            return relays.published
 
         timed = _timed(drain)
-        return replace(timed, database=_cpu_of(session))
+        return replace(timed, database=sum(map(_cpu_of, sessions)))
 
 
 def _cpu_of(process: int) -> float:
@@ -156,12 +158,13 @@ def one_round(
     """A client alone, and the relay with it, on the same events of a tenant."""
     settings = config.load(kafka_bootstrap_servers=servers, kafka_client=client)
     relay_url = database.addresses.relay
-    relayed(relay_url, sender_for(settings))  # what is left of others, and warm
+    make_sender = partial(sender_for, settings)
+    relayed(relay_url, make_sender)  # what is left of others, and warm
     fill(connection, tenant_id, events)
-    with closing(sender_for(settings)) as sender:
+    with closing(make_sender()) as sender:
         sender.connect()
         alone = bare(sender, waiting(connection))
-    return alone, relayed(relay_url, sender_for(settings))
+    return alone, relayed(relay_url, make_sender)
 
 
 if __name__ == "__main__":

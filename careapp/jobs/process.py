@@ -24,7 +24,7 @@ from careapp.db import db
 from careapp.jobs import health, upkeep
 from careapp.jobs.watchdog import Watchdog
 from careapp.operations.database_check import check_at_start
-from careapp.outbox.relay import Relay
+from careapp.outbox.relay import Relays
 from careapp.outbox.sender_choice import sender_for
 from careapp.telemetry import metrics, traces
 
@@ -58,10 +58,10 @@ def run(app: Flask, settings: Settings) -> None:
     if traces.begin(settings, "careapp-jobs"):
         with app.app_context():
             traces.of_statements(db.engine)
-    relay = Relay(relay_url, sender_for(settings))
+    relays = Relays(relay_url, functools.partial(sender_for, settings))
     watchdog = Watchdog(LONGEST_SILENCE)
     scheduler = _scheduler()
-    for name, seconds, work in _work(app, relay_url, relay):
+    for name, seconds, work in _work(app, relay_url, relays):
         metrics.JOB_INTERVAL.labels(name).set(seconds)
         metrics.JOB_SUCCESS.labels(name).set_to_current_time()
         metrics.JOB_RUNS.labels(name, metrics.FAILED)  # from nought on, or the first failure would be no increase
@@ -74,9 +74,9 @@ def run(app: Flask, settings: Settings) -> None:
         health.serve(settings.jobs_port, watchdog)
     _log.info(f"jobs started, events go to {'Kafka' if settings.kafka_bootstrap_servers else 'the log'}")
     signal.sigwait(ENDING)
-    relay.stop()
+    relays.stop()
     scheduler.shutdown(wait=True)
-    relay.close()
+    relays.close()
     watchdog.stop()
     traces.end()
     _log.info("jobs ended")
@@ -108,15 +108,15 @@ def _counted(name: str) -> Iterator[None]:
         metrics.JOB_SECONDS.labels(name).set(time.monotonic() - began)
 
 
-def _work(app: Flask, relay_url: str, relay: Relay) -> list[tuple[str, int, Work]]:
+def _work(app: Flask, relay_url: str, relays: Relays) -> list[tuple[str, int, Work]]:
     """Every job: its name, how many seconds lie between its runs, what it does."""
 
     def drain() -> None:
-        relay.run_pass()
+        relays.run_pass()
 
     return [
         (OUTBOX, 1, drain),
-        ("outbox figures", MINUTE, functools.partial(upkeep.report_outbox, relay_url, relay)),
+        ("outbox figures", MINUTE, functools.partial(upkeep.report_outbox, relay_url, relays)),
         ("outbox metrics", LOOK_SECONDS, functools.partial(upkeep.measure_outbox, relay_url)),
         ("audit metrics", MINUTE, functools.partial(upkeep.measure_audit, relay_url)),
         ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),

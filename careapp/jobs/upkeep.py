@@ -8,7 +8,7 @@ from careapp.identity.attempts import forget_old
 from careapp.operations import audit_chain, maintenance
 from careapp.operations.maintenance import TenantName
 from careapp.outbox import upkeep
-from careapp.outbox.relay import Relay
+from careapp.outbox.relay import Relay, Relays
 from careapp.scheduling.counts import wrong_counts
 from careapp.telemetry import metrics
 
@@ -17,8 +17,8 @@ LATE_SECONDS = 60.0  # an event older than this, or any parked one, wants a pers
 _log = structlog.get_logger()
 
 
-def report_outbox(relay_url: str, relay: Relay) -> None:
-    """Log how the outbox stands, and what this relay did since its start; a warning when events are late or parked."""
+def report_outbox(relay_url: str, relay: Relay | Relays) -> None:
+    """Log how the outbox stands, and what the relay did since its start; a warning when events are late or parked."""
     figures = upkeep.figures(relay_url)
     tell = _log.warning if figures.parked or figures.oldest_seconds > LATE_SECONDS else _log.info
     tell(

@@ -38,7 +38,7 @@ _READ = """
 SELECT id, topic, tenant_id || '/' || key AS lane, key, event_id::text, convert_to(
        CASE WHEN withheld_at IS NULL THEN envelope ELSE jsonb_set(envelope, '{data}', '{}') END::text, 'UTF8') AS value,
        envelope ->> 'traceparent' AS traceparent
-FROM outbox o WHERE shard = %s AND published_at IS NULL AND id <> ALL(%s)
+FROM outbox o WHERE shard = %s AND published_at IS NULL AND id <> ALL(%s::bigint[])
   AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.shard = o.shard AND b.published_at IS NULL AND b.attempts > 0
                   AND b.tenant_id = o.tenant_id AND b.key = o.key AND b.id <= o.id
                   AND (b.parked_at IS NOT NULL OR b.next_at > now()))
@@ -129,7 +129,7 @@ class _Visit:
         if not limit:
             return []
         cursor = self._connection.cursor(binary=True, row_factory=args_row(Waiting))
-        # Never prepared: PostgreSQL looks ids up by a hash only where it knows them when it plans.
+        # Never prepared: PostgreSQL looks ids up by a hash only where it knows them when it plans, as bigint.
         rows = cursor.execute(_READ, [self._shard, list(self._in_hand), limit], prepare=False).fetchall()
         self._may_read = self._may_read - len(rows) if len(rows) == limit else 0
         self._in_hand.update(row.id for row in rows)

@@ -7,6 +7,8 @@ role, which sees the outbox of every tenant and nothing else.
 import random
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import psycopg
@@ -18,6 +20,7 @@ from careapp.outbox.senders import Sender, SendFailed
 from careapp.telemetry.metrics import RELAY_FAILURES, RELAY_PASS_SECONDS, RELAY_PUBLISHED
 
 PASS_SECONDS = 15  # a pass begins no further visit to a shard after this; the longest visit takes some 20 s more
+SIDE_BY_SIDE = 2  # relays of a process: what one spends waiting for the database, the other spends sending
 LONGEST_PAUSE_SECONDS = 15.0  # between tries while the broker or the database is down; trying costs next to nothing
 
 # A database whose machine is gone says nothing: the system notices in about 20 s, sooner than the watchdog.
@@ -34,7 +37,7 @@ _log = structlog.get_logger()
 
 
 class Relay:
-    """One relay; a single thread calls it, a pass each second.
+    """One relay; one thread at a time calls it, a pass each second.
 
     `published` and `failures` count since the start: events sent; sends and connections that failed.
     `last_pass_seconds` is how long the last pass took.
@@ -127,3 +130,46 @@ class Relay:
         RELAY_FAILURES.inc()
         kind = str(error) if isinstance(error, SendFailed) else type(error).__name__
         _log.warning(what, error=kind, seconds=round(seconds, 1))
+
+
+class Relays:
+    """The relays of one process, each in a thread, with a connection and a sender of its own; used as a relay is.
+
+    They know nothing of each other, as if on two machines: the locks of the shards keep them apart.
+    """
+
+    def __init__(self, database_url: str, make_sender: Callable[[], Sender], count: int = SIDE_BY_SIDE) -> None:
+        self._relays = [Relay(database_url, make_sender()) for _ in range(count)]
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="relay")
+
+    @property
+    def published(self) -> int:
+        """Events sent since the start."""
+        return sum(relay.published for relay in self._relays)
+
+    @property
+    def failures(self) -> int:
+        """Sends and connections that failed since the start."""
+        return sum(relay.failures for relay in self._relays)
+
+    @property
+    def last_pass_seconds(self) -> float:
+        """How long the last pass took, which is over when each relay's is."""
+        return max(relay.last_pass_seconds for relay in self._relays)
+
+    def run_pass(self) -> int:
+        """A pass of each at the same time; how many events they sent. Returns, or raises, when every one is over."""
+        passes = [self._threads.submit(relay.run_pass) for relay in self._relays]
+        wait(passes)
+        return sum(one.result() for one in passes)
+
+    def stop(self) -> None:
+        """End the running passes, as soon as each is through with its shard, and begin no other."""
+        for relay in self._relays:
+            relay.stop()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._threads.shutdown()
+        for relay in self._relays:
+            relay.close()

@@ -35,7 +35,7 @@ class Pending(Protocol):
 
 
 class Sender(Protocol):
-    """Where events go. Used by one thread."""
+    """Where events go. Used by one relay, so by one thread at a time."""
 
     def connect(self) -> None:
         """Be ready to send; does nothing when it is. Raises SendFailed when nobody answers."""

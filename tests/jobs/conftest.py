@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
@@ -67,12 +68,12 @@ def _forgotten_sockets() -> Iterator[None]:
 def new_relay(
     app: APIFlask, topics_made: None, kafka_address: str, client: str, tmp_path: Path
 ) -> Iterator[Callable[..., RelayProcess]]:
-    """new_relay(crash_point="after_send:2") starts a relay process; those left at the end are killed."""
+    """new_relay(crash_point="after_send:2") starts a process of relays; those left at the end are killed."""
     started: list[RelayProcess] = []
 
-    def start(crash_point: str = "") -> RelayProcess:
+    def start(**chosen: Any) -> RelayProcess:
         log = tmp_path / f"relay-{len(started)}.log"
-        started.append(RelayProcess(app.config["DATABASE_RELAY_URL"], kafka_address, client, log, crash_point))
+        started.append(RelayProcess(app.config["DATABASE_RELAY_URL"], kafka_address, client, log, **chosen))
         return started[-1]
 
     yield start

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from apiflask import APIFlask
 
 from careapp.localdb import libpq_url
 from careapp.outbox.crash_points import VARIABLE
-from careapp.outbox.relay import Relay
+from careapp.outbox.relay import SIDE_BY_SIDE, Relays
 from careapp.outbox.sender_choice import kafka_client
 from careapp.outbox.senders import Sender
 
@@ -26,13 +27,21 @@ _forking.set_forkserver_preload([__name__])
 
 
 class RelayProcess:
-    """The application's own relay in an endless loop in a process of its own, and nothing else."""
+    """The application's own relays, as many as a jobs process has, in an endless loop in a process of their own."""
 
-    def __init__(self, relay_url: str, kafka_address: str, client: str, log: Path, crash_point: str = "") -> None:
+    def __init__(
+        self,
+        relay_url: str,
+        kafka_address: str,
+        client: str,
+        log: Path,
+        crash_point: str = "",
+        relays: int = SIDE_BY_SIDE,
+    ) -> None:
         own = {"DATABASE_RELAY_URL": relay_url, "KAFKA_BOOTSTRAP_SERVERS": kafka_address, "KAFKA_CLIENT": client}
         self.log = log
         log.touch()
-        self._process = _forking.Process(target=run_for_ever, args=({**own, VARIABLE: crash_point}, log))
+        self._process = _forking.Process(target=run_for_ever, args=({**own, VARIABLE: crash_point}, log, relays))
         self._process.start()
 
     @property
@@ -95,14 +104,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def run_for_ever(environment: dict[str, str], log: Path) -> None:
+def run_for_ever(environment: dict[str, str], log: Path, count: int) -> None:
     """Run passes until killed, as a process with this environment, which says what it has to say in a file."""
     os.environ.update(environment)
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sender = sender_to(os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ["KAFKA_CLIENT"])
-    relay = Relay(os.environ["DATABASE_RELAY_URL"], sender)
+    make_sender = partial(sender_to, os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ["KAFKA_CLIENT"])
+    relays = Relays(os.environ["DATABASE_RELAY_URL"], make_sender, count)
     while True:
-        if not relay.run_pass():
+        if not relays.run_pass():
             time.sleep(0.05)

@@ -71,7 +71,22 @@ def test_a_relay_killed_at(
     ledger = Ledger()
     for turn in (1, 2, 5):
         ledger += write(app, speaker, events=80, writers=2)
-        new_relay(crash_point=f"{point}:{turn}").wait_until_crashed()
+        new_relay(crash_point=f"{point}:{turn}", relays=1).wait_until_crashed()
+    assert unsent(app, tenant.id) > 0
+    new_relay()
+    all_sent(app, tenant)
+    repeats = judge(app, tenant, reader.read(tenant), ledger)
+    assert (repeats > 0) == (point != "after_lock"), "what was sent before the crash is sent again, and only that"
+
+
+@pytest.mark.parametrize("point", crash_points.NAMES)
+def test_relays_side_by_side_killed_while_both_are_at(
+    point: str, app: APIFlask, tenant: TestTenant, speaker: Actor, reader: Reader, new_relay: NewRelay
+) -> None:
+    ledger = Ledger()
+    for turn in (1, 2, 3):
+        ledger += write(app, speaker, events=200, writers=2, keys=100)  # something waits in each shard
+        new_relay(crash_point=f"{point}:{turn}*2").wait_until_crashed()
     assert unsent(app, tenant.id) > 0
     new_relay()
     all_sent(app, tenant)
