@@ -37,7 +37,9 @@ _QUERIES = {
     "outbox": """
         SELECT t.key AS tenant, o.key, o.sequence, o.event_id::text AS event_id, o.topic,
                o.envelope ->> 'subject' AS subject
-        FROM outbox o JOIN tenants t ON t.id = o.tenant_id""",
+        FROM (SELECT tenant_id, key, sequence, event_id, topic, envelope FROM outbox
+              UNION ALL SELECT tenant_id, key, sequence, event_id, topic, envelope FROM outbox_sent) AS o
+        JOIN tenants t ON t.id = o.tenant_id""",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ It may be started twice without harm: relays share the work by the shards' locks
 """
 
 import functools
+import gc
 import logging
 import signal
 import time
@@ -68,6 +69,7 @@ def run(app: Flask, settings: Settings) -> None:
         # Each runs at the start too: a process that is restarted often must still get to the hourly ones.
         trigger = IntervalTrigger(seconds=seconds, timezone=UTC)
         scheduler.add_job(_watched(watchdog, name, work), trigger, id=name, next_run_time=datetime.now(UTC))
+    gc.freeze()  # what is there by now stays: a full collection while thousands of events are in hand would look at all
     watchdog.start()
     scheduler.start()
     if settings.jobs_port:

@@ -22,7 +22,7 @@ from careapp.operations.tenant_rows import LOG, connected, key_of, tables
 
 BATCH = 1000  # rows of one transaction
 PASSES = 5  # over all tables; the last finds nothing
-EVENTS = ("outbox", "outbox_head")  # go last: what happened must be told before it is forgotten
+EVENTS = ("outbox", "outbox_sent", "outbox_head")  # go last: what happened must be told before it is forgotten
 TOLD = {"outbox": sql.SQL("AND published_at IS NOT NULL")}  # what else holds of a row that may go
 NAME = "Deleted tenant"
 SETTLED = timedelta(minutes=1)  # after a suspension: no request that was let in before is still under way

@@ -1,10 +1,10 @@
-"""Outbox tables: the events, the head of each key's sequence, and the shards relays take turns on."""
+"""Outbox tables: events that wait, those sent, the head of each key's sequence, and the shards relays take turns on."""
 
 import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Integer, SmallInteger, Text, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, SmallInteger, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -14,7 +14,10 @@ SHARDS = 16  # never changes: a key's shard is computed from it
 
 
 class OutboxEvent(TenantRow, Base):
-    """One event on its way out; the envelope is complete: the relay sends it as it stands."""
+    """One event on its way out; the envelope is complete: the relay sends it as it stands, and moves it to SentEvent.
+
+    `published_at` is that of a version which marked events in place; those rows go after seven days, as SentEvent's do.
+    """
 
     __tablename__ = "outbox"
 
@@ -40,6 +43,25 @@ class OutboxEvent(TenantRow, Base):
         Index("outbox_published", "published_at", postgresql_where=text("published_at IS NOT NULL")),
         Index("outbox_held", "shard", "key", postgresql_where=text("published_at IS NULL AND attempts > 0")),
     )
+
+
+class SentEvent(Base):
+    """An event that Kafka has, kept for seven days; written by the relay alone."""
+
+    __tablename__ = "outbox_sent"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[uuid.UUID] = mapped_column(UUID(as_uuid=True))
+    topic: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Text(collation="C"))
+    sequence: Mapped[int] = mapped_column(Integer)
+    envelope: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime]
+    published_at: Mapped[datetime]
+    withheld_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("outbox_sent_published", "published_at"),)
 
 
 class OutboxHead(Base):

@@ -11,10 +11,13 @@ from careapp.localdb.addresses import libpq_url
 KEPT_DAYS = 7
 ROWS_AT_A_TIME = 5000  # a short transaction each, so that nobody waits and vacuum keeps up
 
-_DELETE = """
-DELETE FROM outbox WHERE (tenant_id, id) IN (
-  SELECT tenant_id, id FROM outbox WHERE published_at < now() - make_interval(days => %s)
+_DELETE = tuple(
+    f"""
+DELETE FROM {table} WHERE (tenant_id, id) IN (
+  SELECT tenant_id, id FROM {table} WHERE published_at < now() - make_interval(days => %s)
   ORDER BY published_at LIMIT %s)"""
+    for table in ("outbox_sent", "outbox")  # the second: what a version before marked in place
+)
 _FIGURES = """
 SELECT count(*) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
        coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float
@@ -43,8 +46,9 @@ def delete_published(database_url: str) -> int:
     """Delete events published more than seven days ago and return how many; the heads of sequences stay for ever."""
     deleted = 0
     with _connected(database_url) as connection:
-        while count := connection.execute(_DELETE, [KEPT_DAYS, ROWS_AT_A_TIME]).rowcount:
-            deleted += count
+        for delete in _DELETE:
+            while count := connection.execute(delete, [KEPT_DAYS, ROWS_AT_A_TIME]).rowcount:
+                deleted += count
     return deleted
 
 

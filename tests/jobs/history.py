@@ -72,8 +72,12 @@ def committed(app: APIFlask, tenant: TestTenant) -> dict[tuple[str, int], str]:
     """The event id of each key and sequence in the outbox."""
     with relay_role(app) as connection:
         rows = connection.execute(
-            "SELECT key, sequence, event_id::text FROM outbox WHERE tenant_id = %s AND topic <> %s", [tenant.id, OWN]
+            "SELECT key, sequence, event_id::text FROM outbox WHERE tenant_id = %(tenant)s AND topic <> %(own)s"
+            " UNION ALL SELECT key, sequence, event_id::text FROM outbox_sent"
+            " WHERE tenant_id = %(tenant)s AND topic <> %(own)s",
+            {"tenant": tenant.id, "own": OWN},
         ).fetchall()
+    assert len({row[:2] for row in rows}) == len(rows), "an event is kept once, waiting or sent"
     return {(key, sequence): event_id for key, sequence, event_id in rows}
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from apiflask import APIFlask
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from careapp.access import Actor
 from careapp.operations import outbox_desk
 from careapp.outbox import crash_points, drain
-from careapp.outbox.relay import Relay
+from careapp.outbox.relay import Relay, Relays
 from careapp.outbox.senders import Headers, LogSender, Pending, SendFailed, Sent, Unsendable, is_topic
 from careapp.outbox.writer import shard_of
 from tests.conftest import TestTenant
@@ -209,6 +210,28 @@ def test_two_relays_do_not_take_the_same_shard(
         other.execute("SELECT 1 FROM outbox_shard FOR UPDATE")
         assert relay.run_pass() == 0
     assert relay.run_pass() == 1
+
+
+def test_relays_of_one_process_share_the_work_and_one_that_fails_leaves_it_to_the_other(
+    app: APIFlask, speaker: Actor, tenant: TestTenant
+) -> None:
+    senders = [ChosenSender(), ChosenSender()]
+    made = iter(senders)
+    keys = [f"EPI-2026-{number:06}" for number in range(200)]
+    with closing(Relays(app.config["DATABASE_RELAY_URL"], lambda: next(made))) as relays:
+        marks = tell(speaker, *keys, *keys)
+        assert relays.run_pass() == 400
+        assert sorted(senders[0].sent + senders[1].sent) == marks
+        senders[0].down = True
+        more = tell(speaker, *keys)
+        wait_until(lambda: relays.run_pass() == 0)
+        assert sorted(senders[0].sent + senders[1].sent) == [*marks, *more]
+        assert relays.published == 600
+        assert relays.failures > 0
+        relays.stop()
+        tell(speaker, A)
+        assert relays.run_pass() == 0
+    assert unsent(app, tenant.id) == 1
 
 
 def test_a_relay_told_to_stop_begins_nothing(relay: Relay, speaker: Actor, sender: ChosenSender) -> None:

@@ -1,5 +1,7 @@
 """Upkeep: what is old goes, what is wrong is reported, and nothing else is touched."""
 
+from contextlib import closing
+
 import psycopg
 import pytest
 from apiflask import APIFlask
@@ -61,22 +63,50 @@ def test_published_events_go_after_seven_days_and_the_sequence_goes_on(
     assert row == (4,)
 
 
+def test_what_the_relay_has_sent_is_kept_for_seven_days(
+    app: APIFlask, database: TestDatabase, tenant: TestTenant, speaker: Actor, relay_url: str
+) -> None:
+    speak(speaker, [saying(key) for key in ("old", "old", "recent")])
+    with closing(Relay(relay_url, LogSender())) as relay:
+        assert relay.run_pass() == 3
+    assert keys_left(app, tenant) == []
+    kept = "SELECT key, sequence, envelope ->> 'subject', published_at >= created_at FROM outbox_sent"
+    mine = " WHERE tenant_id = %s ORDER BY key, sequence"
+    with relay_role(app) as connection:
+        rows = connection.execute(kept + mine, [tenant.id]).fetchall()
+    assert rows == [("old", 1, "old", True), ("old", 2, "old", True), ("recent", 1, "recent", True)]
+    with psycopg.connect(libpq_url(database.whole), autocommit=True) as everybody:
+        aged = "UPDATE care.outbox_sent SET published_at = now() - interval '7 days 1 minute' WHERE tenant_id = %s"
+        everybody.execute(f"{aged} AND key = 'old'", [tenant.id])
+    assert upkeep.delete_published(relay_url) == 2
+    with relay_role(app) as connection:
+        assert [row[0] for row in connection.execute(kept + mine, [tenant.id]).fetchall()] == ["recent"]
+
+
+@pytest.mark.parametrize(("table", "index"), [("outbox_sent", "outbox_sent_published"), ("outbox", "outbox_published")])
 def test_old_events_are_found_without_reading_all(
-    app: APIFlask, database: TestDatabase, tenant: TestTenant, relay_url: str
+    table: str, index: str, app: APIFlask, database: TestDatabase, tenant: TestTenant, relay_url: str
 ) -> None:
     """The job runs each hour, and most of the time finds little among the events of a week."""
+    [delete] = [one for one in upkeep._DELETE if f"FROM {table} " in one]
     with psycopg.connect(libpq_url(database.whole), autocommit=True) as everybody:
         everybody.execute(
             "INSERT INTO care.outbox (tenant_id, event_id, topic, key, sequence, shard, envelope, published_at)"
             " SELECT %s, gen_random_uuid(), 'care.episode.opened', 'EPI-' || n, 1, n %% 16, '{}', now()"
             " FROM generate_series(1, 20000) AS n", [tenant.id],
         )  # fmt: skip
-        everybody.execute("ANALYZE care.outbox")
+        if table == "outbox_sent":
+            everybody.execute(
+                "INSERT INTO care.outbox_sent SELECT tenant_id, id, event_id, topic, key, sequence, envelope,"
+                " created_at, published_at FROM care.outbox WHERE tenant_id = %s", [tenant.id],
+            )  # fmt: skip
+        everybody.execute("ANALYZE care.outbox, care.outbox_sent")
         with psycopg.connect(libpq_url(relay_url)) as relay:
-            plan = relay.execute(f"EXPLAIN {upkeep._DELETE}", [upkeep.KEPT_DAYS, upkeep.ROWS_AT_A_TIME]).fetchall()
-        everybody.execute("DELETE FROM care.outbox WHERE tenant_id = %s", [tenant.id])
+            plan = relay.execute(f"EXPLAIN {delete}", [upkeep.KEPT_DAYS, upkeep.ROWS_AT_A_TIME]).fetchall()
+        for filled in ("outbox", "outbox_sent"):
+            everybody.execute(f"DELETE FROM care.{filled} WHERE tenant_id = %s", [tenant.id])
     told = "\n".join(line for (line,) in plan)
-    assert "outbox_published" in told
+    assert index in told
     assert "Seq Scan" not in told
 
 

@@ -197,6 +197,9 @@ def test_the_app_role_may_only_hold_back_or_release_an_event(database: TestDatab
         for column in ("envelope", "published_at", "topic", "tenant_id", "attempts"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"UPDATE outbox SET {column} = NULL WHERE false")
-        for statement in ("DELETE FROM outbox", "SELECT * FROM outbox_shard", "UPDATE tenants SET name = 'x'"):
+        for statement in (
+            "DELETE FROM outbox", "DELETE FROM outbox_sent", "UPDATE outbox_sent SET topic = 'x'",
+            "INSERT INTO outbox_sent DEFAULT VALUES", "SELECT * FROM outbox_shard", "UPDATE tenants SET name = 'x'",
+        ):  # fmt: skip
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)

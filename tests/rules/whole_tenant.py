@@ -21,6 +21,8 @@ BY_OTHERS = (
     " hash) VALUES (%(tenant)s, 1, 1, 1, 0, '0', '9', now(), '{}', '{}', '', sha256('x'))",
     "INSERT INTO audit_retired (tenant_id, part, until, ids, rows, hash, retired_by)"
     " VALUES (%(tenant)s, 'audit_event_2016_01', now(), '{}', 0, '', 'x')",
+    "INSERT INTO outbox_sent (tenant_id, id, event_id, topic, key, sequence, envelope, created_at, published_at)"
+    " VALUES (%(tenant)s, 0, gen_random_uuid(), 'care.episode.opened', 'EPI-2016-000001', 1, '{}', now(), now())",
 )
 
 

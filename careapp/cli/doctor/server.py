@@ -17,7 +17,7 @@ Found = Iterator[tuple[str, str, str]]
 NEEDED = ("app", "relay")  # by the serving processes
 SERVED_BY_APP = ("replica", "health")  # addresses of other servers, or ways, for the app role
 EXTENSIONS = {"btree_gist": WRONG, "pg_stat_statements": UNWISE}
-JOBS_CONNECTIONS = 4  # of the relay role: relay, sealer, figures, one to spare
+JOBS_CONNECTIONS = 5  # of the relay role: two relays, sealer, figures, one to spare
 BESIDE = 5  # for commands, backups, people with psql
 
 # Setting, the values that are right, how bad another one is, and what comes of it.

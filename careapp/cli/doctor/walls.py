@@ -9,7 +9,7 @@ from careapp.tenancy import TABLES_WITHOUT_TENANT
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 # Tables on which the relay role has a policy of its own: it moves the events and seals the audit of all tenants.
-RELAY_TABLES = frozenset({"outbox", "audit_event", "audit_patients", "audit_seal", "audit_retired"})
+RELAY_TABLES = frozenset({"outbox", "outbox_sent", "audit_event", "audit_patients", "audit_seal", "audit_retired"})
 # The one function by which the app role changes what it may not: it blanks the history of who was erased (ADR 17).
 LENT = frozenset({"erase_history"})
 APPEND_ONLY = ("audit_event", "audit_patients", "audit_seal", "audit_retired", "status_changes")
