@@ -9,15 +9,17 @@ from jinja2.runtime import Macro
 from careapp import clock
 from careapp.web.language import current_language
 
+QUARTER = 15 * 60  # seconds
 MOST_KEPT = 1024  # pieces; the rows of three long lists
 
 
 class Drawn:
-    """`drawn(macro)` in a template is the macro for this reader and minute; what it makes of the same values is kept.
+    """`drawn(macro)` in a template is the macro for this reader and quarter; what it makes of the same values is kept.
 
-    A piece is a function of what it is known by: the macro, its values, the reader's language, and the minute, since
-    rows say ages, days and waits. So nobody is shown what his own read did not return. A macro drawn so uses nothing
-    else (tests/rules/test_drawn.py), and is imported without context, which makes it one object for all.
+    A piece is a function of what it is known by: the macro, its values, the reader's language, and the quarter of an
+    hour, since rows say ages and days: every zone's midnight begins one. What changes sooner, a wait, is a value. So
+    nobody is shown what his own read did not return. A macro drawn so uses nothing else (tests/rules/test_drawn.py),
+    and is imported without context, which makes it one object for all.
     Values are hashed and compared: views, texts, numbers, None, tuples of them. A value that equals another of its type
     must look like it. So types are told apart (markup equals the text that is to be escaped), and a moment is shown on
     the clock of a zone that is a value too (or for machines, as an instant). What is kept takes 10 MB at most, 4 to 10
@@ -25,17 +27,17 @@ class Drawn:
     """
 
     def __init__(self) -> None:
-        self._minute = 0
+        self._quarter = 0
         self.piece = lru_cache(maxsize=MOST_KEPT, typed=True)(_draw)
 
     def __call__(self, macro: Macro) -> Callable[..., str]:
         """The macro, to be called with its values by place."""
-        minute = int(clock.now().timestamp()) // 60
-        if minute != self._minute:  # nothing of the minute before is asked for again, and it holds names of patients
-            self._minute = minute
+        quarter = int(clock.now().timestamp()) // QUARTER
+        if quarter != self._quarter:  # nothing of the one before is asked for again, and it holds names of patients
+            self._quarter = quarter
             self.piece.cache_clear()
-        return partial(self.piece, macro, current_language(), minute)
+        return partial(self.piece, macro, current_language(), quarter)
 
 
-def _draw(macro: Macro, language: str, minute: int, *given: Any) -> str:
+def _draw(macro: Macro, language: str, quarter: int, *given: Any) -> str:
     return macro(*given)

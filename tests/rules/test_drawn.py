@@ -9,21 +9,21 @@ from jinja2 import BaseLoader, DictLoader, Environment, FileSystemLoader, meta, 
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "careapp" / "templates"
 
-# What such a macro may use besides its values. Language and minute are part of what a piece is known by (web/drawn.py).
+# What such a macro may use besides its values. A piece is known by language and quarter of an hour, too (web/drawn.py).
 GLOBALS = {
     "_": "a text in the reader's language",
     "ngettext": "the same, with a number",
     "tone_of": "a table in the code",
 }
 FILTERS = {
-    "age": "of a birth date, in this minute",
+    "age": "of a birth date, on this day",
     "done_by": "of a visit, its zone and the day there",
     "local_date": "of a moment and its zone",
     "local_datetime": "of a moment and its zone",
     "local_time": "of a moment and its zone",
     "lower": "of a text",
-    "near_date": "of a moment and its zone, in this minute",
-    "near_datetime": "of a moment and its zone, in this minute",
+    "near_date": "of a moment and its zone, on this day",
+    "near_datetime": "of a moment and its zone, on this day",
     "of_visit": "of buttons with marks and a visit",
     "short_day": "of a day",
     "truncate": "of a text",

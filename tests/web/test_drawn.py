@@ -21,7 +21,7 @@ from tests.web.conftest import Desk
 
 NINE = datetime(2027, 3, 10, 2, 30, tzinfo=UTC)  # 09:00 in Yangon
 LANGUAGES = ("en", "my")
-MINUTES = (NINE, NINE + timedelta(minutes=1))
+QUARTERS = (NINE + timedelta(minutes=14), NINE + timedelta(minutes=15))
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_a_page_is_what_it_would_be_with_nothing_kept(
     desk: Callable[..., Desk], visits: list[AppointmentView], kept: Drawn, page: str
 ) -> None:
     url, readers = address(page, visits), (desk(Role.FRONT_DESK), desk(Role.CLINICIAN, name="Ko Reader Test"))
-    asked = [(reader, url, language, at) for at in MINUTES for language in LANGUAGES for reader in readers]
+    asked = [(reader, url, language, at) for at in QUARTERS for language in LANGUAGES for reader in readers]
     pages = [shown(*one) for one in asked]
     drawn = []
     for one in asked:
@@ -118,15 +118,15 @@ def said(app: APIFlask) -> Any:
     return app.jinja_env.from_string("{% macro said(one) %}{{ one }}{% endmacro %}").module.said
 
 
-def test_a_piece_is_known_by_language_and_minute(app: APIFlask, kept: Drawn, said: Any) -> None:
+def test_a_piece_is_known_by_language_and_quarter_of_an_hour(app: APIFlask, kept: Drawn, said: Any) -> None:
     for language in LANGUAGES * 2:
         with app.test_request_context():
             g.language = language
             kept(said)("x")
     assert kept.piece.cache_info()[:2] == (2, 2)
-    with clock.at(NINE + timedelta(minutes=1)):
+    with clock.at(NINE + timedelta(minutes=15)):
         kept(said)("x")
-    assert kept.piece.cache_info().currsize == 1, "what another minute has drawn is given up"
+    assert kept.piece.cache_info().currsize == 1, "what another quarter has drawn is given up"
 
 
 def test_values_that_are_equal_and_of_another_kind_are_others(kept: Drawn, said: Any) -> None:
