@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# The first is the same browser without its windows, which cost as much as all it does for the journeys.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def browser() -> list[str]:
     playwright = Path(sys.executable).parent / "playwright"
     if subprocess.run([playwright, "install", "chromium"], check=False).returncode == 0:
         return []
-    return ["a Chromium: `apt install chromium`, or name one in CHROMIUM"]
+    return ["a Chromium: `apt install chromium-headless-shell` or chromium, or name one in CHROMIUM"]
 
 
 def kafka() -> list[str]:
