@@ -12,7 +12,6 @@ from bench.rows import Rows, array, locator
 from bench.visits import SLOT, Visit
 from careapp.episodes.states import CARE_TYPES
 from careapp.outbox import topics
-from careapp.outbox.writer import shard_of
 from careapp.referrals.deadlines import due_at
 from careapp.referrals.states import OPEN as OPEN_REFERRAL
 from careapp.referrals.states import PRIORITIES, TYPES
@@ -212,9 +211,8 @@ class Courses:
             "time": one.at.isoformat(), "datacontenttype": "application/json", "tenant": self.key,
             "sequence": f"{sequence:010d}", "priority": "NORMAL", "data": data,
         }  # fmt: skip
-        shard = shard_of(self.rows.tenant_id, key)
-        self.rows.add("outbox", self.rows.number("outbox"), event_id, topic, key, sequence, shard,
-                      json.dumps(envelope), one.at, one.at)  # fmt: skip
+        number = self.rows.number("outbox")
+        self.rows.add("outbox_sent", number, event_id, topic, key, sequence, json.dumps(envelope), one.at, one.at)
 
 
 def _last(visits: Iterable[Visit]) -> Visit | None:

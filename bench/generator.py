@@ -80,7 +80,7 @@ def fill(
     keys = [f"{prefix}-{n}" for n in range(size.tenants)]
     made = [(create_tenant(owner, key=key, name=f"Tenant {key}", time_zone="Asia/Yangon"), key) for key in keys]
     with psycopg.connect(superuser, options="-c search_path=care,public") as connection:
-        first = {table: _reserve(connection, table, size) for table in COLUMNS if table not in WITHOUT_ID}
+        first = {table: _reserve(connection, table, size) for table in {*COLUMNS, "outbox"} - WITHOUT_ID}
     now = datetime.now(UTC).replace(microsecond=0)
     places = [(n, tenant_id, key) for n, (tenant_id, key) in enumerate(made)]
     done = rows = 0

@@ -34,10 +34,11 @@ COLUMNS = {
     "audit_event": "tenant_id, id, at, actor, action, outcome, subject, patients, detail",
     "audit_patients": "tenant_id, patient, at, event_id",
     "outbox_head": "tenant_id, key, sequence",
-    "outbox": "tenant_id, id, event_id, topic, key, sequence, shard, envelope, created_at, published_at",
+    "outbox_sent": "tenant_id, id, event_id, topic, key, sequence, envelope, created_at, published_at",
 }
 WITHOUT_ID = {
     "provider_clinics", "sign_in_directory", "patient_name_words", "patient_keys", "audit_patients", "outbox_head",
+    "outbox_sent",  # its numbers are the outbox's
 }  # fmt: skip
 PREFIXES = {
     "clinics": "CLN", "providers": "PRV", "patients": "PTY", "provider_slots": "SLT", "episodes": "EPI",

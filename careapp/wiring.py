@@ -80,7 +80,7 @@ def build(**overrides: object) -> APIFlask:
     register_reactions(reactions.REACTIONS)
     register_open_work(reactions.OPEN_WORK)
     _register_surfaces(app, settings)
-    app.cli = Commands(commands=app.cli.commands)
+    app.cli = Commands(name=app.cli.name, commands=app.cli.commands)
     return app
 
 

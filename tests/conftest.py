@@ -103,6 +103,7 @@ def password_costs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """Hash passwords at the cost they are hashed at in use, in tests that are about it."""
     if _folder(request.path) in ABOUT_HASHES:
         monkeypatch.setattr(passwords, "_hasher", DEAR_HASHES)
+        passwords._nobody.cache_clear()  # a stranger costs as much as somebody known
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from careapp.telemetry.traces import publication
 SENDING_SECONDS = 10  # no wave begins later, so a slow broker stays below the 30 s that end the transaction
 ANSWER_SECONDS = 8  # more than the producer's own limit of 6 s, so every send has an outcome
 AT_ONCE = 1000  # events read, and marked, by one statement
-MOST = 8000  # events of a visit: what a crash repeats, and how long a shard is held
+MOST = 8000  # events of a visit: what a crash repeats of each relay, and how long a shard is held
 
 # Its commits do not wait for the disk: marks that a crash of the database loses are events sent again, with their ids.
 _LIMITS = """

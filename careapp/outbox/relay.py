@@ -32,6 +32,7 @@ _PICK = """
 SELECT id FROM outbox_shard s WHERE EXISTS (
   SELECT 1 FROM outbox o
   WHERE o.shard = s.id AND o.published_at IS NULL AND o.parked_at IS NULL AND o.next_at <= now())"""
+_NEEDED = "SELECT FROM outbox_sent LIMIT 0"
 
 _log = structlog.get_logger()
 
@@ -114,6 +115,7 @@ class Relay:
             self._connection = psycopg.connect(
                 self._database_url, autocommit=True, application_name="careapp relay", connect_timeout=5, **LIVELY
             )
+            self._connection.execute(_NEEDED)  # a schema of the version before is seen before anything is sent
         return self._connection
 
     def _disconnect(self) -> None:

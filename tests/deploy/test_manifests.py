@@ -8,6 +8,7 @@ import kubernetes_validate
 import pytest
 
 from careapp.jobs.process import LONGEST_PASS
+from careapp.outbox.relay import SIDE_BY_SIDE
 from tests.conftest import ROOT
 from tests.deploy.rendered import Object, Overlay, containers, main_container, matches
 
@@ -193,6 +194,6 @@ def test_a_database_can_take_all_connections(overlay: Overlay) -> None:
     a_pod = int(settings["WEB_WORKERS"]) * (int(settings["DATABASE_POOL_SIZE"]) + 1)  # one asks for readiness
     portal = overlay.one("Deployment", "portal")["spec"]["replicas"]
     serving = (most["web"] + 1 + portal + 1) * a_pod
-    jobs = (most["jobs"] + 1) * (int(settings["DATABASE_POOL_SIZE"]) + 3)  # relay, sealer, figures
+    jobs = (most["jobs"] + 1) * (int(settings["DATABASE_POOL_SIZE"]) + SIDE_BY_SIDE + 2)  # sealer, figures
     document = (ROOT / "docs" / "operations" / "kubernetes.md").read_text()
     assert f"| {overlay.name} | {serving} | {jobs} | {serving + jobs + 5} |" in document

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import psycopg
 import pytest
 from apiflask import APIFlask
 from structlog.testing import capture_logs
 
+from careapp import localdb
 from careapp.access import Actor
 from careapp.operations import outbox_desk
 from careapp.outbox import crash_points, drain
@@ -17,6 +19,7 @@ from careapp.outbox.relay import Relay, Relays
 from careapp.outbox.senders import Headers, LogSender, Pending, SendFailed, Sent, Unsendable, is_topic
 from careapp.outbox.writer import shard_of
 from tests.conftest import TestTenant
+from tests.database import TestDatabase
 from tests.jobs.relays import relay_role, unsent, wait_until
 from tests.jobs.speaking import AppointmentSpoke, EpisodeSpoke, at_commit, saying, speak
 
@@ -118,6 +121,36 @@ def test_one_event_of_a_key_is_under_way_at_a_time_and_in_order(
     assert relay.run_pass() == 5
     assert sorted(sender.sent) == marks
     assert [mark for mark in sender.sent if mark in (marks[0], marks[1], marks[3])] == [marks[0], marks[1], marks[3]]
+
+
+def test_on_the_schema_before_nothing_is_sent(
+    relay: Relay, speaker: Actor, sender: ChosenSender, database: TestDatabase
+) -> None:
+    """Else what it sends it cannot mark, and sends again with each pass."""
+    marks = tell(speaker, A)
+    with psycopg.connect(localdb.libpq_url(database.owner), autocommit=True) as owner:
+        owner.execute("ALTER TABLE outbox_sent RENAME TO not_there_yet")
+        try:
+            assert relay.run_pass() == 0
+        finally:
+            owner.execute("ALTER TABLE not_there_yet RENAME TO outbox_sent")
+    assert (sender.sent, relay.failures) == ([], 1)
+    wait_until(lambda: relay.run_pass() == 1)
+    assert sender.sent == marks
+
+
+def test_what_the_version_before_marks_in_place_is_not_sent_again(
+    app: APIFlask, tenant: TestTenant, relay: Relay, speaker: Actor, sender: ChosenSender
+) -> None:
+    """The two run side by side while one takes the other's place."""
+    first, second, _, fourth = tell(speaker, A, A, B, A)
+    with relay_role(app) as connection:
+        connection.execute(
+            "UPDATE outbox SET published_at = now() WHERE tenant_id = %s AND (key = %s OR sequence = 1)", [tenant.id, B]
+        )
+    assert relay.run_pass() == 2
+    assert sender.sent == [second, fourth]
+    assert first not in sender.sent
 
 
 def test_a_failing_key_is_held_alone(
