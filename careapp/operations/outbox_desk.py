@@ -187,7 +187,7 @@ def _this(actor: Actor, event_id: UUID) -> tuple[ColumnElement[bool], ...]:
 def _why_not(actor: Actor, event_id: UUID) -> NotFound | Conflict:
     """Why an event could not be changed."""
     row = db.session.execute(select(_outbox.published_at).where(*_this(actor, event_id))).one_or_none()
-    # By no index but the tenant's: only somebody asks for it who has a page of yesterday open.
+    # By no index but the tenant's, over his seven days: asked only where a page is older than what it is about.
     gone = select(_sent.id).where(_sent.tenant_id == actor.tenant_id, _sent.event_id == event_id)
     if row is None and db.session.execute(gone).one_or_none() is None:
         return NotFound("There is no event with that id here.")
