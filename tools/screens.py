@@ -19,6 +19,8 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tools.test_setup import installed_browser
+
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screens"
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -31,8 +33,7 @@ SIZES = {"": (1366, 768), "-phone": (360, 740)}
 def main() -> None:
     """Take every picture, at each size."""
     with clinic() as address, sync_playwright() as playwright:
-        path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=path, args=ARGS)
+        browser = playwright.chromium.launch(executable_path=installed_browser(), args=ARGS)
         PICTURES.mkdir(parents=True, exist_ok=True)
         for stale in PICTURES.glob("*.png"):
             stale.unlink()

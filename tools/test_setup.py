@@ -21,9 +21,14 @@ def main() -> None:
         sys.exit("Tests need more than is here:\n  " + "\n  ".join(missing))
 
 
+def installed_browser() -> str | None:
+    """The Chromium that is here, or that CHROMIUM names; None leaves Playwright its own download."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def browser() -> list[str]:
     """A Chromium of the system, else Playwright's own download."""
-    if os.environ.get("CHROMIUM") or any(map(shutil.which, BROWSERS)):
+    if installed_browser():
         return []
     playwright = Path(sys.executable).parent / "playwright"
     if subprocess.run([playwright, "install", "chromium"], check=False).returncode == 0:

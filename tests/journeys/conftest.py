@@ -5,9 +5,7 @@ into the browser context. The server runs in a thread with its own database conn
 be committed: each journey has its own tenant.
 """
 
-import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from werkzeug.serving import make_server
 from careapp.terminology.loading import load_starter
 from tests.database import TestDatabase
 from tests.journeys.scene import Scene, StoppedClock, a_scene, a_tenant
-from tools.test_setup import BROWSERS
+from tools.test_setup import installed_browser
 
 AXE = (Path(__file__).parent / "vendor" / "axe-4.14.1.min.js").read_text(encoding="utf-8")
 AXE_OPTIONS = {
@@ -94,10 +92,9 @@ def no_loop_of_a_browser() -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """An installed Chromium if there is one (CHROMIUM names it), else the one Playwright downloaded."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=installed_browser(), headless=True, args=ARGUMENTS)
         yield running
         running.close()
 
