@@ -72,7 +72,7 @@ catalogues: setup ## Bring the translations up to date with the texts in the cod
 	@$(BIN)/python tools/catalogues.py
 
 screens: setup ## Take the pictures in docs/screens
-	@$(BIN)/python tools/screens.py
+	@$(BIN)/python -m tools.screens
 
 flames: setup ## Draw where a running worker spends its time (PID=1234 NAME=booking)
 	$(BIN)/py-spy record --pid $(PID) --gil --function --duration 20 --format flamegraph --output docs/performance/$(NAME).svg
