@@ -31,10 +31,11 @@ os.environ["RATE_LIMIT_ADDRESS"] = "1000000"  # all tests come from one
 # One key for every application of a run: two on one database read the same values.
 os.environ.setdefault("ENCRYPTION_KEYS", f"tests:{'QUJD' * 10}QUI=")
 # Each test makes people of its own, and the hash of a password costs more than all else about them. It costs what it
-# does in use where tests are about it, in the folders below, and in every process that a test starts.
+# does in use in every process that a test starts, where a cheap one would be made anew at the first sign-in; and so in
+# the folders below, whose tests are about it or sign somebody in to such a process.
 DEAR_HASHES = passwords._hasher
 passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-ABOUT_HASHES = {"identity", "races"}
+ABOUT_HASHES = {"identity", "races", "processes", "chaos", "scale", "upstream"}
 
 NEED_MORE = {
     "chaos",
