@@ -9,6 +9,9 @@ from careapp.access import Actor
 from careapp.db import db
 from careapp.lifecycle import HISTORY
 
+WRITTEN = "id, topic, key, sequence, envelope"
+TOLD = f"(SELECT {WRITTEN} FROM outbox UNION ALL SELECT {WRITTEN} FROM outbox_sent)"  # what waits and what was sent
+
 
 def rows(actor: Actor, statement: str, **values: Any) -> list[Row[Any]]:
     """The rows of a statement in the actor's tenant; the transaction is rolled back."""
@@ -39,8 +42,9 @@ def id_of(actor: Actor, table: str, locator: str) -> int:
 
 
 def events(actor: Actor, *, after: int = 0) -> list[Row[Any]]:
-    """The tenant's events in the order they were written: id, topic, key, sequence, envelope."""
-    statement = "SELECT id, topic, key, sequence, envelope FROM outbox WHERE id > :after ORDER BY id"
+    """The tenant's events in the order they were written, whether or not they were sent: id, topic, key, sequence,
+    envelope."""
+    statement = f"SELECT {WRITTEN} FROM {TOLD} AS told WHERE id > :after ORDER BY id"
     return rows(actor, statement, after=after)
 
 
@@ -72,7 +76,8 @@ def newest(actor: Actor) -> dict[str, int]:
     """The highest ids of history, audit and outbox: what comes after is what the next act wrote."""
     [row] = rows(
         actor,
-        "SELECT (SELECT coalesce(max(id), 0) FROM outbox) AS events, (SELECT coalesce(max(id), 0) FROM status_changes)"
+        f"SELECT (SELECT coalesce(max(id), 0) FROM {TOLD} AS told) AS events,"
+        " (SELECT coalesce(max(id), 0) FROM status_changes)"
         " AS history, (SELECT coalesce(max(id), 0) FROM audit_event) AS audits",
     )
     return dict(row._mapping)
