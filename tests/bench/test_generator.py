@@ -142,7 +142,7 @@ def test_audit_and_outbox_agree_with_themselves(whole: psycopg.Connection[Any]) 
       WHERE h.sequence IS NULL OR o.sequence > h.sequence OR published_at IS NULL
         OR envelope ->> 'sequence' <> lpad(o.sequence::text, 10, '0') OR envelope ->> 'id' <> event_id::text"""
     assert count(whole, beyond) == 0
-    assert count(whole, "SELECT count(*) FROM outbox_sent") > count(whole, "SELECT count(*) FROM outbox") == 0
+    assert count(whole, "SELECT count(*) FROM outbox_sent") > 0
 
 
 def test_each_row_is_seen_by_its_own_tenant(whole: psycopg.Connection[Any], generated: Generated) -> None:
