@@ -109,8 +109,8 @@ OUTBOX_PENDING = _gauge("outbox_pending", "Events that have not left, parked one
 OUTBOX_PARKED = _gauge("outbox_parked", "Events that cannot be sent and wait for a person; each holds back its key.")
 OUTBOX_OLDEST = _gauge("outbox_oldest_seconds", "Age of the oldest event that has not left and is not parked.")
 RELAY_PUBLISHED = _counter("relay_published", "Events this process has sent.")
-RELAY_FAILURES = _counter("relay_failures", "Sends and connections of this process's relay that failed.")
-RELAY_PASS_SECONDS = _gauge("relay_pass_seconds", "How long the relay's last pass took.")
+RELAY_FAILURES = _counter("relay_failures", "Sends and connections of this process's two relays that failed.")
+RELAY_PASS_SECONDS = _gauge("relay_pass_seconds", "How long the last pass of one of its relays took.")
 
 AUDIT_SEALED = _counter("audit_sealed_rows", "Audit rows this process has sealed.")
 AUDIT_SEALS = _gauge("audit_seals", "The sealer's position: seals of all tenants together.")
