@@ -126,7 +126,8 @@ def plan_of(
     """
     if [statement.sql for statement in first.statements] != [statement.sql for statement in second.statements]:
         raise ValueError("two requests of one kind ran different statements")
-    plan = Plan(first.tenant_id, [], [(one.sql, one.parameters) for one in first.asked] if authenticated else [])
+    asked = [(one.sql, one.parameters) for one in second.asked]  # the first also takes its share of a minute's requests
+    plan = Plan(first.tenant_id, [], asked if authenticated else [])
     for position, (one, other) in enumerate(zip(first.statements, second.statements, strict=True)):
         known = _known(first.statements[:position], inputs), _known(second.statements[:position], other_inputs)
         sources = {name: _source(one.parameters[name], other.parameters[name], *known) for name in one.parameters}
