@@ -76,7 +76,7 @@ screens: setup ## Take the pictures in docs/screens
 
 flames: setup ## Draw where a running worker spends its time (PID=1234 NAME=booking)
 	$(BIN)/py-spy record --pid $(PID) --gil --function --duration 20 --format flamegraph --output docs/performance/$(NAME).svg
-	@sed -i 's/py-spy record[^<]*/$(NAME)/' docs/performance/$(NAME).svg
+	@sed -i 's|[^>]*py-spy record[^<]*|$(NAME)|' docs/performance/$(NAME).svg
 
 clean: ## Remove the environment and everything in var/, the embedded database included
 	-$(BIN)/python -m careapp.localdb stop var/postgres
