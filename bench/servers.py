@@ -18,6 +18,7 @@ from alembic.config import Config as AlembicConfig
 from careapp import localdb
 from careapp.localdb import Addresses, libpq_url
 from careapp.localdb.bootstrap import bootstrap
+from tools.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / "bench"
@@ -101,13 +102,6 @@ def web_server(environment: dict[str, str], *, application: str = "wsgi:app") ->
     finally:
         log.close()
         end_group(process)
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bench.servers import free_port, migrate, web_command
+from bench.servers import migrate, web_command
 from careapp.config import new_encryption_key
 from chaos.clients import Clinic
 from chaos.faults import faketime
@@ -29,6 +29,7 @@ from chaos.proxy import Proxy
 from chaos.scene import TENANTS, lay
 from tools.kafka.broker import Broker
 from tools.kafka.jars import BrokerError, class_path, program
+from tools.ports import free_port
 
 COMES_BACK = 120.0  # seconds to serve again after a fault; a start takes 5 s of two cores, which others may use too
 READY_LIMIT = 30.0

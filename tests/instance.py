@@ -7,9 +7,10 @@ from pathlib import Path
 
 from apiflask import APIFlask
 
-from bench.servers import free_port, wait_for, web_command
+from bench.servers import wait_for, web_command
 from tests.conftest import ROOT
 from tests.database import TestDatabase
+from tools.ports import free_port
 
 
 class Instance:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tools.ports import free_port
 from tools.test_setup import installed_browser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,10 +186,7 @@ def sign_in(page: Page, email: str) -> None:
 @contextmanager
 def clinic() -> Iterator[str]:
     """The application with a new demo clinic of its own, as `make run` starts it; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    var = ROOT / "var" / "screens"
+    port, var = free_port(), ROOT / "var" / "screens"
     shutil.rmtree(var, ignore_errors=True)  # the demo clinic of another day would show another day's list
     settings = {**os.environ, "PORT": str(port), "CAREAPP_VAR": str(var)}
     command = [sys.executable, str(ROOT / "tools" / "run.py")]

@@ -14,10 +14,11 @@ import pytest
 from alembic import command
 from alembic.config import Config as AlembicConfig
 
-from bench.servers import Server, end_group, free_port, wait_for, web_command
+from bench.servers import Server, end_group, wait_for, web_command
 from careapp.localdb.bootstrap import ROLES, bootstrap
 from tests.conftest import ROOT
 from tests.database import TestDatabase
+from tools.ports import free_port
 
 LAST_BEFORE, FIRST_SINCE = "0006", "0007_trusted_audit.py"  # the schema of the version before, and what follows it
 

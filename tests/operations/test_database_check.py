@@ -1,7 +1,6 @@
 """No process serves as a role that row-level security spares, and a database that is away stops none."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from careapp.db import db
 from careapp.operations.database_check import UnsafeDatabase, check_at_start, refuse_unsafe
 from tests.conftest import ROOT, make_app
 from tests.database import TestDatabase
+from tools.ports import free_port
 
 Start = Callable[..., "subprocess.CompletedProcess[str]"]
 Make = Callable[[str], APIFlask]
@@ -84,13 +84,6 @@ def test_web_starts_as_the_app_role_and_while_the_database_is_away(start: Start)
     away = start("-c", "import wsgi", DATABASE_URL=f"postgresql+psycopg://care_app@127.0.0.1:{free_port()}/care")
     assert away.returncode == 0
     assert "the database does not answer yet" in away.stdout
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_database_that_comes_back_is_used_if_it_is_safe(

@@ -13,12 +13,13 @@ from apiflask import APIFlask
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.servers import end_group, free_port
+from bench.servers import end_group
 from careapp.access import Actor
 from careapp.surface.tokens import own_token
 from tests.database import TestDatabase
 from tests.instance import Instance, shared_settings
 from tests.telemetry.labels import strange
+from tools.ports import free_port
 
 PATIENCE_SECONDS = 120  # for what must happen at some time; nothing is measured with it
 FROM_OUTSIDE = "Xqzvscraped"

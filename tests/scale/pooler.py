@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
-from bench.servers import free_port
 from careapp.localdb.account import Account
 from careapp.localdb.addresses import libpq_url
 from tests.database import TestDatabase
+from tools.ports import free_port
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 PATIENCE_SECONDS = 60
