@@ -2,19 +2,20 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from careapp import localdb
 from tests.conftest import ROOT
+from tools.ports import free_port, port_taken
 
 RUN = [sys.executable, str(ROOT / "tools" / "run.py")]
 
@@ -22,12 +23,9 @@ RUN = [sys.executable, str(ROOT / "tools" / "run.py")]
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
     """An environment with a free port and a place of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")  # two in one place would build the demo at once
     var = ROOT / "var" / "tests" / f"run-{worker}"
-    return {**os.environ, "PORT": str(port), "CAREAPP_VAR": str(var), "CAREAPP_ENV": "development"}
+    return {**os.environ, "PORT": str(free_port()), "CAREAPP_VAR": str(var), "CAREAPP_ENV": "development"}
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +38,23 @@ def running(settings: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
         answers(settings, process)
         yield process
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
+        stop(process)
         localdb.stop(Path(settings["CAREAPP_VAR"]) / "postgres")
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """End it and all it started, by force if need be: what is left would hold the database, and a pipe of ours."""
+    started = descendants(process.pid)
+    try:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        for pid in {*started, *descendants(process.pid), process.pid}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+        raise
 
 
 def answers(settings: dict[str, str], process: "subprocess.Popen[str]") -> None:
@@ -71,17 +82,19 @@ def test_the_end_of_one_process_ends_all(running: "subprocess.Popen[str]", setti
     victim = next(pid for pid in descendants(running.pid) if "jobs" in command_of(pid))
     os.kill(victim, signal.SIGKILL)
     running.wait(30)
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", int(settings["PORT"]))) != 0
+    assert not port_taken(int(settings["PORT"]))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_the_first_process_ends_all(settings: dict[str, str], number: signal.Signals) -> None:
     process = subprocess.Popen(RUN, env=settings, start_new_session=True, stdout=subprocess.PIPE, text=True)
-    answers(settings, process)
-    started = descendants(process.pid)
-    process.send_signal(number)
-    process.communicate(timeout=60)
+    try:
+        answers(settings, process)
+        started = descendants(process.pid)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    finally:
+        stop(process)
     end = time.monotonic() + 15
     while (left := [pid for pid in started if Path(f"/proc/{pid}").exists()]) and time.monotonic() < end:
         time.sleep(0.2)
@@ -90,15 +103,18 @@ def test_a_signal_to_the_first_process_ends_all(settings: dict[str, str], number
 
 def descendants(pid: int) -> list[int]:
     """The processes a process started, and theirs."""
-    children = [
-        int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()
-    ]
+    children: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended since
+            children += map(int, path.read_text().split())
     return children + [grandchild for child in children for grandchild in descendants(child)]
 
 
 def command_of(pid: int) -> str:
-    """A process's command line."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    """A process's command line; that of one that has ended is empty."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
 
 
 def test_production_refuses_to_start_without_its_secrets() -> None:
