@@ -1,6 +1,8 @@
 """Sealing: nothing is left out under late commits, idle tenants get no seal, and it goes on after a restore."""
 
+import itertools
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +13,7 @@ from structlog.testing import capture_logs
 from careapp import localdb
 from careapp.audit import sealer
 from tests.audit.conftest import Log
+from tests.jobs.relays import PATIENCE_SECONDS
 
 WRITE = (
     "INSERT INTO audit_event (tenant_id, actor, action, outcome, patients, detail)"
@@ -35,16 +38,23 @@ def seals(log: Log, columns: str) -> list[tuple[Any, ...]]:
 
 
 def test_eight_writers_who_commit_late_and_two_sealers_leave_no_gap(log: Log) -> None:
-    over = threading.Event()
+    over, enough = threading.Event(), threading.Event()
     turn = threading.Barrier(WRITERS)
+    parts: list[int] = []
 
     def write(number: int) -> None:
-        """Every writer's transactions are open while all others write, and commit in another order than they began."""
+        """Every writer's transactions are open while all others write, and commit in another order than they began.
+
+        They go on until some were sealed meanwhile: that waits for each older transaction of the whole server.
+        """
+        ends = time.monotonic() + PATIENCE_SECONDS
         with as_app(log) as connection:
-            for count in range(TRANSACTIONS):
+            for count in itertools.count():
+                if count >= TRANSACTIONS and (enough.wait(0.05) or time.monotonic() > ends):
+                    return
                 connection.execute(WRITE, {"tenant": log.tenant.id, "rows": 1 + number % 3})
-                if count % 4 == 0:
-                    turn.wait(60)
+                if count % 4 == 0 and count < TRANSACTIONS:
+                    turn.wait(PATIENCE_SECONDS)
                     threading.Event().wait(0.002 * ((number * 7 + count) % WRITERS))
                 (connection.rollback if (number + count) % 10 == 9 else connection.commit)()
 
@@ -52,7 +62,11 @@ def test_eight_writers_who_commit_late_and_two_sealers_leave_no_gap(log: Log) ->
         sealed = 0
         with sealer.connected(log.database.relay) as connection:
             while not over.is_set():
-                sealed += sealer.seal(connection, log.tenant.id)
+                if part := sealer.seal(connection, log.tenant.id):
+                    sealed += part
+                    parts.append(part)
+                if len(parts) > 3:
+                    enough.set()
         return sealed
 
     with ThreadPoolExecutor(WRITERS + 2) as pool:

@@ -1,7 +1,7 @@
 """A server of public keys whose mood a file sets, for tests: `python keys_server.py PORT FOLDER`.
 
 FOLDER/mood says what it does (good, hang, error, garbage, empty, huge, redirect); FOLDER/jwks.json is what a good one
-sends; each request adds a line to FOLDER/asked.
+sends; each request adds a line to FOLDER/asked, but for /ready, by which a test learns that it listens.
 """
 
 import sys
@@ -16,6 +16,10 @@ class Keys(BaseHTTPRequestHandler):
     """Answers each request as the mood is."""
 
     def do_GET(self) -> None:
+        if self.path == "/ready":
+            self.send_response(204)
+            self.end_headers()
+            return
         with (FOLDER / "asked").open("a") as asked:
             asked.write(f"{self.path}\n")
         mood = (FOLDER / "mood").read_text()

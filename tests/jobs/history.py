@@ -3,15 +3,17 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from apiflask import APIFlask
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from careapp.outbox import topics
 from tests.conftest import TestTenant
-from tests.jobs.relays import relay_role
+from tests.jobs.relays import relay_role, wait_until
 from tests.jobs.speaking import Ledger
 
 OWN = topics.AUDIT_ANCHORED  # said by the jobs process of itself, at its start: no part of any test's history
@@ -58,7 +60,15 @@ class Reader:
         self._consumer.close()
 
     def _ends(self) -> dict[TopicPartition, int]:
-        ends: dict[TopicPartition, int] = self._consumer.end_offsets(self._consumer.assignment())
+        """Where each partition ends; asked again where the client spent its time on a broker that came back late."""
+        ends: dict[TopicPartition, int] = {}
+
+        def told() -> bool:
+            with suppress(KafkaTimeoutError):
+                ends.update(self._consumer.end_offsets(self._consumer.assignment()))
+            return bool(ends)
+
+        wait_until(told)
         return ends
 
     @staticmethod

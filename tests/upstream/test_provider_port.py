@@ -133,31 +133,33 @@ def _page_of(asking: APIFlask, front: Desk) -> Desk:
 
 
 def test_while_the_other_side_hangs_nothing_is_held(
-    asking: APIFlask, other: Other, god: Actor, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+    asking: APIFlask, other: Other, god: Actor, database: TestDatabase
 ) -> None:
     """Neither a lock nor a connection in a transaction: another session sees none while the request waits."""
-    reached = threading.Event()
+    reached, looked = threading.Event(), threading.Event()
 
     def hang(request: object) -> None:
         reached.set()
-        other.over.wait()
+        looked.wait()  # and then it hangs up without a word
 
     other.behave = hang
-    monkeypatch.setattr(upstream, "BUDGET", 2.5)
     call = CALLS["api.book"](god)
     answers: list[object] = []
     api = speaking_for(asking, god)
     waiting = threading.Thread(target=lambda: answers.append(api.send(call.method, call.path, call.body).status_code))
     db.session.rollback()
     waiting.start()
-    assert reached.wait(10)
-    with psycopg.connect(localdb.libpq_url(database.whole)) as connection:
-        busy = connection.execute(
-            "SELECT state, query FROM pg_stat_activity WHERE usename = 'care_app' AND datname = %s"
-            " AND state <> 'idle'", [database.name],
-        ).fetchall()  # fmt: skip
-    assert busy == []
-    waiting.join(20)
+    try:
+        assert reached.wait(upstream.BUDGET)
+        with psycopg.connect(localdb.libpq_url(database.whole)) as connection:
+            busy = connection.execute(
+                "SELECT state, query FROM pg_stat_activity WHERE usename = 'care_app' AND datname = %s"
+                " AND state <> 'idle'", [database.name],
+            ).fetchall()  # fmt: skip
+        assert busy == []
+    finally:
+        looked.set()
+        waiting.join()
     assert answers == [503]
 
 
