@@ -6,6 +6,8 @@ from xml.etree.ElementTree import Element
 
 import html5lib
 
+from careapp import clock
+
 UNLABELLED = {"hidden", "submit", "button"}
 
 
@@ -13,6 +15,12 @@ def parsed(html: str, *, fragment: bool = False) -> Element:
     """The document or fragment as a tree; fails on the first error a strict HTML parser finds."""
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
     return parser.parseFragment(html) if fragment else parser.parse(html)
+
+
+def years_since(year: int, month: int, day: int) -> int:
+    """How old somebody born on that day is today in Yangon, the zone of the tests' tenants."""
+    today = clock.local(clock.now(), "Asia/Yangon")
+    return today.year - year - ((today.month, today.day) < (month, day))
 
 
 def check(tree: Element, *, page: bool = True) -> None:

@@ -248,24 +248,27 @@ def test_a_poll_costs_one_query_until_something_changes(
     ],
 )
 def test_a_day_on_which_the_clocks_change(
-    god: Actor, front: Desk, day: str, hours: list[tuple[int, str]], labels: list[str]
+    god: Actor, desk: Callable[..., Desk], day: str, hours: list[tuple[int, str]], labels: list[str]
 ) -> None:
     clinic = make.a_clinic(god, name="Hudson Clinic", time_zone="America/New_York")
     provider = make.a_provider(god, clinic_locators=[clinic.locator])
     midnight = datetime.fromisoformat(f"{day}T00:00:00+00:00").astimezone(UTC)
     for hour, _ in hours:
         start = midnight + timedelta(hours=hour)
-        slots.add_slot(
-            god, provider.locator, start=start, end=start + timedelta(hours=1), clinic_locator=clinic.locator
-        )
-    page = front.get(f"/calendar?clinic={clinic.locator}&day={day}").text
+        with clock.at(start):  # in whatever year this runs
+            slots.add_slot(
+                god, provider.locator, start=start, end=start + timedelta(hours=1), clinic_locator=clinic.locator
+            )
+    with clock.at(midnight):
+        front = desk(Role.FRONT_DESK)
+        page = front.get(f"/calendar?clinic={clinic.locator}&day={day}").text
+        week = front.get(f"/calendar?provider={provider.locator}&clinic={clinic.locator}&view=week&day={day}").text
     assert [text.split(", ")[-1].removesuffix(" Free") for text in cells(page).values()] == [text for _, text in hours]
     rows = [one.get("class") for one in parsed(page).iter("li") if "at-" in (one.get("class") or "")]
     count = len(hours)
     assert rows == [f"at-{n}" for n in range(1, count + 1)] + [f"at-{n} for-1" for n in range(1, count + 1)]
     [ol] = [one for one in parsed(page).iter("ol")]
     assert [one.text for one in ol] == labels
-    week = front.get(f"/calendar?provider={provider.locator}&clinic={clinic.locator}&view=week&day={day}").text
     assert [text.split(", ")[-1].removesuffix(" Free") for text in cells(week).values()] == [text for _, text in hours]
 
 
