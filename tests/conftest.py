@@ -21,6 +21,7 @@ from careapp.identity import passwords
 from careapp.operations.tenants import create_tenant
 from careapp.surface.sessions import set_keys
 from tests.database import TestDatabase
+from tests.factories import begin_a_test
 
 if TYPE_CHECKING:
     from tools.kafka.broker import Broker
@@ -88,6 +89,12 @@ def no_loop_of_a_browser() -> Iterator[None]:
     asyncio._set_running_loop(None)
     yield
     asyncio._set_running_loop(left)
+
+
+@pytest.fixture(autouse=True)
+def same_hour() -> None:
+    """Let the times a test makes hang on the hour it begins in."""
+    begin_a_test()
 
 
 @pytest.fixture(autouse=True)

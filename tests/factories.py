@@ -25,12 +25,25 @@ from careapp.referrals.views import ReferralView
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.views import AppointmentView, SlotView
 
+TURNING = timedelta(minutes=5)  # longer than any test, so that the hour turns once at most while one runs
 _numbers = count(1)
+_hour: list[datetime] = []
+
+
+def begin_a_test() -> None:
+    """The hour is the present one again."""
+    _hour.clear()
 
 
 def soon(hours: float = 1) -> datetime:
-    """A full hour in the near future, in UTC."""
-    return clock.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1 + hours)
+    """A full hour in the near future, in UTC; what two calls of one test give lies as far apart as they say, even where
+    the hour turns between them.
+    """
+    now = clock.now().astimezone(UTC)
+    full = now.replace(minute=0, second=0, microsecond=0)
+    if not (_hour and full - _hour[0] == timedelta(hours=1) and now - full < TURNING):
+        _hour[:] = [full]
+    return _hour[0] + timedelta(hours=1 + hours)
 
 
 def a_patient(actor: Actor, **fields: Any) -> PatientView:

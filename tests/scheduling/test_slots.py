@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from careapp import clock
 from careapp.access import Actor, Role
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound
 from careapp.scheduling import appointments, queries, slots
@@ -24,6 +25,15 @@ def test_a_slot_that_overlaps_another_of_the_provider_is_refused(god: Actor) -> 
         assert refusal.value.code == "SLOT_OVERLAP"
     assert make.a_slot(god, provider, hours=3).starts_at == slot.ends_at, "slots may touch"
     assert make.a_slot(god, hours=2).starts_at == slot.starts_at, "another provider's may overlap"
+
+
+def test_times_of_a_test_lie_apart_as_they_say_though_the_hour_turns() -> None:
+    late = datetime(2027, 3, 9, 13, 59, 59, tzinfo=UTC)
+    with clock.at(late):
+        first = make.soon(1)
+    for seconds, later in ((2, 1), (3599, 2), (7200, 3)):
+        with clock.at(late + timedelta(seconds=seconds)):
+            assert make.soon(2) - first == timedelta(hours=later)
 
 
 def test_a_slot_must_have_a_time_that_is_not_over_and_room(god: Actor) -> None:

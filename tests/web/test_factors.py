@@ -4,7 +4,7 @@ import html
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyotp
@@ -12,6 +12,7 @@ import pytest
 import segno
 from apiflask import APIFlask
 
+from careapp import clock
 from careapp.access import Actor, Role
 from careapp.identity.passkeys import Site
 from tests.identity.authenticator import Authenticator
@@ -67,7 +68,14 @@ def is_signed_in(desk: Desk) -> bool:
     return desk.open("GET", "/preferences").status_code == 200
 
 
-def test_an_app_is_set_up_and_signs_in(person: tuple[Actor, str], browser: Callable[[], Desk]) -> None:
+@pytest.fixture
+def stopped() -> Iterator[int]:
+    """The clock stands still, at this second: the code before the present one ends with the present one's time."""
+    with clock.at(now := clock.now()):
+        yield int(now.timestamp())
+
+
+def test_an_app_is_set_up_and_signs_in(person: tuple[Actor, str], browser: Callable[[], Desk], stopped: int) -> None:
     _actor, email = person
     desk = browser()
     assert password(desk, email).location == "/"
@@ -87,7 +95,7 @@ def test_an_app_is_set_up_and_signs_in(person: tuple[Actor, str], browser: Calla
     assert wrong.status_code == 422
     assert "not the code" in wrong.text
     assert secret[1] in wrong.text, "the same key again, not another one"
-    done = desk.send(form(desk, APP, f"{APP}/confirm"), code=app.at(int(time.time()) - 30))
+    done = desk.send(form(desk, APP, f"{APP}/confirm"), code=app.at(stopped - 30))
     assert done.status_code == 200
     codes = CODE.findall(done.text)
     assert len(codes) == 10
@@ -102,7 +110,7 @@ def test_an_app_is_set_up_and_signs_in(person: tuple[Actor, str], browser: Calla
     assert again.status_code == 422
     assert "not accepted" in again.text
     assert not is_signed_in(other)
-    done = other.send(form(other, led.location, "/sign-in/second"), code=app.at(int(time.time())))
+    done = other.send(form(other, led.location, "/sign-in/second"), code=app.at(stopped))
     assert done.location == "/calendar"
     assert is_signed_in(other)
     third = browser()
