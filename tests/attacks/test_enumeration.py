@@ -9,6 +9,7 @@ from apiflask import APIFlask
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
+from careapp import clock
 from careapp.access import Actor
 from careapp.db import db
 from careapp.identity import passwords, users
@@ -89,7 +90,8 @@ def test_waiting_is_the_same_for_a_stranger(
 ) -> None:
     ends = []
     for email in (address(), a_user(god).email):
-        tried = [try_as(email, WRONG) for _ in range(6)]
+        with clock.at(clock.now()):  # the wait is a second long, in which a machine may stand still
+            tried = [try_as(email, WRONG) for _ in range(6)]
         ends.append([(one["status"], one["checks"], one["headers"]) for one in tried])
     assert ends[0] == ends[1]
     assert ends[0][-1][:2] == (429, 0)

@@ -154,7 +154,7 @@ def test_an_unchanged_poll_takes_one_statement_and_is_no_read(
     assert answer.status_code == 200
     assert answer.text.lstrip().startswith(f'<div id="{booked.episode_locator}"')
     assert 'data-status="ARRIVED"' in answer.text
-    assert "oob" not in answer.text, "a poll leaves the notices alone"
+    assert "hx-swap-oob" not in answer.text, "a poll leaves the notices alone"
 
 
 def test_a_poll_of_what_is_not_there_is_not_found(doctor: Desk, new_tenant: Callable[..., TestTenant]) -> None:
