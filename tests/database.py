@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import make_url
 
-from careapp import localdb
+from careapp import clock, localdb
 from careapp.localdb.bootstrap import BACKUP, ROLES, bootstrap, clone_database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ class TestDatabase:
 
     @classmethod
     def make(cls, directory: Path) -> "TestDatabase":
-        """A fresh clone of the template; the template is made once for each state of the migrations."""
+        """A fresh clone of the template; the template is made once a day for each state of the migrations."""
         superuser = os.environ.get("CAREAPP_TEST_SUPERUSER_URL") or _embedded(directory)
         template = f"care_template_{_migrations_digest()}"
         name = f"care_test_{uuid.uuid4().hex[:10]}"
@@ -83,7 +83,8 @@ def _migrations_digest() -> str:
         *sorted((ROOT / "migrations").rglob("*.py")), ROOT / "careapp" / "localdb" / "bootstrap.py",
         *sorted((ROOT / "careapp" / "terminology").glob("*.tsv")),  # which a migration puts in
     ]  # fmt: skip
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+    today = f"{clock.now():%Y_%m_%d}".encode()  # migrations lay partitions by time from the present day on
+    return hashlib.sha256(b"".join([today, *(path.read_bytes() for path in files)])).hexdigest()[:12]
 
 
 def _exists(superuser: str, name: str) -> bool:
