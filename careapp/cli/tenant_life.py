@@ -77,10 +77,11 @@ def delete(key: str, exported: Path | None, without_export: bool, by: str, reaso
         tenant_deletion.refuse_held(owner, one.id)
         if click.prompt(f"Type {key} again to delete all of it for good") != key:
             raise click.ClickException("That is another key. Nothing was done.")
-        tenant_deletion.begin(owner, actor, by=by, reason=reason, export=manifest)
-        tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
-        _send(one)
-        left = tenant_deletion.finish(owner, actor)
+        with tenant_deletion.alone(owner, one.id):
+            tenant_deletion.begin(owner, actor, by=by, reason=reason, export=manifest)
+            tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
+            _send(one)
+            left = tenant_deletion.finish(owner, actor)
     except (NotDeleted, ExportFailed) as refusal:
         raise click.ClickException(str(refusal)) from refusal
     remains = ", ".join(f"{rows} rows of {name}" for name, rows in sorted(left.items()))

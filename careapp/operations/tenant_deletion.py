@@ -5,7 +5,8 @@ hides every other tenant's rows from each statement.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from careapp.operations.events import TenantDeleted
 from careapp.operations.tenant_export import Manifest
 from careapp.operations.tenant_rows import LOG, connected, key_of, tables
 
+DELETION_LOCK = 7302267  # an advisory lock, with the tenant
 BATCH = 1000  # rows of one transaction
 PASSES = 5  # over all tables; the last finds nothing
 EVENTS = ("outbox", "outbox_sent", "outbox_head")  # go last: what happened must be told before it is forgotten
@@ -35,6 +37,25 @@ UPDATE tenants SET deletion = deletion - 'finishedAt'
 
 class NotDeleted(Exception):
     """Nothing more was deleted; the text says why."""
+
+
+@contextmanager
+def alone(owner_url: str, tenant_id: int) -> Iterator[None]:
+    """Be the only one who deletes this tenant, until the block ends or its process does.
+
+    Raises NotDeleted after 5 s where another is at it, and where somebody holds the tombstone for as long.
+    """
+    with connected(owner_url, tenant_id) as turn:
+        turn.commit()  # the lock is the session's: no transaction stays open for it
+        try:
+            turn.execute("SELECT pg_advisory_lock(%s, %s)", [DELETION_LOCK, tenant_id])
+            turn.commit()
+        except psycopg.errors.LockNotAvailable as error:
+            raise NotDeleted("Somebody else is deleting this tenant.") from error
+        try:
+            yield
+        except psycopg.errors.LockNotAvailable as error:
+            raise NotDeleted("Somebody holds what is to go. Run the same command again.") from error
 
 
 def refuse_held(owner_url: str, tenant_id: int) -> None:

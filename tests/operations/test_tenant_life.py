@@ -443,6 +443,29 @@ def test_what_is_not_told_yet_is_not_forgotten(
     assert rows_of(own, staying.tenant_id) == others
 
 
+def test_one_command_at_a_time_deletes_a_tenant(two: tuple[APIFlask, Actor, Actor], own: TestDatabase) -> None:
+    app, going, _ = two
+    with tenant_deletion.alone(own.owner, going.tenant_id):
+        refused = flask(app, "delete", GOING, "--without-export", *WHY, typed=f"{GOING}\n")
+    assert (refused.exit_code, "Somebody else is deleting this tenant." in refused.output) == (1, True), refused.output
+    with tenant_deletion.alone(own.owner, going.tenant_id), unwalled(own) as connection:
+        [(deleted_at,)] = connection.execute("SELECT deleted_at FROM tenants WHERE id = %s", [going.tenant_id])
+    assert deleted_at is None
+
+
+def test_a_tombstone_that_somebody_holds_is_said_in_words(
+    two: tuple[APIFlask, Actor, Actor], own: TestDatabase
+) -> None:
+    app, going, _ = two
+    with unwalled(own) as holder:
+        holder.execute("SELECT FROM tenants WHERE id = %s FOR UPDATE", [going.tenant_id])
+        refused = flask(app, "delete", GOING, "--without-export", *WHY, typed=f"{GOING}\n")
+    assert (refused.exit_code, "Somebody holds what is to go." in refused.output) == (1, True), refused.output
+    with unwalled(own) as connection:
+        [(deleted_at,)] = connection.execute("SELECT deleted_at FROM tenants WHERE id = %s", [going.tenant_id])
+    assert deleted_at is None
+
+
 def test_a_tenant_goes_and_no_other_loses_a_row(
     two: tuple[APIFlask, Actor, Actor], own: TestDatabase, tmp_path: Path
 ) -> None:
