@@ -13,12 +13,10 @@ from careapp.audit import sealer
 from careapp.audit.anchors import Anchor
 from careapp.audit.verify import Finding, Report, reading, verify
 from tests import factories as make
+from tests.audit.sealing import seal
 from tests.conftest import TestTenant, everything
 from tests.database import TestDatabase
-from tests.jobs.relays import wait_until
 from tests.looking import audits
-
-_ENDED = "SELECT %s::text::xid8 < pg_snapshot_xmin(pg_current_snapshot())"
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,8 @@ class Log:
     god: Actor
 
     def seal(self) -> int:
-        """Seal what waits, once no transaction that began before it is under way, in whatever database."""
-        with sealer.connected(self.database.relay) as connection:
-            now = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
-            wait_until(lambda: connection.execute(_ENDED, now).fetchone() == (True,))
-            return sealer.seal(connection, self.tenant.id)
+        """Seal what waits; returns how many rows that were."""
+        return seal(self.database.relay, self.tenant.id)
 
     def write(self, count: int = 3) -> list[int]:
         """Rows of the log, by acts; returns their numbers."""

@@ -64,6 +64,17 @@ def test_five_thousand_events_of_eight_writers_by_two_relays(
     assert len(published) == 5000
 
 
+def a_whole_relay_finishes(
+    point: str, app: APIFlask, tenant: TestTenant, reader: Reader, new_relay: NewRelay, ledger: Ledger
+) -> None:
+    """After crashes at `point`: what waits is sent, and what is sent twice is only what was sent before one."""
+    assert unsent(app, tenant.id) > 0
+    new_relay()
+    all_sent(app, tenant)
+    repeats = judge(app, tenant, reader.read(tenant), ledger)
+    assert (repeats > 0) == (point != "after_lock"), "what was sent before the crash is sent again, and only that"
+
+
 @pytest.mark.parametrize("point", crash_points.NAMES)
 def test_a_relay_killed_at(
     point: str, app: APIFlask, tenant: TestTenant, speaker: Actor, reader: Reader, new_relay: NewRelay
@@ -72,11 +83,7 @@ def test_a_relay_killed_at(
     for turn in (1, 2, 5):
         ledger += write(app, speaker, events=80, writers=2)
         new_relay(crash_point=f"{point}:{turn}", relays=1).wait_until_crashed()
-    assert unsent(app, tenant.id) > 0
-    new_relay()
-    all_sent(app, tenant)
-    repeats = judge(app, tenant, reader.read(tenant), ledger)
-    assert (repeats > 0) == (point != "after_lock"), "what was sent before the crash is sent again, and only that"
+    a_whole_relay_finishes(point, app, tenant, reader, new_relay, ledger)
 
 
 @pytest.mark.parametrize("point", crash_points.NAMES)
@@ -87,11 +94,7 @@ def test_relays_side_by_side_killed_while_both_are_at(
     for turn in (1, 2, 3):
         ledger += write(app, speaker, events=200, writers=2, keys=100)  # something waits in each shard
         new_relay(crash_point=f"{point}:{turn}*2").wait_until_crashed()
-    assert unsent(app, tenant.id) > 0
-    new_relay()
-    all_sent(app, tenant)
-    repeats = judge(app, tenant, reader.read(tenant), ledger)
-    assert (repeats > 0) == (point != "after_lock"), "what was sent before the crash is sent again, and only that"
+    a_whole_relay_finishes(point, app, tenant, reader, new_relay, ledger)
 
 
 def test_relays_killed_and_replaced_under_load(

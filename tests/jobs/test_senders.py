@@ -30,6 +30,7 @@ def sender(kafka_address: str, client: str, topic: str) -> Iterator[Sender]:
     made = kafka_client(client)(kafka_address, partitions=1, replication_factor=1, wanted=[topic])
     with closing(made) as sender:
         sender.connect()
+        assert received(kafka_address, topic) == []  # waits until the broker has it: it may be slower than its answer
         yield sender
 
 

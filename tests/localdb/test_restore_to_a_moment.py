@@ -6,7 +6,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from careapp.audit import sealer
 from careapp.audit.verify import Report, reading, verify
 from careapp.cli.doctor import walls
 from careapp.db import db
@@ -18,6 +17,7 @@ from careapp.localdb.place import Place
 from careapp.localdb.server import OPTIONS_VARIABLE, programs
 from careapp.operations.tenants import create_tenant
 from tests import factories as make
+from tests.audit.sealing import seal
 from tests.conftest import TestTenant, everything, make_app
 from tests.database import TestDatabase, migrate
 from tests.localdb.helpers import wait_for
@@ -72,7 +72,7 @@ def test_what_happened_after_the_moment_is_not_there(room: Path, monkeypatch: py
         with app.app_context():
             god = everything(TestTenant(create_tenant(live.owner, key="t", name="T", time_zone="UTC"), "t"))
             before = make.an_episode(god).locator
-            sealer.seal_all(live.relay)
+            seal(live.relay, god.tenant_id)
             base_backup(live, Place.at(room / "restored"))
             since = make.an_episode(god).locator
             db.session.remove()
@@ -101,7 +101,7 @@ def test_what_happened_after_the_moment_is_not_there(room: Path, monkeypatch: py
 
 def the_log_is_whole(restored: TestDatabase, tenant_id: int) -> None:
     """The chain verifies and goes on, and no wall has fallen."""
-    sealer.seal_all(restored.relay)
+    seal(restored.relay, tenant_id)
     report = Report("t")
     with reading(restored.relay) as connection:
         assert list(verify(connection, tenant_id, report)) == []
