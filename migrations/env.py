@@ -13,8 +13,9 @@ from sqlalchemy import Engine, create_engine, pool, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.exc import OperationalError
 
-from careapp.audit.models import PARTITION, TransactionId
+from careapp.audit.models import TransactionId
 from careapp.db import db
+from careapp.partitions import PARTITION
 
 LOCK_TIMEOUT = "4s"  # less than the 5 s a request waits for a connection, and than the 15 s a statement may take
 ATTEMPTS = 30

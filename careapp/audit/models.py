@@ -1,6 +1,5 @@
 """Audit tables: one append-only row for each write, refusal and read of patient data; its seals; what was retired."""
 
-import re
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
 from careapp.db import Base, one_of, table_of
-
-# The tables that are partitioned by month; a partition's name goes on with the month, or one of the words.
-PARTITIONED = ("audit_event", "audit_patients")
-PARTITION = re.compile(rf"({'|'.join(PARTITIONED)})_(\d{{4}}_\d{{2}}|before|other)")
 
 # One for each thing the log is searched by, in the order it is shown in (the primary key serves the newest), and one
 # that the sealer finds by what is not sealed.

@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from careapp.audit.models import PARTITION
 from careapp.audit.sealer import tenants
 from careapp.audit.verify import Finding, Report, verify
 from careapp.localdb.addresses import libpq_url
+from careapp.partitions import PARTITION
 
 _PARTS = """
 SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid

@@ -1,4 +1,4 @@
-"""Sealer: binds what was written since the last seal into each tenant's chain; makes the months' partitions ahead.
+"""Sealer: binds what was written since the last seal into each tenant's chain.
 
 It runs as the relay role, in the jobs process and any number of them: an advisory lock per tenant lets one seal at a
 time. `audit_seal_next` in the database does the work: every transaction below a snapshot's xmin has ended, so that a
@@ -19,7 +19,6 @@ from careapp.localdb.addresses import libpq_url
 from careapp.telemetry.metrics import AUDIT_SEALED, AUDIT_STOPPED
 
 ROWS_OF_A_SEAL = 10_000  # about; the rows of one transaction are never parted
-MONTHS_AHEAD = 3
 CHECKING_SECONDS = 300.0  # half of what a job may take
 
 # The oldest row the next seal of a tenant would take, by the index that seals.
@@ -117,18 +116,6 @@ def seal(connection: psycopg.Connection[Any], tenant_id: int) -> int:
         if not made.more:
             break
     return rows
-
-
-def make_partitions(relay_url: str) -> list[str]:
-    """Make the partitions of the coming months where they are missing, and return their names.
-
-    A month whose rows have gone to the partition for the rest stays there, and the log says so.
-    """
-    with connected(relay_url) as connection:
-        parts = connection.execute("SELECT part, made FROM audit_make_partitions(%s)", [MONTHS_AHEAD]).fetchall()
-    for part in (part for part, made in parts if not made):
-        _log.error("audit partition not made: its month has rows already", partition=part)
-    return [part for part, made in parts if made]
 
 
 def newest_anchors(connection: psycopg.Connection[Any]) -> list[Anchor]:

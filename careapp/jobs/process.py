@@ -124,7 +124,7 @@ def _work(app: Flask, relay_url: str, relays: Relays) -> list[tuple[str, int, Wo
         ("outbox retention", HOUR, functools.partial(upkeep.delete_published_events, relay_url)),
         ("audit seals", SEAL_SECONDS, functools.partial(upkeep.seal_audit, relay_url)),
         ("audit links", HOUR, functools.partial(upkeep.check_newest_seals, relay_url)),
-        ("audit partitions", HOUR, functools.partial(upkeep.make_audit_partitions, relay_url)),
+        ("partitions", HOUR, functools.partial(upkeep.make_partitions, relay_url)),
         ("audit anchors", DAY, _inside(app, upkeep.anchor_audit)),
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
         ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),

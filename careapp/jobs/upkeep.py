@@ -1,7 +1,9 @@
 """Upkeep jobs: figures to the log, retention, and checks that report and change nothing."""
 
+import psycopg
 import structlog
 
+from careapp import partitions
 from careapp.audit import sealer
 from careapp.identity import challenges, drafts, nonces, request_limits, sessions
 from careapp.identity.attempts import forget_old
@@ -57,10 +59,10 @@ def seal_audit(relay_url: str) -> None:
     sealer.seal_all(relay_url)
 
 
-def make_audit_partitions(relay_url: str) -> None:
-    """Make the audit log's partitions of the coming months."""
-    for part in sealer.make_partitions(relay_url):
-        _log.info("audit partition made", partition=part)
+def make_partitions(relay_url: str) -> None:
+    """Make the coming months' partitions of the audit log, and the coming days' of what was sent."""
+    for part in partitions.make_ahead(relay_url):
+        _log.info("partition made", partition=part)
 
 
 def anchor_audit() -> None:
@@ -69,7 +71,13 @@ def anchor_audit() -> None:
 
 
 def delete_published_events(relay_url: str) -> None:
-    """Delete events that were published more than a week ago."""
+    """Drop the days of events that were sent more than a week ago, and what lies in none."""
+    try:
+        for part in upkeep.drop_days(relay_url):
+            _log.info("day of sent events dropped", partition=part)
+    except psycopg.errors.LockNotAvailable:  # a backup reads them, or relays have much to send
+        _log.info("old days of sent events are in use, and stay until the next hour")
+        return
     if deleted := upkeep.delete_published(relay_url):
         _log.info("published events deleted", count=deleted)
 

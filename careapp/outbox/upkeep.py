@@ -11,13 +11,14 @@ from careapp.localdb.addresses import libpq_url
 KEPT_DAYS = 7
 ROWS_AT_A_TIME = 5000  # a short transaction each, so that nobody waits and vacuum keeps up
 
-_DELETE = tuple(
-    f"""
-DELETE FROM {table} WHERE (tenant_id, id) IN (
-  SELECT tenant_id, id FROM {table} WHERE published_at < now() - make_interval(days => %s)
+# What a version before marked in place.
+_DELETE = """
+DELETE FROM outbox WHERE (tenant_id, id) IN (
+  SELECT tenant_id, id FROM outbox WHERE published_at < now() - make_interval(days => %s)
   ORDER BY published_at LIMIT %s)"""
-    for table in ("outbox_sent", "outbox")  # the second: what a version before marked in place
-)
+# What was sent on a day that had no partition; of the days that are kept, none is looked at.
+_DELETE_STRAYS = """
+DELETE FROM outbox_sent WHERE published_at < date_trunc('day', now() - make_interval(days => %s), 'UTC')"""
 _FIGURES = """
 SELECT count(*) AS pending, count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
        coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float
@@ -42,13 +43,24 @@ def figures(database_url: str) -> Figures:
     return row
 
 
-def delete_published(database_url: str) -> int:
-    """Delete events published more than seven days ago and return how many; the heads of sequences stay for ever."""
-    deleted = 0
+def drop_days(database_url: str) -> list[str]:
+    """Drop the partitions of days that ended more than seven days ago, and return their names.
+
+    Raises psycopg.errors.LockNotAvailable, and drops none, while somebody uses the table for seconds on end.
+    """
     with _connected(database_url) as connection:
-        for delete in _DELETE:
-            while count := connection.execute(delete, [KEPT_DAYS, ROWS_AT_A_TIME]).rowcount:
-                deleted += count
+        return [part for (part,) in connection.execute("SELECT drop_sent_days(%s)", [KEPT_DAYS])]
+
+
+def delete_published(database_url: str) -> int:
+    """Delete events published more than seven days ago that lie in no day's partition, and return how many.
+
+    The heads of sequences stay for ever.
+    """
+    with _connected(database_url) as connection:
+        deleted = connection.execute(_DELETE_STRAYS, [KEPT_DAYS]).rowcount
+        while count := connection.execute(_DELETE, [KEPT_DAYS, ROWS_AT_A_TIME]).rowcount:
+            deleted += count
     return deleted
 
 

@@ -11,9 +11,9 @@ from click.testing import Result
 from structlog.testing import capture_logs
 
 from careapp import localdb
-from careapp.audit import sealer
 from careapp.audit.anchors import Anchor, read_anchors
 from careapp.jobs.upkeep import anchor_audit
+from careapp.partitions import make_ahead
 from tests.audit.conftest import Log
 from tests.looking import audits, events, rows
 
@@ -33,8 +33,8 @@ def test_months_ahead_are_made_once_and_rows_of_no_month_are_kept(log: Log) -> N
         [(last,)] = owner.execute(ahead).fetchall()
         for parent in ("audit_event", "audit_patients"):
             owner.execute(f"DROP TABLE {str(last).replace('audit_event', parent)}")
-    assert sealer.make_partitions(log.database.relay) == [last, str(last).replace("audit_event", "audit_patients")]
-    assert sealer.make_partitions(log.database.relay) == []
+    assert make_ahead(log.database.relay) == [last, str(last).replace("audit_event", "audit_patients")]
+    assert make_ahead(log.database.relay) == []
     written = log.sealed(2)
     assert log.tamper("UPDATE audit_event SET at = '2001-02-03' WHERE tenant_id = %(tenant)s") == 2
     place = "SELECT DISTINCT tableoid::regclass::text FROM audit_event"

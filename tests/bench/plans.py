@@ -13,8 +13,8 @@ from apiflask import APIFlask
 from sqlalchemy import event
 
 from careapp import localdb, tenancy
-from careapp.audit.models import PARTITION
 from careapp.db import db
+from careapp.partitions import PARTITION
 
 PLANNED = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 PARAMETER = re.compile(r"%\((\w+)\)s")

@@ -1,6 +1,8 @@
 """Upkeep: what is old goes, what is wrong is reported, and nothing else is touched."""
 
+from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC
 
 import psycopg
 import pytest
@@ -76,37 +78,95 @@ def test_what_the_relay_has_sent_is_kept_for_seven_days(
         rows = connection.execute(kept + mine, [tenant.id]).fetchall()
     assert rows == [("old", 1, "old", True), ("old", 2, "old", True), ("recent", 1, "recent", True)]
     with psycopg.connect(libpq_url(database.whole), autocommit=True) as everybody:
-        aged = "UPDATE care.outbox_sent SET published_at = now() - interval '7 days 1 minute' WHERE tenant_id = %s"
-        everybody.execute(f"{aged} AND key = 'old'", [tenant.id])
+        aged = "UPDATE care.outbox_sent SET published_at = now() - interval '8 days 1 minute' WHERE tenant_id = %s"
+        everybody.execute(f"{aged} AND key = 'old'", [tenant.id])  # on a day without a partition of its own
     assert upkeep.delete_published(relay_url) == 2
     with relay_role(app) as connection:
         assert [row[0] for row in connection.execute(kept + mine, [tenant.id]).fetchall()] == ["recent"]
 
 
-@pytest.mark.parametrize(("table", "index"), [("outbox_sent", "outbox_sent_published"), ("outbox", "outbox_published")])
-def test_old_events_are_found_without_reading_all(
-    table: str, index: str, app: APIFlask, database: TestDatabase, tenant: TestTenant, relay_url: str
+DAY = "SELECT to_char(now() AT TIME ZONE 'UTC' - %s * interval '1 day', 'YYYY-MM-DD')"
+
+
+@pytest.fixture
+def days(database: TestDatabase, tenant: TestTenant) -> Iterator[list[str]]:
+    """The partitions of seven, eight and nine days ago, each with one event; what is left of them goes."""
+    made = []
+    with (
+        psycopg.connect(libpq_url(database.owner), autocommit=True) as owner,
+        psycopg.connect(libpq_url(database.whole), autocommit=True) as everybody,
+    ):
+        for ago in (7, 8, 9):
+            [(day,)] = owner.execute(DAY, [ago]).fetchall()
+            made.append(f"outbox_sent_{day.replace('-', '_')}")
+            owner.execute(
+                f"CREATE TABLE {made[-1]} PARTITION OF outbox_sent FOR VALUES FROM ('{day} 00:00Z') TO ('{day} 24:00Z')"
+            )
+            owner.execute("SELECT protect_partition('outbox_sent', %s)", [made[-1]])
+            everybody.execute(
+                "INSERT INTO care.outbox_sent (tenant_id, published_at, id, event_id, topic, key, sequence, envelope,"
+                f" created_at) VALUES (%s, '{day} 12:00Z', 1, gen_random_uuid(), 't', 'k', 1, '{{}}', now())",
+                [tenant.id],
+            )
+        yield made
+        for name in made:
+            owner.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def test_days_that_ended_more_than_seven_days_ago_go_at_once(
+    app: APIFlask, tenant: TestTenant, speaker: Actor, relay_url: str, days: list[str]
+) -> None:
+    seventh, *older = days
+    assert upkeep.drop_days(relay_url) == sorted(older)
+    assert upkeep.drop_days(relay_url) == []
+    speak(speaker, [saying("now")])
+    with closing(Relay(relay_url, LogSender())) as relay:
+        assert relay.run_pass() == 1
+    with relay_role(app) as connection:
+        mine = "SELECT tableoid::regclass::text, published_at FROM outbox_sent WHERE tenant_id = %s ORDER BY 2"
+        (place, _), (here, now) = connection.execute(mine, [tenant.id]).fetchall()
+    assert (place, here) == (seventh, f"outbox_sent_{now.astimezone(UTC):%Y_%m_%d}")
+
+
+def test_old_days_stay_while_a_relay_sends_and_nothing_else_goes_for_them(
+    app: APIFlask, tenant: TestTenant, relay_url: str, days: list[str]
+) -> None:
+    with relay_role(app) as sending, sending.transaction(), capture_logs() as logs:
+        sending.execute("DELETE FROM outbox_sent WHERE false")  # the lock of a relay's visit
+        jobs.delete_published_events(relay_url)
+    assert [entry["event"] for entry in logs] == ["old days of sent events are in use, and stay until the next hour"]
+    with relay_role(app) as connection:
+        rows = connection.execute("SELECT count(*) FROM outbox_sent WHERE tenant_id = %s", [tenant.id]).fetchall()
+    assert rows == [(len(days),)]
+    with capture_logs() as logs:
+        jobs.delete_published_events(relay_url)
+    assert sorted(entry["partition"] for entry in logs) == sorted(days[1:])
+
+
+def test_events_of_no_day_are_found_without_a_look_at_the_days(relay_url: str) -> None:
+    with psycopg.connect(libpq_url(relay_url)) as relay:
+        plan = relay.execute(f"EXPLAIN (ANALYZE, COSTS OFF) {upkeep._DELETE_STRAYS}", [upkeep.KEPT_DAYS]).fetchall()
+    told = "\n".join(line for (line,) in plan)
+    assert "Scan on outbox_sent_other" in told
+    assert "Scan on outbox_sent_2" not in told
+
+
+def test_old_events_marked_in_place_are_found_without_reading_all(
+    database: TestDatabase, tenant: TestTenant, relay_url: str
 ) -> None:
     """The job runs each hour, and most of the time finds little among the events of a week."""
-    [delete] = [one for one in upkeep._DELETE if f"FROM {table} " in one]
     with psycopg.connect(libpq_url(database.whole), autocommit=True) as everybody:
         everybody.execute(
             "INSERT INTO care.outbox (tenant_id, event_id, topic, key, sequence, shard, envelope, published_at)"
             " SELECT %s, gen_random_uuid(), 'care.episode.opened', 'EPI-' || n, 1, n %% 16, '{}', now()"
             " FROM generate_series(1, 20000) AS n", [tenant.id],
         )  # fmt: skip
-        if table == "outbox_sent":
-            everybody.execute(
-                "INSERT INTO care.outbox_sent SELECT tenant_id, id, event_id, topic, key, sequence, envelope,"
-                " created_at, published_at FROM care.outbox WHERE tenant_id = %s", [tenant.id],
-            )  # fmt: skip
-        everybody.execute("ANALYZE care.outbox, care.outbox_sent")
+        everybody.execute("ANALYZE care.outbox")
         with psycopg.connect(libpq_url(relay_url)) as relay:
-            plan = relay.execute(f"EXPLAIN {delete}", [upkeep.KEPT_DAYS, upkeep.ROWS_AT_A_TIME]).fetchall()
-        for filled in ("outbox", "outbox_sent"):
-            everybody.execute(f"DELETE FROM care.{filled} WHERE tenant_id = %s", [tenant.id])
+            plan = relay.execute(f"EXPLAIN {upkeep._DELETE}", [upkeep.KEPT_DAYS, upkeep.ROWS_AT_A_TIME]).fetchall()
+        everybody.execute("DELETE FROM care.outbox WHERE tenant_id = %s", [tenant.id])
     told = "\n".join(line for (line,) in plan)
-    assert index in told
+    assert "outbox_published" in told
     assert "Seq Scan" not in told
 
 

@@ -108,7 +108,7 @@ def run(database: TestDatabase, *statements: str) -> None:
 
 @pytest.mark.parametrize("name", [
     "settings", "transport", "files", "disk", "clock", "time zones", "translations", "database", "roles", "walls",
-    "grants", "extensions", "schema", "connections", "outbox", "audit", "audit months", "keys",
+    "grants", "extensions", "schema", "connections", "outbox", "audit", "partitions", "keys",
 ])  # fmt: skip
 def test_a_whole_installation_gets_no_word(whole: Installation, name: str) -> None:
     assert told(whole, name) == ""
@@ -297,13 +297,15 @@ def test_an_audit_log_that_was_changed_or_is_not_sealed(
     assert told(whole, "anchors").startswith(NOT_CHECKED)
 
 
-def test_a_month_of_the_log_that_was_not_made(whole: Installation, own: TestDatabase) -> None:
+@pytest.mark.parametrize(
+    ("table", "next_one"),
+    [("audit_event", "interval '1 month', '_YYYY_MM'"), ("outbox_sent", "interval '1 day', '_YYYY_MM_DD'")],
+)
+def test_a_partition_that_was_not_made(whole: Installation, own: TestDatabase, table: str, next_one: str) -> None:
     with psycopg.connect(localdb.libpq_url(own.whole)) as connection:
-        [(name,)] = connection.execute(
-            "SELECT to_char((now() AT TIME ZONE 'UTC') + interval '1 month', '\"audit_event_\"YYYY_MM')"
-        ).fetchall()
+        [(name,)] = connection.execute(f"SELECT '{table}' || to_char(now() AT TIME ZONE 'UTC' + {next_one})").fetchall()
     run(own, f"DROP TABLE {name}")
-    assert f"The audit log has no partition {name}" in told(whole, "audit months")
+    assert f"{table} has no partition {name}" in told(whole, "partitions")
 
 
 def test_a_key_that_was_taken_away(

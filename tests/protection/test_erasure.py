@@ -10,7 +10,6 @@ from psycopg import sql
 
 from careapp import clock, commands
 from careapp.access import Actor, Role
-from careapp.audit.models import PARTITION
 from careapp.db import Base
 from careapp.episodes import service as episodes
 from careapp.erasure.drafts import forget_drafts
@@ -21,6 +20,7 @@ from careapp.errors import Conflict, Forbidden, Invalid, NotFound
 from careapp.identity import drafts
 from careapp.localdb import libpq_url
 from careapp.operations.models import ImportedRecord
+from careapp.partitions import PARTITION
 from careapp.patients import confidentiality, facts
 from careapp.patients import queries as patients
 from careapp.patients import service as registering

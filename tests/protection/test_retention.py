@@ -4,9 +4,9 @@ import re
 
 import psycopg
 
-from careapp.audit.models import PARTITION
 from careapp.erasure.erase import BLANKED, DELETED
 from careapp.localdb import libpq_url
+from careapp.partitions import PARTITION
 from tests.conftest import ROOT
 from tests.database import TestDatabase
 

@@ -14,7 +14,6 @@ from sqlalchemy import event
 
 from careapp import clock, localdb, tenancy
 from careapp.access import Actor
-from careapp.audit.models import PARTITION
 from careapp.db import db
 from careapp.episodes import queries as episode_queries
 from careapp.errors import Conflict
@@ -28,6 +27,7 @@ from careapp.overviews import today as day_list
 from careapp.overviews.board_choices import Filter
 from careapp.overviews.calendar import Asked, calendar_version, get_calendar
 from careapp.overviews.referrals import Wanted
+from careapp.partitions import PARTITION
 from careapp.patients import queries as patient_queries
 from careapp.patients import registering
 from careapp.patients.views import ContactPoint, HumanName

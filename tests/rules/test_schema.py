@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.pool import NullPool
 
 import careapp
-from careapp.audit.models import PARTITION, TransactionId
+from careapp.audit.models import TransactionId
 from careapp.db import db
+from careapp.partitions import PARTITION
 from tests.database import TestDatabase
 
 

@@ -153,7 +153,7 @@ def test_triggers_refuse_a_change_of_history_even_to_the_owner(owner: Connection
 @pytest.mark.parametrize("role", ["app", "relay"])
 def test_no_partition_is_reached_past_its_parent(database: TestDatabase, owner: Connection, role: str) -> None:
     parts = set(tenant_tables(owner, partitions=True)) - set(tenant_tables(owner))
-    assert {"audit_event_other", "audit_patients_other"} < parts
+    assert {"audit_event_other", "audit_patients_other", "outbox_sent_other"} < parts
     with psycopg.connect(localdb.libpq_url(getattr(database, role)), autocommit=True) as connection:
         for part in parts:
             for statement in ("SELECT FROM {}", "INSERT INTO {} DEFAULT VALUES", *CHANGES):
@@ -162,12 +162,13 @@ def test_no_partition_is_reached_past_its_parent(database: TestDatabase, owner: 
 
 
 @pytest.mark.parametrize("table", ["audit_seal", "audit_retired"])
-def test_the_app_role_makes_no_seal(database: TestDatabase, table: str) -> None:
+def test_the_app_role_makes_no_seal_and_no_partition(database: TestDatabase, table: str) -> None:
     names, values = ", ".join(REQUIRED[table]), ", ".join(REQUIRED[table].values())
     with psycopg.connect(localdb.libpq_url(database.app), autocommit=True) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
             connection.execute(f"INSERT INTO {table} (tenant_id, {names}) VALUES (1, {values})")
-        for call in ("audit_seal_next(1, 1)", "audit_new_chain(1)", "audit_make_partitions(1)"):
+        partition = ("make_partitions('outbox_sent', 'day', 1)", "drop_sent_days(7)")
+        for call in ("audit_seal_next(1, 1)", "audit_new_chain(1)", *partition):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function"):
                 connection.execute(f"SELECT {call}")
 

@@ -16,6 +16,7 @@ from careapp.audit.anchors import Anchor, read_anchors
 from careapp.cli.doctor.report import UNWISE, WRONG, CannotCheck, Installation, check
 from careapp.operations.key_rotation import PLAIN, count_by_key
 from careapp.outbox.upkeep import figures
+from careapp.partitions import KEPT_BY
 
 Found = Iterator[tuple[str, str, str]]
 
@@ -103,19 +104,19 @@ def anchors(at: Installation) -> Found:
                        "Run `flask audit verify --anchors FILE`, and keep the database as it is.")  # fmt: skip
 
 
-@check("audit months", "the audit log has its partitions for this month and the next")
-def months(at: Installation) -> Found:
-    """Jobs make them three months ahead; rows of a month without one go to the partition for the rest."""
+@check("partitions", "this month and the next, or day, have a partition of each table that is kept by time")
+def partitions(at: Installation) -> Found:
+    """Jobs make them ahead; rows of a time without one go to the partition for the rest."""
     with at.any_role() as connection:
-        of_the_log = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_event'::regclass"
-        there = {name for (name,) in connection.execute(of_the_log)}
-        wanted = connection.execute(
-            "SELECT to_char((now() AT TIME ZONE 'UTC') + n * interval '1 month', '\"audit_event_\"YYYY_MM')"
-            " FROM generate_series(0, 1) AS n"
-        ).fetchall()
-    for (name,) in wanted:
-        if name not in there:
-            yield WRONG, f"The audit log has no partition {name}.", "Do jobs run? They make it within the hour."
+        for table, (span, _ahead) in KEPT_BY.items():
+            missing = connection.execute(
+                "SELECT to_char(now() AT TIME ZONE 'UTC' + n * ('1 ' || %(span)s)::interval, %(name)s)"
+                " FROM generate_series(0, 1) AS n EXCEPT SELECT relname::text FROM pg_inherits JOIN pg_class c"
+                " ON c.oid = inhrelid WHERE inhparent = %(table)s::regclass ORDER BY 1",
+                {"span": span, "table": table, "name": f'"{table}_"YYYY_MM' + ("_DD" if span == "day" else "")},
+            )
+            for (name,) in missing.fetchall():
+                yield WRONG, f"{table} has no partition {name}.", "Do jobs run? They make it within the hour."
 
 
 @check("keys", "the keys of all encrypted texts are configured")

@@ -1,0 +1,31 @@
+"""Tables kept in partitions by time: which, by what, and making the coming ones (decision record 26)."""
+
+import re
+
+import psycopg
+import structlog
+
+from careapp.localdb.addresses import libpq_url
+
+# Each with the span of a partition, and how many are made ahead.
+KEPT_BY = {"audit_event": ("month", 3), "audit_patients": ("month", 3), "outbox_sent": ("day", 3)}
+# A partition's name goes on with its month or day, or one of the words.
+PARTITION = re.compile(rf"({'|'.join(KEPT_BY)})_(\d{{4}}_\d{{2}}(?:_\d{{2}})?|before|other)")
+
+_log = structlog.get_logger()
+
+
+def make_ahead(relay_url: str) -> list[str]:
+    """Make the coming partitions where they are missing, each table's in its own transaction; returns their names.
+
+    One whose rows have gone to the partition for the rest stays there, and the log says so.
+    """
+    with psycopg.connect(libpq_url(relay_url), autocommit=True, application_name="careapp partitions") as connection:
+        parts = [
+            row
+            for parent, (span, ahead) in KEPT_BY.items()
+            for row in connection.execute("SELECT part, made FROM make_partitions(%s, %s, %s)", [parent, span, ahead])
+        ]
+    for part in (part for part, made in parts if not made):
+        _log.error("partition not made: there are rows of its time already", partition=part)
+    return [part for part, made in parts if made]
