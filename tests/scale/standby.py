@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ class Standby:
         self.following = False
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for one in (self.process.pid, *map(int, listed)):
-            os.kill(one, number)
+            with suppress(ProcessLookupError):  # the server of a connection that was closed just now
+                os.kill(one, number)
 
     def close(self) -> None:
         """End it and remove it."""

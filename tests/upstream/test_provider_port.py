@@ -30,14 +30,9 @@ BOOKS = ("api.book", "api.appointment_reschedule")
 @pytest.fixture
 def asking(
     database: TestDatabase, tenant: TestTenant, other: Other, tmp_path_factory: pytest.TempPathFactory, app: APIFlask,
-    monkeypatch: pytest.MonkeyPatch,
+    patient: None,
 ) -> Iterator[APIFlask]:  # fmt: skip
-    """An application that asks the other side about providers, and waits long enough for a machine that stands still.
-
-    What is said within the limits is tested here; the limits themselves are tested in test_service.py.
-    """
-    for limit in ("BUDGET", "ONE_TRY", "CONNECT"):
-        monkeypatch.setattr(upstream, limit, 30.0)
+    """An application that asks the other side about providers; the limits themselves are tested in test_limits.py."""
     made = make_app(
         database, tmp_path_factory.mktemp("asking"), provider_service_url=other.address,
         provider_service_keys=f"{tenant.key}:key1:{TOKEN}", database_pool_size=2,
