@@ -17,6 +17,7 @@ from sqlalchemy import Table
 
 from careapp import clock, commands
 from careapp.access import Actor
+from careapp.localdb import libpq_url
 from careapp.operations.events import TenantDeleted
 from careapp.operations.tenant_export import Manifest
 from careapp.operations.tenant_rows import LOG, connected, key_of, tables
@@ -45,11 +46,12 @@ def alone(owner_url: str, tenant_id: int) -> Iterator[None]:
 
     Raises NotDeleted after 5 s where another is at it, and where somebody holds the tombstone for as long.
     """
-    with connected(owner_url, tenant_id) as turn:
-        turn.commit()  # the lock is the session's: no transaction stays open for it
+    patience = "-c lock_timeout=5s"
+    with psycopg.connect(
+        libpq_url(owner_url), autocommit=True, application_name="careapp tenant", options=patience
+    ) as one:
         try:
-            turn.execute("SELECT pg_advisory_lock(%s, %s)", [DELETION_LOCK, tenant_id])
-            turn.commit()
+            one.execute("SELECT pg_advisory_lock(%s, %s)", [DELETION_LOCK, tenant_id])
         except psycopg.errors.LockNotAvailable as error:
             raise NotDeleted("Somebody else is deleting this tenant.") from error
         try:
