@@ -1,6 +1,7 @@
 """Tables kept in partitions by time: which, by what, and making the coming ones (decision record 26)."""
 
 import re
+from typing import Any
 
 import psycopg
 import structlog
@@ -21,11 +22,18 @@ def make_ahead(relay_url: str) -> list[str]:
     One whose rows have gone to the partition for the rest stays there, and the log says so.
     """
     with psycopg.connect(libpq_url(relay_url), autocommit=True, application_name="careapp partitions") as connection:
-        parts = [
-            row
-            for parent, (span, ahead) in KEPT_BY.items()
-            for row in connection.execute("SELECT part, made FROM make_partitions(%s, %s, %s)", [parent, span, ahead])
-        ]
+        parts = [part for parent in KEPT_BY for part in make(connection, parent)]
     for part in (part for part, made in parts if not made):
         _log.error("partition not made: there are rows of its time already", partition=part)
     return [part for part, made in parts if made]
+
+
+def make(connection: psycopg.Connection[Any], parent: str, *, coming: bool = True) -> list[tuple[str, bool]]:
+    """Make the present partition of one table and the coming ones, as the relay role.
+
+    Returns each that was missing, and whether it is there now. Raises LockNotAvailable after 2 s where a backup has
+    the partition for the rest.
+    """
+    span, ahead = KEPT_BY[parent]
+    make_them = "SELECT part, made FROM make_partitions(%s, %s, %s)"
+    return connection.execute(make_them, [parent, span, ahead if coming else 0]).fetchall()

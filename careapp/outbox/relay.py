@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import structlog
 
+from careapp import partitions
 from careapp.localdb.addresses import libpq_url
 from careapp.outbox.drain import drain
 from careapp.outbox.senders import Sender, SendFailed
@@ -116,6 +118,8 @@ class Relay:
                 self._database_url, autocommit=True, application_name="careapp relay", connect_timeout=5, **LIVELY
             )
             self._connection.execute(_NEEDED)  # a schema of the version before is seen before anything is sent
+            with suppress(psycopg.errors.LockNotAvailable):  # then the day's events go to the partition for the rest
+                partitions.make(self._connection, "outbox_sent", coming=False)  # missing where no job ran for days
         return self._connection
 
     def _disconnect(self) -> None:

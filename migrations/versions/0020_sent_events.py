@@ -75,6 +75,7 @@ FUNCTIONS = (
         RAISE EXCEPTION 'no table that is kept by %s: %', unit, parent;
       END IF;
       IF ahead NOT BETWEEN 0 AND 24 THEN RAISE EXCEPTION 'from 0 to 24 ahead'; END IF;
+      PERFORM pg_advisory_xact_lock(7302268);  -- two at once would make the same
       FOR start IN SELECT generate_series(date_trunc(unit, now()), date_trunc(unit, now()) + ahead * step, step) LOOP
         part := parent || to_char(start, CASE unit WHEN 'day' THEN '_YYYY_MM_DD' ELSE '_YYYY_MM' END);
         CONTINUE WHEN to_regclass('care.' || part) IS NOT NULL;

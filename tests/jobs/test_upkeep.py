@@ -1,6 +1,7 @@
 """Upkeep: what is old goes, what is wrong is reported, and nothing else is touched."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC
 
@@ -19,6 +20,7 @@ from careapp.operations import maintenance
 from careapp.outbox import upkeep
 from careapp.outbox.relay import Relay
 from careapp.outbox.senders import LogSender
+from careapp.partitions import make_ahead
 from tests import factories as make
 from tests.conftest import TestTenant
 from tests.database import TestDatabase
@@ -126,6 +128,32 @@ def test_days_that_ended_more_than_seven_days_ago_go_at_once(
         mine = "SELECT tableoid::regclass::text, published_at FROM outbox_sent WHERE tenant_id = %s ORDER BY 2"
         (place, _), (here, now) = connection.execute(mine, [tenant.id]).fetchall()
     assert (place, here) == (seventh, f"outbox_sent_{now.astimezone(UTC):%Y_%m_%d}")
+
+
+def test_after_days_without_jobs_a_relay_lays_the_day_itself(
+    app: APIFlask, database: TestDatabase, tenant: TestTenant, speaker: Actor, relay_url: str
+) -> None:
+    """Else what it sends first goes to the partition for the rest, and the day cannot be laid any more."""
+    with psycopg.connect(libpq_url(database.owner), autocommit=True) as owner:
+        [(today,)] = owner.execute(DAY, [0]).fetchall()
+        owner.execute(f"DROP TABLE outbox_sent_{today.replace('-', '_')}")
+    speak(speaker, [saying("now")])
+    with closing(Relay(relay_url, LogSender())) as relay:
+        assert relay.run_pass() == 1
+    with relay_role(app) as connection:
+        place = "SELECT tableoid::regclass::text FROM outbox_sent WHERE tenant_id = %s"
+        assert connection.execute(place, [tenant.id]).fetchall() == [(f"outbox_sent_{today.replace('-', '_')}",)]
+    assert make_ahead(relay_url) == []
+
+
+def test_two_who_lay_partitions_do_not_meet(database: TestDatabase, relay_url: str) -> None:
+    with psycopg.connect(libpq_url(database.owner), autocommit=True) as owner:
+        [(day,)] = owner.execute(DAY, [-2]).fetchall()
+        for _ in range(5):
+            owner.execute(f"DROP TABLE outbox_sent_{day.replace('-', '_')}")
+            with ThreadPoolExecutor(4) as pool:
+                made = list(pool.map(make_ahead, [relay_url] * 4))
+            assert sorted(made) == [[], [], [], [f"outbox_sent_{day.replace('-', '_')}"]]
 
 
 def test_old_days_stay_while_a_relay_sends_and_nothing_else_goes_for_them(
