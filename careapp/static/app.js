@@ -17,7 +17,9 @@
   on("htmx:configRequest", (event) => {
     const { headers, elt } = event.detail;
     headers["X-CSRFToken"] = token();
-    if (live(elt)) Object.assign(headers, { "X-Poll": "1", "X-Seen": elt.dataset.version || "" });
+    if (!live(elt)) return;
+    Object.assign(headers, { "X-Poll": "1", "X-Seen": elt.dataset.version || "" });
+    event.detail.timeout = 30000; // without an end, a connection that hangs would stop the region in silence
   });
   //    After a new sign-in in another tab the old token is refused (400). The answer then carries
   //    HX-Trigger: {"token": {"value": "…"}} and the next press of the button works.
@@ -96,7 +98,7 @@
   }, true);
 
   // 6. Live regions: <section id="board" data-live="15" data-version="…" hx-get="…" hx-trigger="live" hx-swap="keep"
-  //    hx-sync="this:drop">. Visible tabs only, four times slower after 60 s without input, doubling after each failure
+  //    hx-sync="this:abort">. Visible tabs only, four times slower after 60 s without input, doubling after each failure
   //    up to 5 minutes. Ends when the server leaves data-live out, or says that nobody is signed in. Never silently.
   const poll = { lastInput: Date.now(), failures: 0, stopped: false };
   for (const name of ["pointerdown", "keydown"]) on(name, () => { poll.lastInput = Date.now(); }, { passive: true });
@@ -109,12 +111,21 @@
     document.querySelectorAll("[data-live]").forEach((region) => htmx.trigger(region, "live"));
   };
   const loop = () => setTimeout(() => { tick(); loop(); }, delay());
-  on("htmx:afterRequest", (event) => {
+  const polled = (event) => {
     if (!live(event.detail.elt)) return;
     poll.failures = ok(event) ? 0 : poll.failures + 1;
     if (ok(event) && $("#alerts").textContent === said("saidStopped")) $("#alerts").replaceChildren();
     if (event.detail.xhr.status === 401) poll.stopped = true; // the answer carried the notice
     else if (poll.failures === 2) alertUser("saidStopped");
+  };
+  on("htmx:afterRequest", (event) => { if (event.detail.xhr.status) polled(event); }); // none: given up for a press, or
+  for (const name of ["htmx:sendError", "htmx:timeout"]) on(name, polled); // one of these follows
+  //    A poll that was asked before a press or a filter changed its region tells of what was: the next one asks again.
+  on("htmx:beforeSwap", ({ detail }) => {
+    const { elt, headers, path } = detail.requestConfig;
+    if (!headers["X-Poll"] || detail.xhr.status >= 400) return;
+    const asked = elt.isConnected && path === elt.getAttribute("hx-get") && headers["X-Seen"] === (elt.dataset.version || "");
+    if (!asked) detail.shouldSwap = false;
   });
   on("htmx:afterRequest", (event) => { // somebody is signed in again: in another tab, and pressed a button here
     if (poll.stopped && ok(event) && !live(event.detail.elt)) Object.assign(poll, { stopped: false, failures: 0 });
@@ -133,6 +144,20 @@
   //    A form that comes back filled in by a step of its own (data-unsaved) is not saved either.
   const unsaved = (root) => root.querySelectorAll("form[data-unsaved]").forEach((form) => { dirty.add(form); later(form); });
   on("htmx:afterSettle", (event) => unsaved(event.target.parentElement || document));
+  //    What is typed after a form was sent and before it comes back is not in what comes: it is put into it again.
+  let since = [];
+  on("htmx:beforeSwap", ({ detail: { target, requestConfig: { elt, formData }, shouldSwap } }) => {
+    const form = elt.form || elt.closest("form");
+    if (!shouldSwap || !form?.hasAttribute("data-guard") || !target.contains(form)) return;
+    const texts = form.querySelectorAll("textarea[id], input[id]:not([type=hidden], [type=checkbox], [type=radio])");
+    since = [...texts].filter(({ name, value }) => value !== (formData.get(name) || "")).map(({ id, value }) => [id, value]);
+  });
+  on("htmx:afterSettle", () => {
+    for (const [id, value] of since.splice(0)) {
+      const field = document.getElementById(id);
+      if (field) Object.assign(field, { value }).dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  });
   addEventListener("beforeunload", (event) => {
     if ([...dirty].some((form) => form.isConnected && form.hasAttribute("data-guard"))) event.preventDefault();
   });
@@ -141,16 +166,14 @@
   //    machine loses nothing. The answer says whether it is kept. Never in this browser's own storage. Asked for as htmx
   //    asks: where the session is over, the answer is the notice that says so, and where the token is old, a new one.
   const waiting = new WeakMap();
-  const underway = new WeakMap(); // a draft still on its way must not arrive after its form
-  const keep = async (form, again = false) => {
+  const underway = new WeakMap(); // a draft on its way to the server, which must not come there after its form
+  const keep = async (form, signal, again = false) => {
     const body = new URLSearchParams(new FormData(form));
     body.delete("csrf_token");
     const headers = { "X-CSRFToken": token(), "HX-Request": "true", "HX-Current-URL": location.href };
-    const stop = new AbortController();
-    underway.set(form, stop);
-    const answer = await fetch("/drafts", { method: "POST", body, headers, signal: stop.signal }).catch(() => null);
+    const answer = await fetch("/drafts", { method: "POST", body, headers, signal }).catch(() => null);
     const text = (await answer?.text().catch(() => "")) || "";
-    if (stop.signal.aborted) return;
+    if (signal.aborted) return;
     const state = $("[data-draft-state]", form);
     if (state) state.textContent = answer?.ok ? text : said("saidNoDraft");
     if (answer?.ok) rearm();
@@ -158,21 +181,47 @@
     const renewed = answer?.headers.get("HX-Trigger");
     if (renewed && !again) {
       document.dispatchEvent(new CustomEvent("token", { detail: JSON.parse(renewed).token }));
-      await keep(form, true);
+      await keep(form, signal, true);
     }
+  };
+  const draft = (form) => {
+    const stop = new AbortController();
+    const done = keep(form, stop.signal).finally(() => { if (underway.get(form)?.stop === stop) underway.delete(form); });
+    underway.set(form, { stop, done });
   };
   const later = (form) => {
     if (!form?.hasAttribute("data-draft")) return;
     clearTimeout(waiting.get(form));
-    waiting.set(form, setTimeout(() => { if (form.isConnected) keep(form); }, 2000));
+    waiting.set(form, setTimeout(() => { if (form.isConnected) draft(form); }, 2000));
   };
   on("input", ({ target }) => later(target.form));
-  on("submit", ({ target }) => {
-    clearTimeout(waiting.get(target));
-    underway.get(target)?.abort();
-  });
+  on("submit", (event) => { // waits for a draft on its way, a second at most
+    const { target: form, submitter } = event;
+    clearTimeout(waiting.get(form));
+    const sent = underway.get(form);
+    if (!sent) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (sent.awaited) return;
+    sent.awaited = true;
+    Promise.race([sent.done, new Promise((then) => { setTimeout(then, 1000); })]).then(() => {
+      sent.stop.abort();
+      underway.delete(form);
+      if (form.isConnected) form.requestSubmit(form.contains(submitter) ? submitter : null);
+    });
+  }, true);
 
   unsaved(document);
+
+  //    A page is used before this script runs where the machine or the line is slow. What was typed until then counts as
+  //    well, and is looked for.
+  const typed = (field) => "defaultValue" in field && (field.value !== field.defaultValue || field.checked !== field.defaultChecked);
+  for (const form of document.forms) {
+    if ([...form.elements].some(typed)) { dirty.add(form); later(form); }
+  }
+  on("DOMContentLoaded", () => { // htmx listens by now
+    document.querySelectorAll("[hx-trigger~=typed]").forEach((field) => { if (typed(field)) htmx.trigger(field, "typed"); });
+  });
 
   // 9. Session end: <body data-session="900"> shows #session-warning two minutes before.
   const seconds = Number(document.body.dataset.session) || 0;

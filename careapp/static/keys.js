@@ -9,20 +9,34 @@
   const dialog = $("#palette");
   let goes = 0; // when g was pressed: the next key says where
 
-  // The palette and the list of keys are fetched when they are first wanted.
+  // The palette and the list of keys are fetched when they are first wanted. What is typed before the palette has come
+  // goes into a field that stands in for its own.
+  const body = $("#palette-body");
   const open = async (address) => {
     if (!dialog || dialog.open) return;
     if ($("#palette-q")) { $("#palette-q").focus(); return; } // the palette as a page of its own
     dialog.showModal();
-    await htmx.ajax("GET", address, { target: "#palette-body", swap: "innerHTML" }).catch(() => dialog.close());
-    ($("input[type=search]", dialog) || dialog).focus();
+    const early = Object.assign(document.createElement("input"), { type: "search", className: "form-control", autocomplete: "off" });
+    early.setAttribute("aria-label", dialog.getAttribute("aria-label"));
+    if (address === "/palette") body.append(early);
+    early.focus();
+    await htmx.ajax("GET", address, { source: body, target: body, swap: "innerHTML" }).catch(() => dialog.close());
+    if (!dialog.open || early.isConnected) { dialog.close(); return; }
+    const field = $("input[type=search]", dialog);
+    (field || dialog).focus();
+    if (!field || !early.value) return;
+    field.value = early.value;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
   };
   on("click", (event) => {
     const opener = event.target.closest("[data-palette]");
     if (opener) open(opener.dataset.palette);
     if (event.target === dialog || event.target.closest("[data-close-dialog]")) dialog.close();
   });
-  dialog?.addEventListener("close", () => { $("#palette-body").replaceChildren(); });
+  dialog?.addEventListener("close", () => { // an answer still to come would fill it while nobody sees it
+    htmx.trigger(body, "htmx:abort");
+    body.replaceChildren();
+  });
 
   // In the palette: what is typed narrows the places; patients come from the server. Arrows walk through the links. Enter
   // opens the first one, but no patient who was found for what was typed before: then it searches.

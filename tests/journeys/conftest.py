@@ -33,6 +33,8 @@ ARGUMENTS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 PATIENCE = 20_000  # milliseconds: a machine that tests, serves and draws on two slow cores is waited for
+# htmx says so of a request it gave up, for a newer one (hx-sync) or after its time; of one that failed, htmx:sendError.
+GIVEN_UP = r"htmx:(afterRequest|sendAbort|timeout)\b"
 POLICY_WATCH = (
     "window.policyViolations = []; addEventListener('securitypolicyviolation', (e) => policyViolations.push("
     "e.violatedDirective + ' ' + e.blockedURI + ' ' + (e.sample || '')));"
@@ -131,6 +133,8 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 def _unexpected(message: ConsoleMessage, statuses: tuple[int, ...]) -> bool:
+    if re.match(GIVEN_UP, message.text):
+        return False
     status = re.search(r"(?:status of|Error Code) (\d{3})", message.text)
     return message.type == "error" and not (status and int(status[1]) in statuses)
 

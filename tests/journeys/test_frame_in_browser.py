@@ -1,6 +1,7 @@
 """The frame in a real browser, with sample pages instead of the clinic: look, focus, notices, morphs, unsaved input."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -168,12 +169,21 @@ def test_change_moves_focus_and_can_be_undone(sample: SimpleNamespace, page: Pag
 
 def test_double_click_presses_one_button(sample: SimpleNamespace, page: Page) -> None:
     page.goto(sample.url)
+    page.clock.install()
+    page.clock.pause_at(datetime.now() + timedelta(minutes=1))
+    page.evaluate(
+        "asked = []; addEventListener('htmx:beforeRequest', (e) => asked.push(e.detail.pathInfo.requestPath))"
+    )
     box = page.get_by_role("button", name="Check in").bounding_box()
     page.mouse.click(box["x"] + 9, box["y"] + 9)
     expect(page.get_by_role("button", name="Start")).to_be_visible()
+    page.clock.fast_forward(180)
     page.mouse.click(box["x"] + 9, box["y"] + 9)
-    page.wait_for_timeout(200)
-    assert sample.state.pressed == ["arrive"]
+    assert page.evaluate("asked") == ["/rows/arrive"]
+    page.clock.fast_forward(600)
+    page.mouse.click(box["x"] + 9, box["y"] + 9)  # later, this is meant
+    expect(page.locator("[data-status=STARTED]")).to_be_visible()
+    assert sample.state.pressed == ["arrive", "start"]
 
 
 def test_refusal_is_an_alert_and_leaves_the_row(sample: SimpleNamespace, new_page: Callable[..., Page]) -> None:

@@ -203,7 +203,7 @@ def test_the_patient_is_found_without_his_name_in_an_address(
 def test_somebody_is_found_while_one_types(god: Actor, front: Desk, clinic: ClinicView, patient: PatientView) -> None:
     a_place(god, clinic)
     find = f"/walk-in/find?clinic={clinic.locator}"
-    assert f'hx-post="{find}" hx-trigger="input changed delay:250ms"' in front.get(here(clinic)).text
+    assert f'hx-post="{find}" hx-trigger="input changed delay:250ms, typed"' in front.get(here(clinic)).text
     found = front.fill(here(clinic), find, htmx=True, q="nilar").text
     assert found.strip().startswith('<div id="found"')
     assert f'href="/walk-in?clinic={clinic.locator}&amp;party={patient.locator}">Choose' in found

@@ -1,0 +1,230 @@
+"""Bad luck on purpose: answers that come late or never, scripts that come after the first words were typed. Nothing is
+lost, nothing that is over is shown, and no button waits for what nobody has asked for.
+"""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Request, Route, expect
+
+from careapp import clock
+from careapp.overviews.today import EVERYBODY
+from tests import factories as make
+from tests.journeys.people import sign_in
+from tests.journeys.scene import TEN, Scene
+from tests.looking import one
+
+# What ends a request by itself after 30 s does so after 0.3 s.
+HASTE = """((own) => Object.defineProperty(XMLHttpRequest.prototype, 'timeout', {
+  get() { return own.get.call(this); }, set(ms) { own.set.call(this, ms / 100); },
+}))(Object.getOwnPropertyDescriptor(XMLHttpRequest.prototype, 'timeout'))"""
+
+
+class Held:
+    """Requests of one kind, kept back until the test lets them go on."""
+
+    def __init__(self, page: Page, which: Callable[[Request], bool]) -> None:
+        self.page, self.routes = page, []
+        self._which = which
+        page.route("**/*", self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self._which(route.request):
+            self.routes.append(route)
+        else:
+            route.fallback()
+
+    def come(self, count: int = 1) -> None:
+        """Wait until so many are held."""
+        for _ in range(400):
+            if len(self.routes) >= count:
+                return
+            self.page.wait_for_timeout(50)
+        pytest.fail(f"{len(self.routes)} of {count} requests have come")
+
+    def go_on(self) -> None:
+        """Let them all go on, and those that come later."""
+        self._which = lambda request: False
+        for route in self.routes:
+            route.continue_()
+
+
+def to(path: str) -> Callable[[Request], bool]:
+    """Whether a request is to an address that ends so."""
+    return lambda request: bool(re.search(path, request.url))
+
+
+def somebody_comes(scene: Scene) -> str:
+    """A visit of today that has just been booked; its locator."""
+    with clock.at(TEN):
+        slot = make.a_slot(scene.actor, make.a_provider(scene.actor), hours=1, clinic=scene.clinic)
+        return str(make.an_appointment(scene.actor, slot=slot, status="BOOKED").locator)
+
+
+def polls(request: Request) -> bool:
+    """Whether a live region asks by itself."""
+    return request.headers.get("x-poll") == "1"
+
+
+@pytest.fixture
+def at_work(scene: Scene, scene_url: str, new_page: Callable[..., Page]) -> Callable[..., Page]:
+    """at_work(address) is that page, of somebody with every role; the browser's clock is the test's, if wanted."""
+
+    def begin(address: str, *, stopped: bool = False, script: str = "") -> Page:
+        page = new_page()
+        sign_in(page, scene_url, scene.everybody)
+        page.on("dialog", lambda dialog: dialog.accept())
+        if script:
+            page.add_init_script(script)
+        if stopped:
+            page.clock.install()
+        page.goto(scene_url + address)
+        return page
+
+    return begin
+
+
+def test_what_is_typed_before_the_palette_has_come_is_in_it(scene: Scene, at_work: Callable[..., Page]) -> None:
+    page = at_work("/episodes")
+    held = Held(page, to("/palette$"))
+    page.keyboard.press("Control+K")
+    held.come()
+    page.keyboard.type("My")
+    held.go_on()
+    field = page.locator("#palette-q")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("My")
+    page.keyboard.type("a")
+    expect(field).to_have_value("Mya")
+    expect(page.locator("#palette-found")).to_contain_text(scene.patient.locator)
+
+
+def test_a_palette_closed_before_it_has_come_opens_again(at_work: Callable[..., Page]) -> None:
+    page = at_work("/episodes")
+    held = Held(page, to("/palette$"))
+    page.keyboard.press("Control+K")
+    held.come()
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
+    held.go_on()
+    page.keyboard.press("Control+K")
+    expect(page.locator("#palette-q")).to_be_focused()
+
+
+def test_a_press_does_not_wait_for_a_poll_that_hangs(scene: Scene, at_work: Callable[..., Page]) -> None:
+    visits = somebody_comes(scene), somebody_comes(scene)
+    page = at_work(f"/today?clinic={scene.clinic.locator}&tab=due&provider={EVERYBODY}", stopped=True)
+    held = Held(page, polls)
+    for press, about in enumerate(visits, 1):
+        page.clock.run_for(16_000)
+        held.come(press)
+        page.locator(f"#today-list #{about}").get_by_role("button", name="Check in").press("Enter")
+        expect(page.locator(f"#today-list #{about}")).to_have_count(0)
+    expect(page.locator("#alerts")).to_be_empty()  # a poll given up for a press has not failed
+
+
+def test_an_answer_from_before_a_press_does_not_undo_it_on_the_screen(
+    scene: Scene, at_work: Callable[..., Page]
+) -> None:
+    about = somebody_comes(scene)
+    page = at_work(f"/today?clinic={scene.clinic.locator}&tab=due&provider={EVERYBODY}", stopped=True)
+    row = page.locator(f"#today-list #{about}")
+    row.get_by_role("button", name="Check in").press("Enter")
+    expect(row).to_have_count(0)
+    somebody_comes(scene)  # so that the poll has an answer
+    held = Held(page, polls)
+    page.clock.run_for(16_000)
+    held.come()
+    late = held.routes[0].fetch()
+    assert late.status == 200
+    page.locator(".note").get_by_role("button", name="Undo").press("Enter")  # stands in the corner, not in the list
+    expect(row).to_be_visible()
+    version = page.locator("#today-list").get_attribute("data-version")
+    page.evaluate("addEventListener('htmx:afterRequest', () => { document.body.dataset.answered = 1; })")
+    held.routes[0].fulfill(response=late)
+    expect(page.locator("body[data-answered]")).to_have_count(1)
+    expect(row).to_be_visible()
+    expect(page.locator("#today-list")).to_have_attribute("data-version", str(version))
+
+
+def test_a_filter_does_not_wait_for_a_poll_nor_give_way_to_it(scene: Scene, at_work: Callable[..., Page]) -> None:
+    page = at_work("/episodes", stopped=True)
+    with clock.at(TEN):
+        make.an_episode(scene.actor)
+    chosen = Held(page, to("care_type=GP"))
+    page.get_by_label("Care type").select_option("GP")
+    chosen.come()
+    polled = Held(page, polls)
+    page.clock.run_for(16_000)  # would ask for the board as it was
+    chosen.go_on()
+    board = page.locator("#board")
+    expect(board).to_have_attribute("hx-get", re.compile("care_type=GP"))
+    page.clock.run_for(16_000)
+    polled.come()
+    assert all("care_type=GP" in route.request.url for route in polled.routes)
+    page.get_by_label("Care type").select_option("Urgent care")
+    expect(board).to_have_attribute("hx-get", re.compile("care_type=URGENT_CARE"))
+    expect(page.locator("#alerts")).to_be_empty()
+
+
+def test_a_region_whose_polls_hang_says_that_it_has_stopped(at_work: Callable[..., Page]) -> None:
+    page = at_work("/episodes", stopped=True, script=HASTE)
+    held = Held(page, polls)
+    for poll in (1, 2):
+        with page.expect_event("requestfailed", polls):
+            page.clock.run_for(31_000)
+            held.come(poll)
+    expect(page.locator("#alerts")).to_contain_text("Live updates have stopped")
+
+
+def test_what_is_typed_before_the_script_has_come_is_kept_as_a_draft(
+    scene: Scene, at_work: Callable[..., Page]
+) -> None:
+    page = at_work("/episodes")
+    scripts = Held(page, to(r"/app[^/]*\.js"))
+    page.goto(page.url.replace("/episodes", f"/episodes/{scene.episode.locator}"), wait_until="commit")
+    page.get_by_label("Summary").fill("Better since Friday")
+    scripts.come()
+    scripts.go_on()
+    expect(page.locator("#close [data-draft-state]")).to_have_text("Draft saved.")
+
+
+def test_what_is_typed_before_the_script_has_come_is_looked_for(scene: Scene, at_work: Callable[..., Page]) -> None:
+    page = at_work("/episodes")
+    scripts = Held(page, to(r"/app[^/]*\.js"))
+    page.goto(page.url.replace("/episodes", "/patients"), wait_until="commit")
+    page.get_by_role("searchbox").fill("Mya Mya")
+    scripts.come()
+    scripts.go_on()
+    expect(page.locator("#results")).to_contain_text(scene.patient.locator)
+
+
+def test_a_form_does_not_overtake_its_draft(scene: Scene, at_work: Callable[..., Page]) -> None:
+    page = at_work(f"/episodes/{scene.episode.locator}/referrals/new")
+    held, order = Held(page, to("/drafts$")), []
+    page.on("request", lambda request: order.append("form") if to("referrals/new$")(request) else None)
+    page.on("requestfinished", lambda request: order.append("draft") if to("/drafts$")(request) else None)
+    page.get_by_label("Kind").select_option("Imaging")
+    page.get_by_label("Reason").fill("Ultrasound of the abdomen")
+    held.come()
+    page.get_by_role("button", name="Make referral").click()
+    held.go_on()
+    expect(page.locator("#notices")).to_contain_text("The referral is made.")
+    assert order == ["draft", "form"]
+    assert one(scene.actor, "SELECT count(*) FROM form_drafts WHERE address LIKE '%/referrals/new'") == 0
+
+
+def test_what_is_typed_while_a_form_is_filled_in_is_in_it(scene: Scene, at_work: Callable[..., Page]) -> None:
+    page = at_work(f"/episodes/{scene.episode.locator}/prescriptions/new")
+    held = Held(page, to("/fill$"))
+    page.get_by_role("button", name="Repeat this").first.click()
+    held.come()
+    page.get_by_label("Amount each time").fill("2")
+    page.get_by_label("For how long").press_sequentially("1")
+    held.go_on()
+    expect(page.get_by_text("RxNorm 308191")).to_be_visible()
+    expect(page.get_by_label("For how long")).to_be_focused()
+    page.keyboard.type("4")
+    expect(page.get_by_label("Amount each time")).to_have_value("2")
+    expect(page.get_by_label("For how long")).to_have_value("14")
