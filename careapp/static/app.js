@@ -213,14 +213,18 @@
 
   unsaved(document);
 
-  //    A page is used before this script runs where the machine or the line is slow. What was typed until then counts as
-  //    well, and is looked for.
-  const typed = (field) => "defaultValue" in field && (field.value !== field.defaultValue || field.checked !== field.defaultChecked);
+  //    A page is used before this script runs where the machine or the line is slow. What was typed or chosen until then
+  //    counts as well, and is looked for.
+  const preset = (select) => Math.max([...select.options].findLastIndex((one) => one.defaultSelected), 0);
+  const typed = (field) => (field.options?.length ? field.selectedIndex !== preset(field)
+    : "defaultValue" in field && (field.value !== field.defaultValue || field.checked !== field.defaultChecked));
   for (const form of document.forms) {
     if ([...form.elements].some(typed)) { dirty.add(form); later(form); }
   }
   on("DOMContentLoaded", () => { // htmx listens by now
-    document.querySelectorAll("[hx-trigger~=typed]").forEach((field) => { if (typed(field)) htmx.trigger(field, "typed"); });
+    for (const one of document.querySelectorAll("[hx-trigger~=typed]")) {
+      if ([...(one.elements || [one])].some(typed)) htmx.trigger(one, "typed");
+    }
   });
 
   // 9. Session end: <body data-session="900"> shows #session-warning two minutes before.

@@ -127,25 +127,27 @@ def test_a_press_does_not_wait_for_a_poll_that_hangs(scene: Scene, at_work: Call
 def test_an_answer_from_before_a_press_does_not_undo_it_on_the_screen(
     scene: Scene, at_work: Callable[..., Page]
 ) -> None:
-    about = somebody_comes(scene)
-    page = at_work(f"/today?clinic={scene.clinic.locator}&tab=due&provider={EVERYBODY}", stopped=True)
-    row = page.locator(f"#today-list #{about}")
-    row.get_by_role("button", name="Check in").press("Enter")
-    expect(row).to_have_count(0)
-    somebody_comes(scene)  # so that the poll has an answer
+    with clock.at(TEN):
+        episode = make.an_episode(scene.actor)
+        slot = make.a_slot(scene.actor, make.a_provider(scene.actor), hours=1, clinic=scene.clinic)
+        about = make.an_appointment(scene.actor, episode, slot, status="BOOKED").locator
+    page = at_work(f"/episodes/{episode.locator}", stopped=True)
+    page.get_by_role("button", name="Check in").press("Enter")
+    status = page.locator(f"#open-{about} [data-status]")
+    expect(status).to_have_attribute("data-status", "ARRIVED")
+    with clock.at(TEN):
+        make.a_prescription(scene.actor, episode)  # so that the poll has an answer
     held = Held(page, polls)
-    page.clock.run_for(16_000)
+    page.clock.run_for(31_000)
     held.come()
     late = held.routes[0].fetch()
-    assert late.status == 200
-    page.locator(".note").get_by_role("button", name="Undo").press("Enter")  # stands in the corner, not in the list
-    expect(row).to_be_visible()
-    version = page.locator("#today-list").get_attribute("data-version")
+    assert "ARRIVED" in late.text()
+    page.locator(".note").get_by_role("button", name="Undo").press("Enter")  # stands in the corner, not in the region
+    expect(status).to_have_attribute("data-status", "BOOKED")
     page.evaluate("addEventListener('htmx:afterRequest', () => { document.body.dataset.answered = 1; })")
     held.routes[0].fulfill(response=late)
     expect(page.locator("body[data-answered]")).to_have_count(1)
-    expect(row).to_be_visible()
-    expect(page.locator("#today-list")).to_have_attribute("data-version", str(version))
+    expect(status).to_have_attribute("data-status", "BOOKED")
 
 
 def test_a_filter_does_not_wait_for_a_poll_nor_give_way_to_it(scene: Scene, at_work: Callable[..., Page]) -> None:
@@ -198,6 +200,16 @@ def test_what_is_typed_before_the_script_has_come_is_looked_for(scene: Scene, at
     scripts.come()
     scripts.go_on()
     expect(page.locator("#results")).to_contain_text(scene.patient.locator)
+
+
+def test_what_is_chosen_before_the_script_has_come_is_shown(at_work: Callable[..., Page]) -> None:
+    page = at_work("/episodes")
+    scripts = Held(page, to(r"/app[^/]*\.js"))
+    page.goto(page.url, wait_until="commit")
+    page.get_by_label("Care type").select_option("Urgent care")
+    scripts.come()
+    scripts.go_on()
+    expect(page.locator("#board")).to_have_attribute("hx-get", re.compile("care_type=URGENT_CARE"))
 
 
 def test_a_form_does_not_overtake_its_draft(scene: Scene, at_work: Callable[..., Page]) -> None:

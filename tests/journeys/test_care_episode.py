@@ -73,6 +73,7 @@ def _open_and_book(page: Page, url: str, name: str) -> str:
     page.locator("a.slot-free").first.click()
     page.get_by_role("button", name="Book ").click()
     expect(page.locator("#notices")).to_contain_text("The appointment is booked.")
+    page.wait_for_load_state()  # the focus is moved by the script
     page.get_by_role("button", name="Check in").click()
     expect(page.locator("[data-status=ARRIVED]")).to_be_focused()
     return locator

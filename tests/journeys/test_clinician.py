@@ -45,6 +45,7 @@ def test_from_the_own_board_to_a_closed_episode(clinic: Clinic, desk: Callable[.
     expect(cards).to_have_count(1)
     cards.get_by_role("link", name="Ama Owusu").click()
     expect(page.get_by_role("region", name="Patient")).to_contain_text("Ama Owusu")
+    page.wait_for_load_state()  # the focus is moved by the script
     page.get_by_role("button", name="Attended").click()
     expect(page.locator("[data-status=ATTENDED]")).to_be_focused()
     _refer(page)

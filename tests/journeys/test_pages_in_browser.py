@@ -50,6 +50,21 @@ def test_what_was_typed_stays_after_signing_out_in_another_tab(clinic: Clinic, l
     expect(search).to_have_value("Testowa")
 
 
+def test_what_was_typed_stays_after_undo_in_the_corner(clinic: Clinic, live_url: str, page: Page) -> None:
+    booked = make.an_appointment(clinic.actor, slot=clinic.slots[0], status="BOOKED")
+    sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
+    page.goto(f"{live_url}/episodes/{booked.episode_locator}")
+    page.get_by_label("Summary").fill("Better since Friday")
+    page.get_by_role("button", name="Check in").click()
+    expect(page.locator("[data-status=ARRIVED]")).to_be_visible()
+    page.locator("#notices").get_by_role("button", name="Undo").press("Enter")
+    expect(page.locator("[data-status=BOOKED]")).to_be_visible()
+    expect(page.get_by_label("Summary")).to_have_value("Better since Friday")
+    expect(page.locator(f"#{booked.episode_locator}")).to_have_count(1)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{live_url}/keys")
+
+
 def test_without_script_a_notice_covers_nothing(clinic: Clinic, live_url: str, new_page: Callable[..., Page]) -> None:
     page = new_page(java_script_enabled=False, viewport={"width": 360, "height": 740})
     booked = make.an_appointment(clinic.actor, slot=clinic.slots[0], status="CONFIRMED")
