@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError
 
+from tests.jobs.relays import PATIENCE_SECONDS
 from tools.kafka.broker import ROOT, Broker
 from tools.kafka.jars import BrokerError
 
@@ -38,14 +39,18 @@ def topic(kafka_address: str) -> str:
 
 def new_producer(address: str) -> closing[KafkaProducer]:
     """A producer that is closed at the end of its block: one that outlives the broker leaves sockets unclosed."""
-    return closing(KafkaProducer(bootstrap_servers=address, acks="all", enable_idempotence=True, max_block_ms=3000))
+    return closing(
+        KafkaProducer(
+            bootstrap_servers=address, acks="all", enable_idempotence=True, max_block_ms=PATIENCE_SECONDS * 1000
+        )
+    )
 
 
 def send(address: str, topic: str) -> None:
     """Send the ten messages and wait until the broker has them."""
     with new_producer(address) as producer:
         for future in [producer.send(topic, key=b"key", value=message) for message in MESSAGES]:
-            future.get(timeout=10)
+            future.get(timeout=PATIENCE_SECONDS)
 
 
 def read(address: str, topic: str) -> list[bytes]:
@@ -86,7 +91,7 @@ def test_a_frozen_broker_answers_nobody_until_it_is_thawed(broker: Broker, topic
             assert broker.running
         finally:
             broker.thaw()
-        outcome.get(timeout=30)
+        outcome.get(timeout=PATIENCE_SECONDS)
     assert read(broker.bootstrap, topic) == [b"sent to a frozen broker"]
 
 

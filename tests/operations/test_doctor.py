@@ -31,6 +31,8 @@ from careapp.operations.tenants import create_tenant
 from tests import factories as make
 from tests.conftest import ROOT, TestTenant, everything, make_app
 from tests.database import TestDatabase
+from tests.jobs.relays import wait_until
+from tools.ports import free_port
 
 # A client of kafka-python that cannot connect forgets its socket, which shall go where it was made.
 pytestmark = pytest.mark.filterwarnings(r"ignore:Exception ignored in. <s(sl|ocket)\.\w*[Ss]ocket")
@@ -82,14 +84,9 @@ def told(at: Installation, name: str) -> str:
 
 def sealed(database: TestDatabase) -> Anchor:
     """The one anchor after sealing. Rows wait while anybody's older transaction is open, in other databases as well."""
-    for _ in range(300):
-        sealer.seal_all(database.relay)
-        with sealer.connected(database.relay) as connection:
-            anchors = list(sealer.newest_anchors(connection))
-        if anchors:
-            break
-        time.sleep(0.1)
-    [anchor] = anchors
+    wait_until(lambda: sealer.seal_all(database.relay) > 0)
+    with sealer.connected(database.relay) as connection:
+        [anchor] = sealer.newest_anchors(connection)
     return anchor
 
 
@@ -232,12 +229,6 @@ def test_more_connections_than_the_server_has(whole: Installation) -> None:
 def test_an_archive_that_is_off_is_said_so(whole: Installation) -> None:
     assert told(whole, "archive").startswith(NOT_CHECKED)
     assert "no restore to a moment" in told(whole, "server") or "goes back to the last dump" in told(whole, "server")
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_jobs_that_hang_or_are_not_there(whole: Installation) -> None:
