@@ -37,7 +37,8 @@ def main() -> int:
     print(f"  Portal routes: curl -H 'X-Internal-Token: {settings.internal_credentials()[0][1]}' ", end="")
     print(f"http://{HOST}:{settings.port}/internal/members/PTY-{date.today().year}-000001/episodes\n", flush=True)
     # Without `.env`, which is read already: honcho would let it win over the environment.
-    processes = subprocess.Popen([BIN / "honcho", "start", "--env", os.devnull])
+    honcho = [sys.executable, "-m", "tools.processes", "start", "--env", os.devnull]
+    processes = subprocess.Popen(honcho)
     for number in (
         signal.SIGINT,
         signal.SIGTERM,

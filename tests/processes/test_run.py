@@ -101,6 +101,22 @@ def test_a_signal_to_the_first_process_ends_all(settings: dict[str, str], number
     assert [command_of(pid) for pid in left] == []
 
 
+def test_what_is_told_to_end_while_it_starts_ends() -> None:
+    """As with Ctrl-C in the moment between the last line of `make run` and the first of its processes."""
+    program = """
+from tools.processes import Ending
+processes = Ending()
+for name in ("web", "jobs"):
+    processes.add_process(name, "exec sleep 600")
+processes.terminate()
+processes.loop()
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert told.stdout.count("sending SIGTERM") == told.stdout.count("stopped (rc=-15)") == 2
+
+
 def descendants(pid: int) -> list[int]:
     """The processes a process started, and theirs."""
     children: list[int] = []
