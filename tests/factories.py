@@ -46,6 +46,15 @@ def soon(hours: float = 1) -> datetime:
     return _hour[0] + timedelta(hours=1 + hours)
 
 
+def mid_week() -> int:
+    """Hours from the next full hour to a Wednesday that is not this week's, about noon in Yangon: nothing near it
+    crosses into another week or day.
+    """
+    now = soon(0)
+    wednesday = (now + timedelta(days=(2 - now.weekday()) % 7 + 7)).replace(hour=5)
+    return round((wednesday - now).total_seconds() / 3600)
+
+
 def a_patient(actor: Actor, **fields: Any) -> PatientView:
     """An invented person."""
     number = next(_numbers)

@@ -16,7 +16,6 @@ from careapp.providers.models import PROVIDERS
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.queries import get_slot, list_appointments, list_slots
 from tests import factories as make
-from tests.factories import soon
 from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
 
@@ -36,18 +35,9 @@ def week_of(slot: Any) -> str:
     return f"{year}-W{week:02d}"
 
 
-def mid_week() -> int:
-    """Hours from the next full hour to a Wednesday that is not this week's, about noon in Yangon: nothing near it
-    crosses into another week or day.
-    """
-    now = soon(0)
-    wednesday = (now + timedelta(days=(2 - now.weekday()) % 7 + 7)).replace(hour=5)
-    return round((wednesday - now).total_seconds() / 3600)
-
-
 def test_a_providers_week_tells_slots_apart_in_words(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
     free, full, group, blocked = (
-        make.a_slot(god, provider, hours=mid_week() + hours, capacity=capacity, clinic=clinic)
+        make.a_slot(god, provider, hours=make.mid_week() + hours, capacity=capacity, clinic=clinic)
         for hours, capacity in ((0, 1), (1, 1), (2, 10), (3, 1))
     )
     make.an_appointment(god, slot=full)
@@ -231,7 +221,7 @@ def test_a_provider_is_shown_at_one_clinic_or_at_any(god: Actor, front: Desk, cl
     idle = make.a_clinic(god, name="An imported hospital")
     provider = make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator, other.locator])
     here, there = (
-        make.a_slot(god, provider, hours=mid_week() + hours, clinic=at) for hours, at in ((0, clinic), (2, other))
+        make.a_slot(god, provider, hours=make.mid_week() + hours, clinic=at) for hours, at in ((0, clinic), (2, other))
     )
     address = f"/calendar?week={week_of(here)}&provider={provider.locator}&clinic="
     anywhere, at_one = front.get(address).text, front.get(address + other.locator).text
