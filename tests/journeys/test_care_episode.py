@@ -103,6 +103,7 @@ def _treat_and_close(page: Page, address: str) -> None:
     page.get_by_role("button", name="Close episode").click()
     expect(page.locator("[data-error-summary]")).to_contain_text("Still open: referral REF-")
     expect(page.get_by_label("Summary")).to_have_value("Muscular pain, ultrasound to be sure.")
+    page.wait_for_load_state()
     page.locator("summary", has_text="Book").click()
     page.get_by_label("When").fill(f"{days_ahead(10)}T10:30")
     page.get_by_label("Where").fill("City Imaging")

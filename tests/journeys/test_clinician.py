@@ -77,6 +77,8 @@ def _sees_to_the_referral(page: Page, clinic: Clinic) -> None:
     """Book it and complete it on the referral board."""
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Referrals").click()
     referred, booked = page.locator("#column-REFERRED"), page.locator("#column-BOOKED")
+    expect(referred).to_be_visible()
+    page.wait_for_load_state()  # the focus is kept by the script
     referred.locator("summary", has_text="Book").click()
     referred.get_by_label("When").fill(f"{days_ahead(10)}T10:30")
     referred.get_by_label("Where").fill("City Imaging")
