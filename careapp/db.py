@@ -23,6 +23,7 @@ from sqlalchemy import (
     UpdateBase,
     bindparam,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import DBAPIError
@@ -32,6 +33,7 @@ from sqlalchemy.sql import ColumnElement
 from careapp.transactions import Transaction
 
 LOCK_TIMEOUT = "5s"  # for every connection of the engine; below the 15 s that end a statement
+_WITHOUT_END = text("SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)")
 
 
 class Base(DeclarativeBase):
@@ -81,6 +83,13 @@ db = Database(model_class=Base, disable_autonaming=True)
 def let_go() -> None:
     """End what is open: a view calls it that waits for others between finding out who asks and its command or query."""
     db.session.rollback()
+
+
+def wait_without_end() -> None:
+    """Let the rest of this transaction wait for a lock, and run, without a limit: for work that takes turns with its
+    like, which ends by itself.
+    """
+    db.session.execute(_WITHOUT_END)
 
 
 class TenantRow:

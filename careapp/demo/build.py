@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from careapp import clock, commands, tenancy
 from careapp.access import Actor, Permission, Purpose
-from careapp.db import db, insert_unless_clash, table_of
+from careapp.db import db, insert_unless_clash, table_of, wait_without_end
 from careapp.demo.acts import Scene
 from careapp.demo.blueprints import Blueprint
 from careapp.demo.calendar import AWAY, ON_VISITS, WEEKS, monday_of, offer
@@ -55,6 +55,7 @@ def build(owner_url: str, blueprint: Blueprint, *, now: datetime) -> bool:
     moment = now.replace(second=0, microsecond=0)
     for name, work in _steps(actor, blueprint, moment):
         with commands.unit_of(actor, name="demo.build"):
+            wait_without_end()  # another build may be at the same step
             if insert_unless_clash(
                 ImportedRecord, IMPORTED.source_id, tenant_id=tenant_id, resource_type=STEP, source_id=name
             ):

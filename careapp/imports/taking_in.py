@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from careapp import commands
 from careapp.access import Actor, Permission
 from careapp.commands import command, savepoint
-from careapp.db import db, insert
+from careapp.db import db, insert, wait_without_end
 from careapp.errors import Refusal
 from careapp.imports.bundles import Bundle
 from careapp.imports.reading import Resource
@@ -123,7 +123,7 @@ def take_in(actor: Actor, bundle: Bundle, *, zone: ZoneInfo, stores: dict[str, S
 
 def _wait_for_turn(actor: Actor) -> None:
     """Let imports into one tenant take turns, bundle by bundle: each sees what the other has stored."""
-    db.session.execute(text("SELECT set_config('statement_timeout', '0', true)"))  # the other one ends by itself
+    wait_without_end()
     name = f"{actor.tenant_id}/import"
     db.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 

@@ -6,17 +6,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import select
 
+from careapp import localdb
 from careapp.episodes.models import EPISODES
 from careapp.imports.report import Outcome, Report
 from careapp.imports.storing import STORES
 from careapp.patients import queries as patients
 from tests import factories
 from tests.conftest import TestTenant, everything
+from tests.database import TestDatabase
 from tests.imports.build import History, a_practitioner, an_organization
+from tests.jobs.relays import wait_until
 
 Run = Callable[..., Report]
 Rows = Callable[[str], list[Any]]
@@ -116,6 +120,30 @@ def test_two_runs_at_once_take_everything_in_once(
     sizes = table_sizes()
     assert (sizes["patients"], sizes["episodes"], sizes["providers"], sizes["clinics"]) == (6, 6, 1, 1)
     assert [report.refused for report in reports] == [0, 0, 0]
+
+
+def test_a_run_waits_for_another_however_long_that_takes(
+    app: APIFlask, database: TestDatabase, tenant: TestTenant, run: Run, tmp_path: Path
+) -> None:
+    """Longer than a request waits for a lock: the other one ends by itself."""
+    file, reports = History().write(tmp_path), list[Report]()
+
+    def once() -> None:
+        with app.app_context():
+            reports.append(run(file))
+
+    with psycopg.connect(localdb.libpq_url(database.whole), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"{tenant.id}/import"])
+        waiting = threading.Thread(target=once)
+        waiting.start()
+        since = (
+            "SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database AND datname = current_database()"
+            " WHERE locktype = 'advisory' AND waitstart < clock_timestamp() - interval '6 s'"
+        )
+        wait_until(lambda: bool(reports) or other.execute(since).fetchone() is not None)
+        assert reports == []
+    waiting.join()
+    assert [report.refused for report in reports] == [0]
 
 
 def test_a_number_that_is_no_npi_is_kept_beside_and_reported(run: Run, rows: Rows, tmp_path: Path) -> None:
