@@ -69,8 +69,9 @@
   });
   $("[data-error-summary]")?.focus();
 
-  // 5. A double click must not press the button that takes the place of the first one: for 600 ms after a change those
-  //    buttons are dead that are new, stand elsewhere than before or do something else.
+  // 5. A double click must not press the button that takes the place of the first one, nor a click another patient's,
+  //    which a poll has moved under the pointer: for 600 ms after a change those buttons are dead that are new, stand
+  //    elsewhere than before or do something else.
   const fresh = new WeakMap();
   const stand = (button) => {
     const { x, y } = button.getBoundingClientRect();
@@ -80,8 +81,8 @@
   let before = null;
   on("htmx:beforeSwap", ({ detail }) => {
     const { verb, elt } = detail.requestConfig;
-    const changes = verb !== "get" && !elt.closest("[data-search], form:has([data-search])"); // a search changes nothing
-    before = changes ? new Map(buttons().map((button) => [button, stand(button)])) : null;
+    const changes = live(elt) || (verb !== "get" && !elt.closest("[data-search], form:has([data-search])")); // no search
+    before = changes && detail.shouldSwap ? new Map(buttons().map((button) => [button, stand(button)])) : null;
   });
   on("htmx:afterSwap", () => { // comes once for each new element; all of them are in place at the first
     if (!before) return;

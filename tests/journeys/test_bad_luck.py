@@ -55,10 +55,10 @@ def to(path: str) -> Callable[[Request], bool]:
     return lambda request: bool(re.search(path, request.url))
 
 
-def somebody_comes(scene: Scene) -> str:
+def somebody_comes(scene: Scene, hours: float = 1) -> str:
     """A visit of today that has just been booked; its locator."""
     with clock.at(TEN):
-        slot = make.a_slot(scene.actor, make.a_provider(scene.actor), hours=1, clinic=scene.clinic)
+        slot = make.a_slot(scene.actor, make.a_provider(scene.actor), hours=hours, clinic=scene.clinic)
         return str(make.an_appointment(scene.actor, slot=slot, status="BOOKED").locator)
 
 
@@ -122,6 +122,29 @@ def test_a_press_does_not_wait_for_a_poll_that_hangs(scene: Scene, at_work: Call
         page.locator(f"#today-list #{about}").get_by_role("button", name="Check in").press("Enter")
         expect(page.locator(f"#today-list #{about}")).to_have_count(0)
     expect(page.locator("#alerts")).to_be_empty()  # a poll given up for a press has not failed
+
+
+def test_a_click_does_not_press_the_button_that_a_poll_moved_under_it(
+    scene: Scene, at_work: Callable[..., Page]
+) -> None:
+    meant = somebody_comes(scene, hours=3)
+    page = at_work(f"/today?clinic={scene.clinic.locator}&tab=due&provider={EVERYBODY}", stopped=True)
+    place = page.locator(f"#today-list #{meant}").get_by_role("button", name="Check in").bounding_box()
+    assert place
+    before = somebody_comes(scene, hours=2.5)
+    page.clock.run_for(16_000)
+    button = page.locator(f"#today-list #{before}").get_by_role("button", name="Check in")
+    expect(button).to_be_visible()
+    assert button.bounding_box() == place, "where the one was that is meant"
+    at = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.evaluate("document.addEventListener('submit', () => { document.body.dataset.sent = 1; }, true)")
+    page.mouse.click(*at)
+    expect(page.locator("body[data-sent]")).to_have_count(0)
+    page.clock.run_for(600)
+    page.mouse.click(*at)
+    expect(page.locator(f"#today-list #{before}")).to_have_count(0)
+    states = "SELECT status FROM appointments WHERE locator = :locator"
+    assert [one(scene.actor, states, locator=visit) for visit in (before, meant)] == ["ARRIVED", "BOOKED"]
 
 
 def test_an_answer_from_before_a_press_does_not_undo_it_on_the_screen(
