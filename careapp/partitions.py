@@ -19,13 +19,22 @@ _log = structlog.get_logger()
 def make_ahead(relay_url: str) -> list[str]:
     """Make the coming partitions where they are missing, each table's in its own transaction; returns their names.
 
-    One whose rows have gone to the partition for the rest stays there, and the log says so.
+    One whose rows have gone to the partition for the rest stays there, and the log says so. A table that a backup reads
+    has to wait for the next hour: there is time, as partitions are made well ahead.
     """
     with psycopg.connect(libpq_url(relay_url), autocommit=True, application_name="careapp partitions") as connection:
-        parts = [part for parent in KEPT_BY for part in make(connection, parent)]
+        parts = [part for parent in KEPT_BY for part in _make_now_or_later(connection, parent)]
     for part in (part for part, made in parts if not made):
         _log.error("partition not made: there are rows of its time already", partition=part)
     return [part for part, made in parts if made]
+
+
+def _make_now_or_later(connection: psycopg.Connection[Any], parent: str) -> list[tuple[str, bool]]:
+    try:
+        return make(connection, parent)
+    except psycopg.errors.LockNotAvailable:
+        _log.info("partitions wait for the next hour: the table is in use", table=parent)
+        return []
 
 
 def make(connection: psycopg.Connection[Any], parent: str, *, coming: bool = True) -> list[tuple[str, bool]]:

@@ -71,14 +71,15 @@ def anchor_audit() -> None:
 
 
 def delete_published_events(relay_url: str) -> None:
-    """Drop the days of events that were sent more than a week ago, and what lies in none."""
+    """Drop the days of events that were sent more than a week ago, and delete those that lie in none."""
+    deleted = upkeep.delete_marked(relay_url)
     try:
         for part in upkeep.drop_days(relay_url):
             _log.info("day of sent events dropped", partition=part)
+        deleted += upkeep.delete_strays(relay_url)
     except psycopg.errors.LockNotAvailable:  # a backup reads them, or relays have much to send
         _log.info("old days of sent events are in use, and stay until the next hour")
-        return
-    if deleted := upkeep.delete_published(relay_url):
+    if deleted:
         _log.info("published events deleted", count=deleted)
 
 

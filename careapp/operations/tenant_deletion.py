@@ -17,6 +17,7 @@ from sqlalchemy import Table
 
 from careapp import clock, commands
 from careapp.access import Actor
+from careapp.errors import Busy
 from careapp.localdb import libpq_url
 from careapp.operations.events import TenantDeleted
 from careapp.operations.tenant_export import Manifest
@@ -46,17 +47,17 @@ def alone(owner_url: str, tenant_id: int) -> Iterator[None]:
 
     Raises NotDeleted after 5 s where another is at it, and where somebody holds the tombstone for as long.
     """
-    patience = "-c lock_timeout=5s"
     with psycopg.connect(
-        libpq_url(owner_url), autocommit=True, application_name="careapp tenant", options=patience
-    ) as one:
+        libpq_url(owner_url), autocommit=True, application_name="careapp tenant", options="-c lock_timeout=5s",
+        keepalives_idle=60,  # it says nothing for as long as the others work
+    ) as one:  # fmt: skip
         try:
             one.execute("SELECT pg_advisory_lock(%s, %s)", [DELETION_LOCK, tenant_id])
         except psycopg.errors.LockNotAvailable as error:
             raise NotDeleted("Somebody else is deleting this tenant.") from error
         try:
             yield
-        except psycopg.errors.LockNotAvailable as error:
+        except (psycopg.errors.LockNotAvailable, Busy) as error:
             raise NotDeleted("Somebody holds what is to go. Run the same command again.") from error
 
 

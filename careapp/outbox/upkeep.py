@@ -52,13 +52,22 @@ def drop_days(database_url: str) -> list[str]:
         return [part for (part,) in connection.execute("SELECT drop_sent_days(%s)", [KEPT_DAYS])]
 
 
-def delete_published(database_url: str) -> int:
-    """Delete events published more than seven days ago that lie in no day's partition, and return how many.
+def delete_strays(database_url: str) -> int:
+    """Delete what was sent more than seven days ago on a day that had no partition, and return how many events.
+
+    For after `drop_days`: of days that could not be dropped it would delete each row.
+    """
+    with _connected(database_url) as connection:
+        return connection.execute(_DELETE_STRAYS, [KEPT_DAYS]).rowcount
+
+
+def delete_marked(database_url: str) -> int:
+    """Delete events that a version before marked in place more than seven days ago, and return how many.
 
     The heads of sequences stay for ever.
     """
+    deleted = 0
     with _connected(database_url) as connection:
-        deleted = connection.execute(_DELETE_STRAYS, [KEPT_DAYS]).rowcount
         while count := connection.execute(_DELETE, [KEPT_DAYS, ROWS_AT_A_TIME]).rowcount:
             deleted += count
     return deleted

@@ -17,9 +17,8 @@
   on("htmx:configRequest", (event) => {
     const { headers, elt } = event.detail;
     headers["X-CSRFToken"] = token();
-    if (!live(elt)) return;
-    Object.assign(headers, { "X-Poll": "1", "X-Seen": elt.dataset.version || "" });
-    event.detail.timeout = 30000; // without an end, a connection that hangs would stop the region in silence
+    if (event.detail.verb === "get") event.detail.timeout = 30000; // one that hangs would stop a region in silence
+    if (live(elt)) Object.assign(headers, { "X-Poll": "1", "X-Seen": elt.dataset.version || "" });
   });
   //    After a new sign-in in another tab the old token is refused (400). The answer then carries
   //    HX-Trigger: {"token": {"value": "…"}} and the next press of the button works.
@@ -41,7 +40,7 @@
   });
   const failed = (name) => (event) => { if (!live(event.detail.elt)) alertUser(name); };
   on("htmx:responseError", failed("saidFailed"));
-  on("htmx:sendError", failed("saidOffline"));
+  for (const name of ["htmx:sendError", "htmx:timeout"]) on(name, failed("saidOffline"));
 
   // 3. hx-swap="keep": morph the region, leave alone what is being typed, forms with unsaved input, and which
   //    <details> are open.
@@ -128,6 +127,17 @@
     const asked = elt.isConnected && path === elt.getAttribute("hx-get") && headers["X-Seen"] === (elt.dataset.version || "");
     if (!asked) detail.shouldSwap = false;
   });
+  //    What is pressed while a region's request is under way waits for it. htmx forgets both where the answer changes an
+  //    attribute of the region, as its version, and nothing that waits would ever be sent.
+  const turns = new Map();
+  on("htmx:afterSwap", () => document.querySelectorAll('[hx-trigger="live"]').forEach((region) => {
+    const own = region["htmx-internal-data"];
+    if (own) turns.set(own, { xhr: own.xhr, abortable: own.abortable, queuedRequests: own.queuedRequests });
+  }));
+  on("htmx:afterSettle", () => {
+    turns.forEach((turn, own) => Object.assign(own, turn));
+    turns.clear();
+  });
   on("htmx:afterRequest", (event) => { // somebody is signed in again: in another tab, and pressed a button here
     if (poll.stopped && ok(event) && !live(event.detail.elt)) Object.assign(poll, { stopped: false, failures: 0 });
   });
@@ -150,13 +160,18 @@
   on("htmx:beforeSwap", ({ detail: { target, requestConfig: { elt, formData }, shouldSwap } }) => {
     const form = elt.form || elt.closest("form");
     if (!shouldSwap || !form?.hasAttribute("data-guard") || !target.contains(form)) return;
-    const texts = form.querySelectorAll("textarea[id], input[id]:not([type=hidden], [type=checkbox], [type=radio])");
-    since = [...texts].filter(({ name, value }) => value !== (formData.get(name) || "")).map(({ id, value }) => [id, value]);
+    const fields = [...form.querySelectorAll(":is(textarea, select, input:not([type=hidden]))[id][name]:enabled")];
+    const same = (field) => (ticks(field) ? field.checked === formData.getAll(field.name).includes(field.value)
+      : field.value === (formData.get(field.name) || ""));
+    since = fields.filter((field) => !same(field)).map(({ id, value, checked }) => ({ id, value, checked }));
   });
+  const ticks = ({ type }) => type === "checkbox" || type === "radio";
   on("htmx:afterSettle", () => {
-    for (const [id, value] of since.splice(0)) {
+    for (const { id, value, checked } of since.splice(0)) {
       const field = document.getElementById(id);
-      if (field) Object.assign(field, { value }).dispatchEvent(new Event("input", { bubbles: true }));
+      if (!field) continue;
+      Object.assign(field, ticks(field) ? { checked } : { value });
+      for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
     }
   });
   addEventListener("beforeunload", (event) => {
@@ -193,14 +208,23 @@
   const later = (form) => {
     if (!form?.hasAttribute("data-draft")) return;
     clearTimeout(waiting.get(form));
-    waiting.set(form, setTimeout(() => { if (form.isConnected) draft(form); }, 2000));
+    waiting.set(form, setTimeout(() => {
+      if (!form.isConnected) return;
+      if (underway.has(form) || sending(form)) later(form); // one at a time, and none behind its form
+      else draft(form);
+    }, 2000));
   };
+  const left = new WeakSet(); // forms that the browser itself has sent
+  const sending = (form) => left.has(form) || form.matches(".htmx-request, :has(button.htmx-request)");
   on("input", ({ target }) => later(target.form));
   on("submit", (event) => { // waits for a draft on its way, a second at most
     const { target: form, submitter } = event;
     clearTimeout(waiting.get(form));
     const sent = underway.get(form);
-    if (!sent) return;
+    if (!sent) {
+      if (!form.hasAttribute("hx-post")) left.add(form);
+      return;
+    }
     event.preventDefault();
     event.stopImmediatePropagation();
     if (sent.awaited) return;
@@ -215,11 +239,12 @@
   unsaved(document);
 
   //    A page is used before this script runs where the machine or the line is slow. What was typed or chosen until then
-  //    counts as well, and is looked for.
+  //    counts as well, and is looked for. After Back and Reload the browser itself may fill in what was sent long ago.
   const preset = (select) => Math.max([...select.options].findLastIndex((one) => one.defaultSelected), 0);
   const typed = (field) => (field.options?.length ? field.selectedIndex !== preset(field)
     : "defaultValue" in field && (field.value !== field.defaultValue || field.checked !== field.defaultChecked));
-  for (const form of document.forms) {
+  const arrived = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+  for (const form of arrived ? document.forms : []) {
     if ([...form.elements].some(typed)) { dirty.add(form); later(form); }
   }
   on("DOMContentLoaded", () => { // htmx listens by now

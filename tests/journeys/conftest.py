@@ -33,8 +33,8 @@ ARGUMENTS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 PATIENCE = 20_000  # milliseconds: a machine that tests, serves and draws on two slow cores is waited for
-# htmx says so of a request it gave up, for a newer one (hx-sync) or after its time; of one that failed, htmx:sendError.
-GIVEN_UP = r"htmx:(afterRequest|sendAbort|timeout)\b"
+# htmx says so of a request it gave up for a newer one (hx-sync); of one that failed, htmx:sendError.
+GIVEN_UP = ("htmx:afterRequest", "htmx:sendAbort")
 POLICY_WATCH = (
     "window.policyViolations = []; addEventListener('securitypolicyviolation', (e) => policyViolations.push("
     "e.violatedDirective + ' ' + e.blockedURI + ' ' + (e.sample || '')));"
@@ -103,12 +103,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """new_page(statuses=(409, 422), **context options) -> page. The test fails on a script error, a console error or
-    a breach of the content security policy. Browser and htmx log every 4xx and 5xx; `statuses` names the expected ones.
+    """new_page(statuses=(409, 422), logs=("htmx:timeout",), **context options) -> page.
+
+    The test fails on a script error, a console error or a breach of the content security policy. Browser and htmx log
+    every 4xx and 5xx; `statuses` names the expected ones, `logs` how other expected lines begin.
     """
     opened = []
 
-    def make(statuses: tuple[int, ...] = (401, 409, 422), **options: Any) -> Page:
+    def make(statuses: tuple[int, ...] = (401, 409, 422), logs: tuple[str, ...] = (), **options: Any) -> Page:
         settings = {
             "viewport": {"width": 1366, "height": 768},
             "locale": "en-GB",
@@ -121,7 +123,9 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if _unexpected(message, statuses) else None)
+        page.on(
+            "console", lambda message: errors.append(message.text) if _unexpected(message, statuses, logs) else None
+        )
         opened.append((context, page, errors))
         return page
 
@@ -132,8 +136,8 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         assert errors == []
 
 
-def _unexpected(message: ConsoleMessage, statuses: tuple[int, ...]) -> bool:
-    if re.match(GIVEN_UP, message.text):
+def _unexpected(message: ConsoleMessage, statuses: tuple[int, ...], logs: tuple[str, ...]) -> bool:
+    if message.text.startswith((*GIVEN_UP, *logs)):
         return False
     status = re.search(r"(?:status of|Error Code) (\d{3})", message.text)
     return message.type == "error" and not (status and int(status[1]) in statuses)

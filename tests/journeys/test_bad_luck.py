@@ -71,8 +71,8 @@ def polls(request: Request) -> bool:
 def at_work(scene: Scene, scene_url: str, new_page: Callable[..., Page]) -> Callable[..., Page]:
     """at_work(address) is that page, of somebody with every role; the browser's clock is the test's, if wanted."""
 
-    def begin(address: str, *, stopped: bool = False, script: str = "") -> Page:
-        page = new_page()
+    def begin(address: str, *, stopped: bool = False, script: str = "", logs: tuple[str, ...] = ()) -> Page:
+        page = new_page(logs=logs)
         sign_in(page, scene_url, scene.everybody)
         page.on("dialog", lambda dialog: dialog.accept())
         if script:
@@ -124,14 +124,77 @@ def test_a_press_does_not_wait_for_a_poll_that_hangs(scene: Scene, at_work: Call
     expect(page.locator("#alerts")).to_be_empty()  # a poll given up for a press has not failed
 
 
+def test_what_is_pressed_while_another_press_is_under_way_has_its_turn(
+    scene: Scene, at_work: Callable[..., Page]
+) -> None:
+    visits = [somebody_comes(scene, hours) for hours in (1, 2, 3)]
+    page = at_work(f"/today?clinic={scene.clinic.locator}&tab=due&provider={EVERYBODY}")
+    held = Held(page, lambda request: request.method == "POST")
+    for visit in visits:
+        page.locator(f"#today-list #{visit}").get_by_role("button", name="Check in").press("Enter")
+    held.come()
+    held.go_on()
+    for visit in visits:
+        expect(page.locator(f"#today-list #{visit}")).to_have_count(0)
+
+
+def test_a_move_on_the_referral_board_does_not_wait_for_a_poll_that_hangs(
+    scene: Scene, at_work: Callable[..., Page]
+) -> None:
+    with clock.at(TEN):
+        referral = make.a_referral(scene.actor, make.an_episode(scene.actor)).locator
+    page = at_work("/referrals", stopped=True)
+    held = Held(page, polls)
+    page.clock.run_for(16_000)
+    held.come()
+    book = page.locator(f"#column-REFERRED #{referral} details[id$='-book']")
+    book.locator("summary").press("Enter")
+    book.get_by_role("button").press("Enter")
+    expect(page.locator(f"#column-BOOKED #{referral}")).to_have_count(1)
+
+
+def test_what_is_chosen_while_a_form_is_filled_in_is_in_it(scene: Scene, at_work: Callable[..., Page]) -> None:
+    page = at_work(f"/episodes/{scene.episode.locator}/prescriptions/new")
+    held = Held(page, to("/fill$"))
+    page.get_by_role("button", name="Repeat this").first.click()
+    held.come()
+    page.get_by_label("Unit").select_option("drop")
+    page.locator("summary", has_text="Only when needed").press("Enter")
+    page.locator("#as_needed").check()
+    held.go_on()
+    expect(page.get_by_text("RxNorm 308191")).to_be_visible()
+    expect(page.get_by_label("Unit")).to_have_value("drop")
+    expect(page.locator("#as_needed")).to_be_checked()
+
+
+def test_a_draft_waits_for_the_one_before(scene: Scene, at_work: Callable[..., Page]) -> None:
+    page = at_work(f"/episodes/{scene.episode.locator}/referrals/new")
+    held, texts = Held(page, to("/drafts$")), list[str]()
+    page.on("request", lambda request: texts.append(request.post_data or "") if to("/drafts$")(request) else None)
+    page.get_by_label("Reason").fill("Ultrasound")
+    held.come()
+    page.get_by_label("Reason").fill("Ultrasound of the abdomen")
+    page.wait_for_timeout(2500)  # in which a second one would be sent
+    assert len(texts) == 1
+    held.go_on()
+    kept = "SELECT count(*) FROM form_drafts WHERE address LIKE '%/referrals/new'"
+    for _ in range(200):
+        if len(texts) > 1:
+            break
+        page.wait_for_timeout(50)
+    assert "abdomen" in texts[1]
+    expect(page.locator("[data-draft-state]")).to_have_text("Draft saved.")
+    assert one(scene.actor, kept) == 1
+
+
 def test_a_click_does_not_press_the_button_that_a_poll_moved_under_it(
     scene: Scene, at_work: Callable[..., Page]
 ) -> None:
-    meant = somebody_comes(scene, hours=3)
+    meant = somebody_comes(scene, hours=6)  # the last of the day, whoever else has come
     page = at_work(f"/today?clinic={scene.clinic.locator}&tab=due&provider={EVERYBODY}", stopped=True)
     place = page.locator(f"#today-list #{meant}").get_by_role("button", name="Check in").bounding_box()
     assert place
-    before = somebody_comes(scene, hours=2.5)
+    before = somebody_comes(scene, hours=5.5)
     page.clock.run_for(16_000)
     button = page.locator(f"#today-list #{before}").get_by_role("button", name="Check in")
     expect(button).to_be_visible()
@@ -194,13 +257,25 @@ def test_a_filter_does_not_wait_for_a_poll_nor_give_way_to_it(scene: Scene, at_w
 
 
 def test_a_region_whose_polls_hang_says_that_it_has_stopped(at_work: Callable[..., Page]) -> None:
-    page = at_work("/episodes", stopped=True, script=HASTE)
+    page = at_work("/episodes", stopped=True, script=HASTE, logs=("htmx:timeout",))
     held = Held(page, polls)
     for poll in (1, 2):
         with page.expect_event("requestfailed", polls):
             page.clock.run_for(31_000)
             held.come(poll)
     expect(page.locator("#alerts")).to_contain_text("Live updates have stopped")
+
+
+def test_a_filter_that_hangs_is_given_up_in_words_and_the_region_goes_on(at_work: Callable[..., Page]) -> None:
+    page = at_work("/episodes", stopped=True, script=HASTE, logs=("htmx:timeout",))
+    held = Held(page, to("care_type=GP"))
+    with page.expect_event("requestfailed", to("care_type=GP")):
+        page.get_by_label("Care type").select_option("GP")
+        held.come()
+    expect(page.locator("#alerts")).not_to_be_empty()
+    polled = Held(page, polls)
+    page.clock.run_for(31_000)
+    polled.come()
 
 
 def test_what_is_typed_before_the_script_has_come_is_kept_as_a_draft(

@@ -167,8 +167,9 @@ def test_the_app_role_makes_no_seal_and_no_partition(database: TestDatabase, tab
     with psycopg.connect(localdb.libpq_url(database.app), autocommit=True) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
             connection.execute(f"INSERT INTO {table} (tenant_id, {names}) VALUES (1, {values})")
-        partition = ("make_partitions('outbox_sent', 'day', 1)", "drop_sent_days(7)")
-        for call in ("audit_seal_next(1, 1)", "audit_new_chain(1)", *partition):
+        partition = ("make_partitions('outbox_sent', 'day', 1)", "drop_sent_days(7)", "audit_make_partitions(1)")
+        protect = ("protect_partition('outbox_sent', 'x')", "audit_protect_partition('x')")
+        for call in ("audit_seal_next(1, 1)", "audit_new_chain(1)", *partition, *protect):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function"):
                 connection.execute(f"SELECT {call}")
 
