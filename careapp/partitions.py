@@ -33,7 +33,7 @@ def _make_now_or_later(connection: psycopg.Connection[Any], parent: str) -> list
     try:
         return make(connection, parent)
     except psycopg.errors.LockNotAvailable:
-        _log.info("partitions wait for the next hour: the table is in use", table=parent)
+        _log.info("partitions wait for the next hour: the table is in use", partition=parent)
         return []
 
 
