@@ -67,6 +67,7 @@ def export() -> Response:
 
 @bp.get("/admin/audit.ndjson")
 @requires(Permission.AUDIT_VIEW)
+@recently_confirmed
 def export_fhir() -> Response:
     """The same as FHIR R4 AuditEvent resources, one a line."""
     actor = current_actor()
