@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +27,7 @@ FAILURES_TO_OPEN = 5  # one after the other
 PAUSE = 5.0  # seconds an open breaker lets nothing through
 FOUND, MISSING = 200, 404
 
+R = TypeVar("R")
 Clock = Callable[[], float]
 Headers = Callable[[str], dict[str, str]]  # for the path that is asked; called anew for each try
 
@@ -108,7 +111,7 @@ class Service:
         """
         with self.breaker.guard():
             try:
-                return asyncio.run(self._within_budget(path, headers))
+                return run(self._within_budget(path, headers))
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
                 raise Upstream(
                     "A service we depend on does not answer right now. Nothing was changed. Try again in a moment."
@@ -138,6 +141,59 @@ class Service:
             if response.status_code != FOUND:
                 raise ValueError(f"status {response.status_code}")
             return _object(await _limited(response))
+
+
+def run(call: Coroutine[Any, Any, R]) -> R:
+    """Wait for a call from a thread that has no loop, no longer than the call itself says.
+
+    `asyncio.run` would wait at its end for names that are still looked up, however long a name server says nothing.
+    """
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        return runner.run(call)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that can end while a name is looked up."""
+
+    async def getaddrinfo(
+        self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> Any:
+        """The addresses of a name. Raises OSError."""
+        return await asyncio.wrap_future(_look_up(host, port, family, type, proto, flags), loop=self)
+
+
+_looking: dict[tuple[Any, ...], Future[Any]] = {}
+_looking_lock = threading.Lock()
+
+
+def _look_up(*asked: Any) -> Future[Any]:
+    """Look a name up in a thread that nobody has to wait for, neither a call nor the end of the process.
+
+    Who asks for a name that is being looked up waits for the same thread, so that those that hang do not pile up: there
+    is one a name, until the system's resolver gives up.
+    """
+    with _looking_lock:
+        if asked in _looking:
+            return _looking[asked]
+        told = _looking[asked] = Future[Any]()
+    told.set_running_or_notify_cancel()  # from here on whoever gives up gives up for himself alone
+    threading.Thread(target=_resolve, args=(asked, told), name="look-up", daemon=True).start()
+    return told
+
+
+def _resolve(asked: tuple[Any, ...], told: Future[Any]) -> None:
+    found: Any = None
+    failed: Exception | None = None
+    try:
+        found = socket.getaddrinfo(*asked)
+    except Exception as error:
+        failed = error
+    with _looking_lock:
+        del _looking[asked]  # who asks from now on looks anew
+    if failed:
+        told.set_exception(failed)
+    else:
+        told.set_result(found)
 
 
 class _ServerError(httpx.HTTPError):

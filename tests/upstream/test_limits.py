@@ -1,10 +1,49 @@
 """Calls to another service that says nothing, or too little: nobody waits without end."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from careapp.errors import Upstream
+from careapp.surface.oidc import way
+from careapp.upstream import Service
 from tests.upstream.server import Other
-from tests.upstream.test_service import ask
+from tests.upstream.test_service import ask, unsigned
+
+NAME = "other.example"
+
+
+class Names:
+    """A name server: `asked` are the names it was asked for, and it says nothing before `over` is set."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.over, self.told = threading.Event(), threading.Event()
+
+    def look_up(self, host: Any, *rest: Any, **more: Any) -> Any:
+        """What the system does, for another name at once, and for this one in the end."""
+        if host not in (NAME, NAME.encode()):
+            return REAL_LOOK_UP(host, *rest, **more)
+        self.asked.append(NAME)
+        self.over.wait(60)
+        self.told.set()
+        return REAL_LOOK_UP("127.0.0.1", *rest, **more)
+
+
+REAL_LOOK_UP = socket.getaddrinfo
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    """A name server that hangs, until the test is over."""
+    hanging = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", hanging.look_up)
+    yield hanging
+    hanging.over.set()
+    assert not hanging.asked or hanging.told.wait(60)
 
 
 def test_a_service_that_hangs_is_left(other: Other) -> None:
@@ -18,3 +57,22 @@ def test_a_service_that_drips_is_left(other: Other) -> None:
     other.behave = other.drip
     with pytest.raises(Upstream):
         ask(other)
+
+
+def test_a_name_that_is_looked_up_without_end_is_not_waited_for(names: Names, other: Other) -> None:
+    service = Service(other.address.replace("127.0.0.1", NAME))
+    for _ in range(2):
+        with pytest.raises(Upstream):
+            service.get_json("/thing", unsigned)
+    assert not names.told.is_set(), "the refusal came while the name was still looked up"
+    assert names.asked == [NAME], "what hangs does not pile up"
+    names.over.set()
+    assert service.get_json("/thing", unsigned) == {}, "and when the name is known again, it is found"
+
+
+def test_the_identity_providers_name_is_not_waited_for_either(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(way, "WHOLE", 0.5)
+    with pytest.raises(TimeoutError):
+        way.run(way.get(f"https://{NAME}/keys"))
+    assert names.asked
+    assert not names.told.is_set()

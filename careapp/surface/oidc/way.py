@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from careapp import upstream
 from careapp.upstream import trusted
 
 CONNECT, READ = 1.0, 3.0  # seconds
@@ -17,7 +18,7 @@ R = TypeVar("R")
 
 def run(call: Coroutine[Any, Any, R]) -> R:
     """Wait for a call. Raises TimeoutError after WHOLE seconds, whatever the other side is doing."""
-    return asyncio.run(_in_time(call))
+    return upstream.run(_in_time(call))
 
 
 async def get(address: str) -> httpx.Response:
