@@ -31,7 +31,7 @@ def main() -> int:
         case "soak":
             from bench.soak import run_soak
 
-            return run_soak(arguments.minutes)
+            return run_soak(arguments.minutes, arguments.pace)
         case "start":
             from bench.starting import run_start
 
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     relaying.add_argument("--events", type=int, help="how many are sent each way; for each client its own number")
     soaking = commands.add_parser("soak", help="mixed load for long: memory, connections and lag")
     soaking.add_argument("--minutes", type=float, default=30.0)
+    soaking.add_argument("--pace", type=float, default=1.0, help="how much of the usual pace, such as 0.5")
     commands.add_parser("start", help="seconds from the start of a web server to its first answer")
     return parser
 

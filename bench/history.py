@@ -1,9 +1,9 @@
-"""The history of figures: the last run of the table and of growth become the newest section of bench/figures.md."""
+"""The history of figures: the last run of each kind goes into the newest section of bench/figures.md."""
 
 import json
 from pathlib import Path
 
-from bench import events, growth, report, soak
+from bench import events, growth, report, soak, starting
 from bench.servers import VAR
 
 FIGURES = Path(__file__).with_name("figures.md")
@@ -11,9 +11,10 @@ FIRST = "\n## "  # where the newest section begins
 
 
 def keep(title: str) -> None:
-    """Put what the last runs left in var/bench (last, growth, relay, soak) on top, as far as it is not there yet."""
+    """Put what the last runs left in var/bench (last, growth, relay, soak, start) on top, but what is there already."""
     text = FIGURES.read_text()
-    kinds = {"last": report.markdown, "growth": growth.markdown, "relay": events.markdown, "soak": soak.markdown}
+    kinds = {"last": report.markdown, "growth": growth.markdown, "relay": events.markdown, "soak": soak.markdown,
+             "start": starting.markdown}  # fmt: skip
     sections = []
     for name, markdown in kinds.items():
         file = VAR / f"{name}.json"

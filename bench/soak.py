@@ -33,8 +33,9 @@ WARM = 1 / 6  # of the readings at the beginning that say nothing of what grows
 # Requests a second of each kind; a clinic of a hundred desks makes fewer.
 PACE = {
     "booking": 8.0, "cancel": 4.0, "move": 2.0, "slot-list": 8.0, "clinic-week": 1.0, "board": 3.0, "today": 2.0,
-    "episode": 4.0, "search": 4.0, "providers": 2.0, "member": 8.0,
+    "board-poll": 6.0, "episode": 4.0, "search": 4.0, "providers": 2.0, "member": 8.0,
 }  # fmt: skip
+ASKED_AGAIN = 20  # times the same requests are sent before they are made anew, where that may be
 _CONNECTIONS = """
 SELECT usename, count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND usename LIKE 'care_%' AND backend_type = 'client backend' GROUP BY usename"""
@@ -73,8 +74,11 @@ class Reading:
     p99: float
 
 
-def run_soak(minutes: float) -> int:
-    """Run it, print what grew, and keep readings (var/bench/soak.json) and picture; 1 where a request failed."""
+def run_soak(minutes: float, pace: float = 1.0) -> int:
+    """Run it at `pace` times PACE, print what grew, keep readings (var/bench/soak.json) and picture.
+
+    Returns 1 where a request failed.
+    """
     cases = [case for case in CASES if case.name in PACE]
     failures: list[str] = []
     try:
@@ -92,10 +96,10 @@ def run_soak(minutes: float) -> int:
                 while True:
                     with refilling:
                         some = it.bench.fresh(case)
-                    yield from some
+                    yield from some if case.once else some * ASKED_AGAIN
 
             threads = [
-                threading.Thread(target=_client, args=(case, requests(case), port, answers, over), daemon=True)
+                threading.Thread(target=_client, args=(case, pace, requests(case), port, answers, over), daemon=True)
                 for case in cases
             ]
             leaders = {"web": it.bench.leaders[APPLICATION], "jobs": jobs}
@@ -108,7 +112,7 @@ def run_soak(minutes: float) -> int:
     except BrokerError as missing:
         print(f"NOT MEASURED, there is no Kafka: {missing}")
         return 1
-    made = {"about": about, "readings": [asdict(one) for one in readings], "failures": failures}
+    made = {"about": about, "pace": pace, "readings": [asdict(one) for one in readings], "failures": failures}
     (VAR / "soak.json").write_text(json.dumps(made, indent=1))
     PICTURE.write_text(_picture(readings, about))
     print(markdown(made))
@@ -137,18 +141,21 @@ def markdown(made: dict[str, Any]) -> str:
     sent = sum(one["rate"] for one in readings) * EVERY
     said = (
         f"{about['at']}, commit {about['commit']}: a soak of {readings[-1]['minute']:.0f} minutes, {sent:,.0f}"
-        f" requests, {len(made['failures'])} failed. Medians, but for the highest:"
+        f" requests at {made['pace']:g} of the usual pace, {len(made['failures'])} failed."
+        " Medians, but for the highest:"
     )
     return "\n".join([said, "", *lines])
 
 
-def _client(case: Case, requests: Iterator[Request], port: int, answers: Answers, over: threading.Event) -> None:
-    """Send one kind of request at its pace until it is over; a failure is kept, and a new connection made."""
+def _client(
+    case: Case, pace: float, requests: Iterator[Request], port: int, answers: Answers, over: threading.Event
+) -> None:
+    """Send one kind of request at `pace` times its own until it is over; a failure is kept, the connection made anew."""
     wire: socket.socket | None = None
     due = time.monotonic()
     while not over.is_set():
         order = next(requests).order(case.name)
-        due = max(due + 1 / PACE[case.name], time.monotonic() - 1)  # what was missed for long is not made up for
+        due = max(due + 1 / PACE[case.name] / pace, time.monotonic() - 1)  # what was missed for long is not made up for
         if over.wait(max(0.0, due - time.monotonic())):
             break
         began = time.monotonic()

@@ -1,19 +1,21 @@
 """How long a web server takes from its start to its first good answer, as the Procfile starts it."""
 
 import http.client
+import json
 import statistics
 import time
+from typing import Any
 
 from bench.databases import working_copy
-from bench.servers import web_server
-from bench.whole import prepared, tell
+from bench.servers import VAR, web_server
+from bench.whole import describe, prepared, tell
 
 TIMES = 7
 PATIENCE = 60.0  # seconds
 
 
 def run_start() -> None:
-    """Start it several times, the first to warm up, and print the median and the range in seconds."""
+    """Start it several times, the first to warm up; print median and range and keep them in var/bench/start.json."""
     with working_copy("small") as database:
         prepared(database)
         found = []
@@ -23,10 +25,19 @@ def run_start() -> None:
             with web_server({}, application="wsgi:app") as server:
                 _first_answer(server.port)
                 found.append(time.monotonic() - began)
+        made = {"about": describe(database, "small", TIMES, [], []), "seconds": sorted(found[1:])}
     tell("")
-    found = sorted(found[1:])
-    print(f"From start to the first answer of /readyz: {statistics.median(found):.2f} s"
-          f" ({found[0]:.2f} to {found[-1]:.2f}, {TIMES} starts)")  # fmt: skip
+    (VAR / "start.json").write_text(json.dumps(made, indent=1))
+    print(markdown(made))
+
+
+def markdown(made: dict[str, Any]) -> str:
+    """What was found, as a section of figures.md without its heading."""
+    about, found = made["about"], made["seconds"]
+    return (
+        f"{about['at']}, commit {about['commit']}. From the start of a web server to its first 200 at `/readyz`:"
+        f" {statistics.median(found):.2f} s ({found[0]:.2f} to {found[-1]:.2f}, {len(found)} starts)."
+    )
 
 
 def _first_answer(port: int) -> None:

@@ -23,9 +23,10 @@ def test_every_kind_that_has_a_pace_is_a_case() -> None:
 
 def test_growth_is_said() -> None:
     readings = [a_reading(n / 12, 100.0 + n) for n in range(120)]
-    made = {"about": {"at": "2026-11-21T10:00:00+00:00", "commit": "abc1234"}, "readings": readings, "failures": ["x"]}
+    made = {"about": {"at": "2026-11-21T10:00:00+00:00", "commit": "abc1234"}, "pace": 0.5, "readings": readings,
+            "failures": ["x"]}  # fmt: skip
     said = soak.markdown(made)
-    assert "10 minutes, 24,000 requests, 1 failed" in said
+    assert "10 minutes, 24,000 requests at 0.5 of the usual pace, 1 failed" in said
     assert "| memory: web 1 | 136 MB | 203 MB | 219 MB |" in said
     assert "| memory: web | 20 MB | 20 MB | 20 MB |" in said
     assert "| connections: care_app | 8  | 8  | 8  |" in said
