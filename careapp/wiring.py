@@ -23,6 +23,7 @@ from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import about_this, init_headers
 from careapp.surface.health import health, init_health
 from careapp.surface.json_input import StrictJSON
+from careapp.surface.many_fields import init_many_fields
 from careapp.surface.oidc.provider import init_oidc
 from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
@@ -98,6 +99,7 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
         web.register(app)
     else:
         app.register_error_handler(Exception, problem_of)
+    init_many_fields(app)
     init_provider_port(app, settings)
     init_request_limits(app, settings)
     init_oidc(app, settings)

@@ -7,12 +7,17 @@ from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
+from careapp.surface.many_fields import MOST_FIELDS
+
 DEEPEST = 32
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class StrictJSON(DefaultJSONProvider):
-    """Refuses, with ValueError: repeated keys, NaN and infinities, absurd depth, NUL, lone surrogates, bad UTF-8."""
+    """Refuses, with ValueError: repeated keys, NaN and infinities, absurd depth, NUL, lone surrogates, bad UTF-8.
+
+    And objects of very many fields, as each that is wrong is named in the answer.
+    """
 
     sort_keys = False
 
@@ -37,7 +42,9 @@ def is_storable(text: str) -> bool:
 
 
 def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError where a key stands in it twice: two readers could take two values."""
+    """An object of JSON. Raises ValueError for too many keys, and for one twice: two readers could take two values."""
+    if len(pairs) > MOST_FIELDS:
+        raise ValueError("too many fields in one object")
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")

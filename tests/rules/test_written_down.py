@@ -16,7 +16,7 @@ from careapp import paging
 from careapp.config import Settings
 from careapp.identity import attempts, service_clients
 from careapp.identity.drafts import MOST_OF_A_USER
-from careapp.surface import json_input, slow_bodies
+from careapp.surface import json_input, many_fields, slow_bodies
 from careapp.web import forms
 from careapp.wiring import LARGEST_BODY
 from tests.conftest import ROOT
@@ -70,7 +70,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     for said in (
         f"{defaults['rate_limit_person']:,} a person", f"{defaults['rate_limit_service']:,} a program",
         f"{defaults['rate_limit_address']:,} an unknown network address", f"{LARGEST_BODY // 1024**2} MiB",
-        f"{json_input.DEEPEST} deep", f"{paging.MAX_LIMIT} rows of the API", f"| {service_clients.MOST_CLIENTS} |",
+        f"{json_input.DEEPEST} deep", f"{many_fields.MOST_FIELDS:,} fields",
+        f"{paging.MAX_LIMIT} rows of the API", f"| {service_clients.MOST_CLIENTS} |",
         f"| {MOST_OF_A_USER}, ", f"{slow_bodies.PATIENCE:.0f} s for a body", f"{slow_bodies.PERMITS} at once",
     ):  # fmt: skip
         assert said in limits, said
