@@ -68,15 +68,31 @@ def upgrade(database: TestDatabase, to: str = "head") -> None:
 @contextmanager
 def serving(code: Path, environment: dict[str, str], log: Path) -> Iterator[Server]:
     """A web server that runs the application in `code`."""
-    port, path = free_port(), f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            ["sh", "-c", f"exec {web_command()}"], cwd=code, start_new_session=True, stdout=file, stderr=file,
-            env={**os.environ, **environment, "PATH": path, "PORT": str(port), "WEB_WORKERS": "1",
-                 "PYTHONPATH": str(code)},
-        )  # fmt: skip
+    port = free_port()
+    process = _start(web_command(), code, {**environment, "PORT": str(port), "WEB_WORKERS": "1"}, log)
     try:
         wait_for(port, process, log)
         yield Server(port, process.pid)
     finally:
         end_group(process)
+
+
+@contextmanager
+def jobs(code: Path, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """The jobs process of the application in `code`, which has to end by itself when it is told to."""
+    process = _start("flask --app wsgi jobs", code, environment, log)
+    try:
+        yield
+        process.terminate()
+        assert process.wait(60) == 0, log.read_text(errors="replace")[-3000:]
+    finally:
+        end_group(process)
+
+
+def _start(line: str, code: Path, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            ["sh", "-c", f"exec {line}"], cwd=code, start_new_session=True, stdout=file, stderr=file,
+            env={**os.environ, **environment, "PATH": path, "PYTHONPATH": str(code)},
+        )  # fmt: skip
