@@ -91,12 +91,16 @@ def planner(app_url: str) -> Iterator[Planner]:
         yield Planner(connection)
 
 
+BITMAPS = {"Bitmap Index Scan", "BitmapAnd", "BitmapOr"}  # parts of the Bitmap Heap Scan above them, no reads of rows
+
+
 def whole_reads(node: dict[str, Any]) -> set[str]:
     """The tables, or partitions, that a plan reads from end to end: by a sequential scan, or by an index without any
-    condition on it; a partial index is a condition by itself.
+    condition on it; a partial index is a condition by itself. What stands below a read (a subquery of its filter, the
+    rows that a write takes) is a node of its own: a condition there is none of this read.
     """
     found = {whole for inner in node.get("Plans", ()) for whole in whole_reads(inner)}
-    if "Relation Name" in node and node["Node Type"] != "ModifyTable" and not _conditions(node):
+    if "Relation Name" in node and node["Node Type"] != "ModifyTable" and not _by_index(node):
         found.add(node["Relation Name"])
     return found
 
@@ -107,7 +111,8 @@ def table_of(name: str) -> str:
     return partition[1] if partition else name
 
 
-def _conditions(node: dict[str, Any]) -> bool:
-    """Whether a read goes by a condition on an index."""
-    own = "Index Cond" in node or node.get("Index Name") in PARTIAL
-    return own or any(_conditions(inner) for inner in node.get("Plans", ()))
+def _by_index(node: dict[str, Any]) -> bool:
+    """Whether a read goes by a condition on an index: its own, or those of the bitmaps it is made of."""
+    bitmaps = [_by_index(inner) for inner in node.get("Plans", ()) if inner["Node Type"] in BITMAPS]
+    narrowed = all(bitmaps) if node["Node Type"] == "BitmapOr" else any(bitmaps)
+    return "Index Cond" in node or node.get("Index Name") in PARTIAL or narrowed

@@ -204,5 +204,27 @@ def test_the_check_notices_a_whole_read(plans: Planner, generated: Generated, gr
     tenant_id = generated.tenants[7][0]
     count = Sent("SELECT count(*) FROM sign_in_directory", {}, tenant_id)
     assert whole_reads(plans.plan(count)) == {"sign_in_directory"}
+    beside = "SELECT (SELECT family FROM patients p WHERE p.id = d.user_id) FROM sign_in_directory d"
+    assert whole_reads(plans.plan(Sent(beside, {}, tenant_id))) == {"sign_in_directory"}, "not by its subquery's index"
     found = Sent("SELECT id FROM patients WHERE locator = %(one)s", {"one": "x"}, tenant_id)
     assert whole_reads(plans.plan(found)) == set() == whole_reads(plans.generic_plan(found))
+
+
+def a_read(kind: str, *below: dict[str, Any], **said: Any) -> dict[str, Any]:
+    """A node of a plan as EXPLAIN writes it."""
+    return {"Node Type": kind, "Plans": list(below), **{name.replace("_", " "): value for name, value in said.items()}}
+
+
+def test_only_a_reads_own_condition_narrows_it() -> None:
+    by_id = a_read("Index Scan", Relation_Name="patients", Index_Cond="id = $0", Parent_Relationship="SubPlan")
+    assert whole_reads(a_read("Seq Scan", by_id, Relation_Name="episodes")) == {"episodes"}
+    first = a_read("Result", by_id, Parent_Relationship="InitPlan")
+    assert whole_reads(a_read("Seq Scan", first, Relation_Name="episodes")) == {"episodes"}
+    taken = a_read("ModifyTable", by_id, Relation_Name="episodes")
+    assert whole_reads(taken) == set(), "what a write takes is read below it"
+    one, all_of_it = a_read("Bitmap Index Scan", Index_Cond="a = 1"), a_read("Bitmap Index Scan")
+    for parts, whole in (((one,), False), ((all_of_it,), True)):
+        assert bool(whole_reads(a_read("Bitmap Heap Scan", *parts, Relation_Name="episodes"))) == whole
+    for kind, whole in (("BitmapAnd", False), ("BitmapOr", True)):
+        both = a_read(kind, one, all_of_it)
+        assert bool(whole_reads(a_read("Bitmap Heap Scan", both, Relation_Name="episodes"))) == whole
