@@ -150,7 +150,7 @@ def markdown(made: dict[str, Any]) -> str:
 def _client(
     case: Case, pace: float, requests: Iterator[Request], port: int, answers: Answers, over: threading.Event
 ) -> None:
-    """Send one kind of request at `pace` times its own until it is over; a failure is kept, the connection made anew."""
+    """Send one kind of request at `pace` times its own until it is over; a failure is kept and the wire made anew."""
     wire: socket.socket | None = None
     due = time.monotonic()
     while not over.is_set():
