@@ -1,7 +1,6 @@
-"""Text that tries to be markup, in every text column of a tenant: no page, fragment or paper makes more of it."""
+"""Text that tries to be markup, in every text column of a tenant that takes it: no page or paper makes more of it."""
 
 from collections.abc import Iterator
-from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -11,12 +10,22 @@ from werkzeug.test import TestResponse
 
 from careapp import clock
 from careapp.identity.actors import actor_of_email
-from careapp.terminology.loading import load_starter
-from tests.attacks.hostile_text import SUM, TEXTS, as_a_browser_reads, born, poison, vocabulary
+from tests.attacks.hostile_text import (
+    SHOWN,
+    SUM,
+    TEXTS,
+    WITHOUT,
+    a_full_scene,
+    as_a_browser_reads,
+    born,
+    in_the_log,
+    poison,
+    stood,
+    vocabulary,
+    where_it_stands,
+)
 from tests.database import TestDatabase
-from tests.journeys.scene import TEN, Scene, a_scene, a_tenant
-from tests.journeys.test_every_page import addresses
-from tests.rules import whole_tenant
+from tests.journeys.scene import TEN
 from tests.rules.pages import ask, page_address, rules, signed_in_as
 
 HTMX = {"HX-Request": "true"}
@@ -29,17 +38,13 @@ class Clinic:
 
     def __init__(self, app: APIFlask, database: TestDatabase, key: str) -> None:
         self.app = app
-        load_starter(database.owner)
-        actor = a_tenant(app, key)
-        with clock.at(TEN):
-            whole_tenant.fill(actor)
-        self.scene: Scene = a_scene(actor)
+        self.scene = a_full_scene(app, database, key)
         with clock.at(TEN):
             made = [page_address(rule, self.scene.actor) for rule in rules(app, "GET")]
             somebody = actor_of_email(self.scene.everybody)
             assert somebody
             self.browser: FlaskClient = signed_in_as(app, somebody)
-        self.addresses = [*(one for part in addresses(self.scene).values() for one in part), *made]
+        self.addresses = [*where_it_stands(self.scene), *made]
 
     def get(self, address: str, **headers: str) -> TestResponse:
         """One page, at the scene's time."""
@@ -54,22 +59,25 @@ def clinic(app: APIFlask, database: TestDatabase) -> Iterator[Clinic]:
         yield Clinic(app, database, "stored-text")
 
 
-def look(clinic: Clinic) -> dict[str, set[tuple[str, str]]]:
-    """Every page, whole and as htmx asks for it: what it is made of, after looking for what it should not hold."""
-    seen, faults = {}, {}
-    for address in clinic.addresses:
+def look(clinic: Clinic, *more: str) -> tuple[dict[str, set[tuple[str, str]]], set[str]]:
+    """Every page, whole and as htmx asks for it: what it is made of, after looking for what it should not hold; and
+    the columns whose text stood there.
+    """
+    seen, faults, places = {}, {}, set()
+    for address in (*clinic.addresses, *more):
         for headers in ({}, HTMX):
             answer = clinic.get(address, **headers)
             assert answer.status_code < 500, (address, answer.status)
             if answer.mimetype != "text/html":
                 harmless_file(answer)
                 continue
+            places |= stood(answer.text)
             tree = as_a_browser_reads(answer.text)
             faults.update({f"{address} {bool(headers)}": born(tree)} if born(tree) else {})
             assert SUM not in answer.text, address
             seen[f"{address} {bool(headers)}"] = vocabulary([tree])
     assert faults == {}
-    return seen
+    return seen, places
 
 
 def harmless_file(answer: TestResponse) -> None:
@@ -80,9 +88,11 @@ def harmless_file(answer: TestResponse) -> None:
 
 
 def test_no_text_becomes_markup(clinic: Clinic, database: TestDatabase) -> None:
-    before: dict[str, Any] = look(clinic)
+    before, _ = look(clinic)
     known = set().union(*before.values())
     for name, text in TEXTS.items():
-        poison(database, clinic.scene.actor.tenant_id, text)
-        for address, made_of in look(clinic).items():
+        assert poison(database, clinic.scene.actor.tenant_id, text) == WITHOUT
+        after, places = look(clinic, in_the_log(text))
+        assert SHOWN - places == set(), name
+        for address, made_of in after.items():
             assert made_of <= known, (name, address, made_of - known)

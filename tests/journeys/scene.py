@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from apiflask import APIFlask
@@ -12,10 +13,14 @@ from careapp import clock
 from careapp.access import Actor, Role
 from careapp.commands import record, system_transaction, unit_of
 from careapp.db import db
+from careapp.identity import drafts
+from careapp.identity.actors import actor_of_email
 from careapp.operations.tenants import create_tenant
 from careapp.patients import history as facts
-from careapp.patients.views import HumanName
+from careapp.patients.views import ContactPoint, HumanName, Identifier
 from careapp.prescriptions import service as prescriptions
+from careapp.prescriptions.dosage import Dosage
+from careapp.prescriptions.favourites import keep_favourite
 from careapp.prescriptions.views import Medication
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling import appointments, slots
@@ -27,6 +32,7 @@ from tests.looking import id_of
 
 TEN = datetime(2027, 3, 10, 3, 40, tzinfo=UTC)  # 10:10 in Yangon, a Wednesday
 MINUTES = timedelta(minutes=1)
+REACHED_BY = [ContactPoint(system="phone", value="09 555 0101"), ContactPoint(system="email", value="mya@home.example")]
 AMOXICILLIN = Medication(text="amoxicillin 500 MG Oral Capsule", code="308191", system=RXNORM)
 # What the visits of a morning have come to, in turn.
 MIXED = ("BOOKED", "ARRIVED", "CONFIRMED", "IN_PROGRESS", "PENDING", "ATTENDED", "NO_SHOW", "CANCELLED", "BOOKED")
@@ -84,7 +90,10 @@ def a_scene(actor: Actor, *, now: datetime = TEN, visits: int = 10) -> Scene:
         free = [_a_slot(actor, clinic, doctors[1], now + timedelta(hours=6, minutes=30 * one)) for one in range(4)]
         free += [_a_slot(actor, clinic, doctors[1], now + timedelta(days=1, minutes=30 * one)) for one in range(3)]
         slots.act(actor, free[3].locator, action="block", reason="Fire drill")
-        patient = make.a_patient(actor, name=HumanName(family="Sein", given=["Daw", "Mya", "Mya"]))
+        patient = make.a_patient(
+            actor, name=HumanName(family="Sein", given=["Daw", "Mya", "Mya"]), telecom=REACHED_BY,
+            identifiers=[Identifier(system="National registration", value="12/ABC(N)123456")],
+        )  # fmt: skip
         _allergic(actor, patient)
         episode = make.an_episode(actor, patient, reason="Cough since Monday")
         later = make.an_appointment(actor, episode, free[4], status="CONFIRMED")
@@ -98,6 +107,22 @@ def a_scene(actor: Actor, *, now: datetime = TEN, visits: int = 10) -> Scene:
     return Scene(
         actor, clinic, doctors, [later, *booked], free, patient, episode, prescription, referral, emails, everybody
     )
+
+
+def leave_unfinished(scene: Scene) -> None:
+    """Leave forms about the scene's episode half filled in, by the one who has every role, and a favourite of his."""
+    somebody = actor_of_email(scene.everybody)
+    assert somebody
+    assert somebody.user_id
+    inside = f"/episodes/{scene.episode.locator}"
+    for form, fields in (
+        ("referrals/new", [("reason", "Cough for three weeks"), ("facility", "City laboratory")]),
+        ("prescriptions/new", [("medication", "Ointment"), ("instruction", "Not on the face"), ("dosage", "Thinly")]),
+        ("close", [("summary", "Recovered")]),
+    ):
+        drafts.keep(somebody.tenant_id, somebody.user_id, f"{inside}/{form}", fields)
+    parts = Dosage(dose=Decimal(1), unit="tablet", as_needed=True, reason="Pain", instruction="With water")
+    keep_favourite(somebody, medication=Medication(text="Paracetamol"), dosage="1 tablet for pain", parts=parts)
 
 
 def _a_slot(actor: Actor, clinic: Any, doctor: Any, start: datetime, minutes: int = 30) -> Any:

@@ -4,14 +4,25 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
+from apiflask import APIFlask
 from playwright.sync_api import Browser, Page
 
-from tests.attacks.hostile_text import MARK, TEXTS, poison
+from tests.attacks.hostile_text import (
+    MARK,
+    SHOWN,
+    TEXTS,
+    a_full_scene,
+    in_the_log,
+    poison,
+    stood,
+    where_it_stands,
+)
 from tests.database import TestDatabase
 from tests.journeys.people import sign_in
 from tests.journeys.scene import Scene
-from tests.journeys.test_every_page import addresses
 
+# All at once, as a walk takes seconds; tests/attacks/test_stored_text.py has each by itself. An address has to begin.
+ALL = " ".join([TEXTS["an address"], *(text for name, text in TEXTS.items() if name != "an address")])
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 RUN = f"window.{MARK} = () => {{ window.ran = true; }};"
 
@@ -31,21 +42,30 @@ def at_home(address: str) -> bool:
     return parts.hostname == "127.0.0.1" or (parts.scheme == "data" and address.startswith("data:image/svg+xml"))
 
 
-@pytest.mark.parametrize("text", [TEXTS["elements"], TEXTS["an address"]], ids=["elements", "an address"])
+@pytest.fixture(scope="module")
+def scene(app: APIFlask, database: TestDatabase) -> Scene:
+    """A clinic with something in every table."""
+    with app.app_context():
+        return a_full_scene(app, database, "hostile-text")
+
+
 def test_no_stored_text_runs(
-    scene: Scene, scene_url: str, database: TestDatabase, new_page: Callable[..., Page], text: str
-) -> None:
+    scene: Scene, scene_url: str, database: TestDatabase, new_page: Callable[..., Page]
+) -> None:  # fmt: skip
     page = new_page(statuses=(403, 404, 409, 422))
     said, asked = watched(page)
     sign_in(page, scene_url, scene.everybody)
-    poison(database, scene.actor.tenant_id, text)
-    for address in [one for part in addresses(scene).values() for one in part if one != "/sign-in"]:
+    poison(database, scene.actor.tenant_id, ALL)
+    places: set[str] = set()
+    for address in (*where_it_stands(scene), in_the_log(ALL)):
         answer = page.goto(scene_url + address)
         assert answer
         assert answer.status == 200, address
         page.evaluate(OPEN_ALL)
         assert page.evaluate("[window.ran, window.policyViolations]") == [None, []], address
         assert (said, asked) == ([], []), address
+        places |= stood(page.content())
+    assert SHOWN - places == set(), "on no page"
 
 
 def test_the_watch_sees_what_runs(scene_url: str, browser: Browser) -> None:
