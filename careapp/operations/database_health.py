@@ -92,6 +92,7 @@ class DatabaseHealth:
             event.listen(engine, name, self._came_back)
         event.listen(engine, "connect", _is_new)
         event.listen(engine, "checkout", self._goes_out)
+        event.listen(engine, "do_connect", self._is_made)
 
     @property
     def away(self) -> bool:
@@ -162,6 +163,15 @@ class DatabaseHealth:
             self._out[id(record)] = (time.monotonic(), connection)
             if self._process != os.getpid():
                 self._begin()
+
+    def _is_made(self, *_: Any) -> None:
+        """Make none for a request while the database is away: who waits for it would wait for as long as one may take.
+
+        Without this, whoever finds the pool empty, as it is when connections have been cut, comes to `_goes_out` five
+        seconds late.
+        """
+        if self.away and self._applies():
+            raise psycopg.OperationalError("the database does not answer")
 
     def _came_back(self, connection: Any, record: Any, *_: Any) -> None:
         with self._mutex:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import event, make_url
+from werkzeug.test import TestResponse
 
 from careapp.access import Actor
 from careapp.db import db
@@ -69,10 +71,15 @@ def readiness(app: APIFlask) -> int:
 
 
 def asked(app: APIFlask) -> int:
-    """The status of a request that needs the database: whose token this is, is looked up there."""
+    """The status of a request that needs the database."""
+    return ask_for_episodes(app).status_code
+
+
+def ask_for_episodes(app: APIFlask) -> TestResponse:
+    """The answer to a request that needs the database: whose token this is, is looked up there."""
     stranger = Actor(0, "nowhere", "token:nobody", frozenset())
     token = own_token(stranger, app.config["SETTINGS"])
-    return app.test_client().get("/api/v1/episodes", headers={"Authorization": f"Bearer {token}"}).status_code
+    return app.test_client().get("/api/v1/episodes", headers={"Authorization": f"Bearer {token}"})
 
 
 def test_readiness_waits_for_no_connection_of_the_pool(behind: APIFlask) -> None:
@@ -154,6 +161,46 @@ def hanging_statement(app: APIFlask, proxy: Proxy) -> Exception | None:
         finally:
             connection.close()
     return None
+
+
+def test_while_it_is_away_no_request_tries_to_connect(behind: APIFlask, proxy: Proxy) -> None:
+    health, tried = behind.extensions["careapp.database_health"], 0
+
+    def count(*_: object) -> None:
+        nonlocal tried
+        tried += 1
+
+    with behind.app_context():
+        event.listen(db.engine, "do_connect", count)
+        assert asked(behind) == 401
+        assert tried, "what counts is heard"
+        proxy.freeze()
+        wait_until(lambda: readiness(behind) == 503 and health.away)
+        db.engine.dispose()  # as when all have been cut: the pool is empty
+        tried = 0
+        assert asked(behind) == 503
+        assert tried == 0
+        proxy.restore()
+        wait_until(lambda: asked(behind) == 401)
+
+
+def test_with_every_connection_in_use_who_asks_is_told_to_come_again(behind: APIFlask) -> None:
+    """The pool itself, exhausted by connections that are really out; what waited for one in vain holds none."""
+    assert asked(behind) == 401
+    with behind.app_context():
+        pool: Any = db.engine.pool
+        with ExitStack() as held:
+            for _ in range(2):
+                held.enter_context(db.engine.connect())
+            answer = ask_for_episodes(behind)
+            assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+            assert answer.headers["Retry-After"].isdigit()
+            assert "Nothing was changed. Try again in a moment." in answer.json["detail"]
+            page = behind.test_client().get("/sign-in")
+            assert page.status_code == 200, "what needs no database is served"
+            assert pool.checkedout() == 2
+        assert [asked(behind) for _ in range(3)] == [401] * 3
+        assert pool.checkedout() == 0
 
 
 def test_nobody_waits_long_for_a_lock(behind: APIFlask) -> None:
