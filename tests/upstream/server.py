@@ -21,6 +21,10 @@ class Other:
         """Take the request and say nothing until the test is over."""
         self.over.wait()
 
+    def hang_up_after(self, seconds: float) -> None:
+        """Say nothing for a while, and then nothing more."""
+        self.over.wait(seconds)
+
     def drip(self, request: BaseHTTPRequestHandler) -> None:
         """Send a header byte by byte, so that no single read takes long."""
         request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")

@@ -9,11 +9,12 @@ import pytest
 
 from careapp.errors import Upstream
 from careapp.surface.oidc import way
-from careapp.upstream import Service
+from careapp.upstream import BUDGET, CONNECT, ONE_TRY, Service
 from tests.upstream.server import Other
 from tests.upstream.test_service import ask, unsigned
 
 NAME = "other.example"
+BOOKING, ITS_OWN = 3.0, 0.5  # seconds a booking may take while the other side hangs, and what of it is not waiting
 
 
 class Names:
@@ -44,6 +45,12 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     yield hanging
     hanging.over.set()
     assert not hanging.asked or hanging.told.wait(60)
+
+
+def test_the_limits_leave_a_booking_its_three_seconds() -> None:
+    """Measured in test_provider_port.py; here it is held without a clock."""
+    assert BUDGET + ITS_OWN <= BOOKING
+    assert max(ONE_TRY, CONNECT) < BUDGET
 
 
 def test_a_service_that_hangs_is_left(other: Other) -> None:

@@ -1,6 +1,7 @@
 """Booking asks the provider service before it locks anything; every way to a slot does."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 
@@ -20,7 +21,9 @@ from tests.api.calls import CALLS
 from tests.api.client import Api, all_stored, is_problem, speaking_for
 from tests.conftest import TestTenant, everything, make_app
 from tests.database import TestDatabase
+from tests.upstream.conftest import IN_USE
 from tests.upstream.server import Other, answer
+from tests.upstream.test_limits import BOOKING
 from tests.web.conftest import Desk, desk  # noqa: F401  # a fixture
 
 TOKEN = "provider-service-token-of-this-test-only"
@@ -156,6 +159,28 @@ def test_while_the_other_side_hangs_nothing_is_held(
         looked.set()
         waiting.join()
     assert answers == [503]
+
+
+def test_a_booking_is_refused_within_three_seconds(
+    asking: APIFlask, other: Other, god: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the limits as they are in use, by a service that keeps each try waiting almost as long as it may, however
+    often it is tried.
+    """
+    monkeypatch.setattr(upstream, "TRIES", 10)
+    for limit, seconds in IN_USE.items():
+        monkeypatch.setattr(upstream, limit, seconds)
+    other.behave = lambda request: other.hang_up_after(0.9 * upstream.ONE_TRY)
+    call, api, taken = CALLS["api.book"](god), speaking_for(asking, god), []
+    for _ in range(
+        upstream.FAILURES_TO_OPEN - 1
+    ):  # a machine that stands still may cost one its time, or its second try
+        asked, began = len(other.asked), time.monotonic()
+        is_problem(api.send(call.method, call.path, call.body), 503, "UPSTREAM_UNAVAILABLE")
+        taken.append((len(other.asked) - asked, time.monotonic() - began))
+        if taken[-1][0] > 1 and taken[-1][1] < BOOKING:
+            return
+    pytest.fail(f"no booking that was tried again was refused in time: {taken}")
 
 
 def test_a_tenant_without_a_credential_cannot_book(
