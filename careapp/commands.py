@@ -79,7 +79,7 @@ def command(
     """
 
     def decorate(function: Callable[Concatenate[Actor, A], R]) -> Callable[Concatenate[Actor, A], R]:
-        name = f"{function.__module__.removeprefix('careapp.')}.{function.__qualname__}"
+        metrics.expect_command(name := f"{function.__module__.removeprefix('careapp.')}.{function.__qualname__}")
 
         @functools.wraps(function)
         def run(actor: Actor, /, *args: A.args, **kwargs: A.kwargs) -> R:

@@ -2,8 +2,8 @@
 for Prometheus stand at /metrics there.
 """
 
-import functools
 import json
+from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 
 from careapp.jobs.watchdog import Watchdog
@@ -11,9 +11,9 @@ from careapp.telemetry.listener import METRICS, Answer, own_figures
 from careapp.telemetry.listener import serve as listen
 
 
-def serve(port: int, watchdog: Watchdog) -> ThreadingHTTPServer:
+def serve(port: int, watchdog: Watchdog, look: Callable[[], None]) -> ThreadingHTTPServer:
     """Listen on `port`, on every address of this machine, in a thread of its own; no job and no name is in an answer
-    but those of the jobs themselves. Raises OSError where the port is taken.
+    but those of the jobs themselves. `look` takes the figures of the moment. Raises OSError where the port is taken.
     """
 
     def health() -> Answer:
@@ -21,4 +21,8 @@ def serve(port: int, watchdog: Watchdog) -> ThreadingHTTPServer:
         body = json.dumps({"status": "hangs" if hanging else "ok", "job": hanging, "seconds": watchdog.state()})
         return 503 if hanging else 200, "application/json", body.encode()
 
-    return listen("", port, {METRICS: functools.partial(own_figures, "jobs")}, otherwise=health)
+    def figures() -> Answer:
+        look()
+        return own_figures("jobs")
+
+    return listen("", port, {METRICS: figures}, otherwise=health)

@@ -28,6 +28,7 @@ from careapp.operations.database_check import check_at_start
 from careapp.outbox.relay import Relays
 from careapp.outbox.sender_choice import sender_for
 from careapp.telemetry import metrics, traces
+from careapp.telemetry.statements import look_at_pools
 
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 SEAL_SECONDS = 10
@@ -73,7 +74,7 @@ def run(app: Flask, settings: Settings) -> None:
     watchdog.start()
     scheduler.start()
     if settings.jobs_port:
-        health.serve(settings.jobs_port, watchdog)
+        health.serve(settings.jobs_port, watchdog, _inside(app, lambda: look_at_pools(db.engines.values())))
     _log.info(f"jobs started, events go to {'Kafka' if settings.kafka_bootstrap_servers else 'the log'}")
     signal.sigwait(ENDING)
     relays.stop()

@@ -50,7 +50,7 @@ def binds(settings: Settings) -> dict[str, Any]:
     options = engine_options(settings)
     opening = options["execution_options"].get(OPENING, "")
     of_copy = {
-        "poolclass": QueuePool,  # the figures are of the primary's
+        "poolclass": QueuePool,  # waits are counted of the primary's alone
         "url": settings.database_replica_url,
         "pool_timeout": 1,  # seconds; the primary is there as well
         "connect_args": {**options["connect_args"], "connect_timeout": 2},

@@ -10,10 +10,12 @@ from careapp.db import db
 from careapp.operations.database_health import Answer as Readiness
 from careapp.operations.database_health import DatabaseHealth
 from careapp.providers.port import ProviderService
+from careapp.surface.headers import UNLOGGED
 from careapp.surface.health import HEALTH
 from careapp.surface.provider_port import PORT
 from careapp.telemetry import metrics
 from careapp.telemetry.listener import METRICS, Answer, figures_of, serve
+from careapp.telemetry.statements import look_at_pools
 from careapp.telemetry.traces import begin as begin_traces
 from careapp.telemetry.traces import of_statements
 from careapp.telemetry.workers import Worker, begin
@@ -27,11 +29,22 @@ def watch(app: Flask, worker: Worker) -> None:
     Where `METRICS_PORT` is set, one worker at a time answers there: the figures of all of them, and readiness, which is
     told there however busy the threads are that serve requests.
     """
+    metrics.expect_requests(counted_routes(app))
     settings: Settings = app.config["SETTINGS"]
     health: DatabaseHealth = app.extensions[HEALTH]
     answers = {METRICS: partial(figures_of, worker), "/readyz": partial(ready, health)}
     listen = partial(serve, settings.metrics_host, settings.metrics_port, answers) if settings.metrics_port else None
     begin(worker, partial(look, app, worker, health), listen)
+
+
+def counted_routes(app: Flask) -> list[tuple[str, str]]:
+    """Each route whose requests are counted, with each method it declares itself."""
+    return [
+        (rule.rule, method)
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint not in UNLOGGED
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
 
 
 def trace(app: Flask) -> None:
@@ -51,9 +64,7 @@ def trace(app: Flask) -> None:
 def look(app: Flask, worker: Worker, health: DatabaseHealth) -> None:
     """Take the figures of this moment, and end workers that stand still."""
     with app.app_context():
-        pool = db.engine.pool
-    metrics.POOL_SIZE.set(pool.size())  # type: ignore[attr-defined]
-    metrics.POOL_IN_USE.set(pool.checkedout())  # type: ignore[attr-defined]
+        look_at_pools(db.engines.values())
     metrics.DATABASE_AWAY.set(health.away)
     provider: ProviderService | None = app.extensions[PORT]
     if provider is not None:

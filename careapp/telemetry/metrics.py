@@ -4,7 +4,7 @@ A label takes its values from the code alone: a route as declared, the name of a
 becomes a label, so neither a patient nor a flood of odd requests gets into a series.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Literal
 
@@ -34,7 +34,7 @@ ELSEWHERE = {
     "web": ("careapp_outbox", "careapp_relay", "careapp_audit", "careapp_job"),
     "jobs": (
         "careapp_request", "careapp_booking", "careapp_sign_in", "careapp_limited", "careapp_breaker",
-        "careapp_upstream", "careapp_workers",
+        "careapp_upstream", "careapp_workers", "careapp_database_away",
     ),
 }  # fmt: skip
 
@@ -82,9 +82,12 @@ SIGN_IN_FAILURES = _counter("sign_in_failures", "Proofs of who somebody is that 
 LIMITED = _counter("limited_requests", "Requests refused because a limit a minute was reached, by whose limit.", "kind")
 SLOW_STATEMENTS = _counter("slow_statements", "SQL statements that took longer than SLOW_QUERY_MS.")
 
-POOL_SIZE = _gauge("pool_connections", "Database connections the pools of all workers may hold.")
+POOL_SIZE = _gauge(
+    "pool_connections", "Database connections the pools may hold, the replica's included; of web, those of all workers."
+)
 POOL_IN_USE = _gauge(
-    "pool_connections_in_use", "Database connections requests have out, looked at four times a second."
+    "pool_connections_in_use",
+    "Database connections that are out of these pools; web looks four times a second, jobs when it is asked.",
 )
 POOL_WAITS = _counter("pool_waits", "Times a request waited because all connections of its worker were in use.")
 POOL_WAIT_SECONDS = _counter("pool_wait_seconds", "Seconds requests have waited for a connection, in all.")
@@ -136,6 +139,19 @@ def count_request(route: str | None, method: str, status: int, seconds: float) -
     counted, timed = _request(route or NO_ROUTE, method if method in METHODS else OTHER_METHOD, status // 100)
     counted.inc()
     timed.observe(seconds)
+
+
+def expect_requests(routes: Iterable[tuple[str, str]]) -> None:
+    """Tell the faults of these routes, each with a method, from nought on: a series that begins with its first fault
+    shows Prometheus no increase, so no alert would see that one.
+    """
+    for route, method in routes:
+        REQUESTS.labels(route, method, STATUS_CLASSES[5])
+
+
+def expect_command(name: str) -> None:
+    """Tell a command's faults from nought on, as `expect_requests` does those of requests."""
+    COMMANDS.labels(name, FAILED)
 
 
 def count_command(name: str | None, error: BaseException | None, *, refused: bool) -> None:

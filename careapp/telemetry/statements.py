@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +11,14 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from careapp.telemetry.metrics import POOL_TIMEOUTS, POOL_WAIT_SECONDS, POOL_WAITS, SLOW_STATEMENTS
+from careapp.telemetry.metrics import (
+    POOL_IN_USE,
+    POOL_SIZE,
+    POOL_TIMEOUTS,
+    POOL_WAIT_SECONDS,
+    POOL_WAITS,
+    SLOW_STATEMENTS,
+)
 
 LONGEST_SHAPE = 2000  # characters
 # Texts, dollar-quoted ones included, and numbers; what stands in a name or a parameter's name is none.
@@ -36,6 +43,13 @@ class CountingPool(QueuePool):
             raise
         finally:
             POOL_WAIT_SECONDS.inc(time.perf_counter() - began)
+
+
+def look_at_pools(engines: Iterable[Engine]) -> None:
+    """Take how many connections the pools of these engines may hold, and how many are out."""
+    pools: list[Any] = [engine.pool for engine in engines]
+    POOL_SIZE.set(sum(pool.size() for pool in pools))
+    POOL_IN_USE.set(sum(pool.checkedout() for pool in pools))
 
 
 @lru_cache(maxsize=512)

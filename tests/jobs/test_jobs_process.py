@@ -101,7 +101,7 @@ def test_it_tells_its_figures(
 ) -> None:
     speak(speaker, [saying("EPI-2026-000009")])
     port = free_port()
-    start_jobs(KAFKA_BOOTSTRAP_SERVERS="", JOBS_PORT=str(port))
+    start_jobs(KAFKA_BOOTSTRAP_SERVERS="", JOBS_PORT=str(port), DATABASE_POOL_SIZE="3")
 
     def values(name: str, **labels: str) -> dict[str, float]:
         return {
@@ -117,6 +117,9 @@ def test_it_tells_its_figures(
     assert set(values("careapp_job_last_success_timestamp_seconds")) == jobs()
     assert set(values("careapp_job_runs_total", outcome="failed").values()) == {0}
     assert values("careapp_outbox_parked") == {"": 0}
+    assert values("careapp_pool_connections") == {"": 3}
+    assert values("careapp_database_away") == {}, "no request is refused here"
+    assert set(values("careapp_commands_total", outcome="failed").values()) == {0}
     assert values("process_resident_memory_bytes")[""] > 0
     found = figures(port)
     assert strange([metric for metric in found if metric.name.startswith("careapp_")], app) == []
@@ -208,7 +211,7 @@ def test_every_job_runs_under_the_watchdog() -> None:
 
 def test_the_jobs_health_tells_a_hanging_job() -> None:
     dog = Watchdog(60)
-    server = health.serve(0, dog)
+    server = health.serve(0, dog, list)
     address = f"http://127.0.0.1:{server.server_address[1]}/"
     try:
         with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:

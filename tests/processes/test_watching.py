@@ -90,6 +90,17 @@ def test_figures_of_all_workers_are_added_up(server: Watched, app: APIFlask, god
     assert server.figure("careapp_pool_connections") == 8, "four for each of two workers"
 
 
+def test_faults_are_told_from_nought_on(server: Watched) -> None:
+    """Prometheus sees the growth of a series, never the figure it begins with."""
+    booking = {"route": "/api/v1/episodes/<locator>/appointments", "method": "POST", "status": "5xx"}
+    told = [sample for family in server.families() for sample in family.samples]
+    faults = [one for one in told if one.name == "careapp_requests_total" and booking.items() <= one.labels.items()]
+    assert [one.value for one in faults] == [0]
+    failed = {"command": "scheduling.appointments.book", "outcome": "failed"}
+    assert [one.value for one in told if failed.items() <= one.labels.items()] == [0]
+    assert not [one for one in told if one.labels.get("route") == "/healthz"], "which is not counted"
+
+
 def test_nothing_from_outside_becomes_a_label(server: Watched, app: APIFlask) -> None:
     base = f"http://127.0.0.1:{server.port}"
     for path in (f"/{FROM_OUTSIDE}", f"/api/v1/patients/{FROM_OUTSIDE}", f"/api/v1/{FROM_OUTSIDE}?x={FROM_OUTSIDE}"):

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,20 +12,25 @@ from apiflask import APIFlask
 from prometheus_client import Metric
 from sqlalchemy import text
 
-from careapp.access import Actor
-from careapp.db import db
+from careapp import replica
+from careapp.access import Actor, Permission
+from careapp.commands import command
+from careapp.db import REPLICA, db
 from careapp.errors import Conflict, OutcomeUnknown
 from careapp.identity import sign_in
 from careapp.outbox.relay import Relay
 from careapp.outbox.senders import LogSender
 from careapp.patients import service as patients
 from careapp.scheduling import appointments
+from careapp.surface import watching
+from careapp.surface.health import HEALTH
 from careapp.surface.request_limits import LIMITER
 from careapp.telemetry import metrics
 from careapp.telemetry.statements import CountingPool
 from careapp.upstream import FAILURES_TO_OPEN, Breaker
 from tests import factories as make
 from tests.api.client import Api, speaking_for
+from tests.conftest import make_app
 from tests.database import TestDatabase
 from tests.domain.test_lost_connections import end_own_session
 from tests.jobs.speaking import at_commit
@@ -164,6 +171,30 @@ def test_a_request_that_waits_for_a_connection_is_counted(app: APIFlask) -> None
         pool.connect().close()
         assert waits() == 1, "a connection that is there is no wait"
     pool.dispose()
+
+
+def test_the_pool_of_the_replica_is_one_of_the_pools(database: TestDatabase, tmp_path: Path) -> None:
+    made = make_app(database, tmp_path, database_pool_size=2, database_replica_url=database.app)
+    alone: Any = SimpleNamespace(end_those_that_stand_still=lambda: 0)
+    try:
+        with made.app_context(), db.engines[REPLICA].connect():
+            watching.look(made, alone, made.extensions[HEALTH])
+            assert metrics.REGISTRY.get_sample_value("careapp_pool_connections") == 4
+            assert metrics.REGISTRY.get_sample_value("careapp_pool_connections_in_use") == 1
+    finally:
+        replica.use(None)
+        with made.app_context():
+            for engine in db.engines.values():
+                engine.dispose()
+
+
+def test_a_command_tells_its_faults_before_the_first() -> None:
+    @command(Permission.PATIENT_VIEW)
+    def never_run(actor: Actor) -> None:
+        """Nothing."""
+
+    name = f"{__name__}.{never_run.__qualname__}"
+    assert metrics.REGISTRY.get_sample_value("careapp_commands_total", {"command": name, "outcome": "failed"}) == 0
 
 
 def test_a_breaker_tells_how_calls_ended() -> None:
