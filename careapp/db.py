@@ -23,6 +23,7 @@ from sqlalchemy import (
     UpdateBase,
     bindparam,
     func,
+    literal_column,
     text,
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -90,6 +91,18 @@ def wait_without_end() -> None:
     like, which ends by itself.
     """
     db.session.execute(_WITHOUT_END)
+
+
+def written_out(words: Iterable[str]) -> list[ColumnElement[str]]:
+    """Words of the code as they stand in a statement, not bound to it: for IN, which with bound words is put together
+    anew each time it runs, and for what a partial index asks, which a plan kept for bound ones does not use.
+
+    Raises ValueError for what is no word of ASCII letters and `_`, so nothing that somebody typed gets through.
+    """
+    kept = list(words)
+    if not all(word.isascii() and word.replace("_", "").isalpha() for word in kept):
+        raise ValueError("Only words of the code are written into a statement.")
+    return [literal_column(f"'{word}'") for word in kept]
 
 
 class TenantRow:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    any_,
     bindparam,
     case,
     column,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     table,
 )
 
+from careapp.db import written_out
 from careapp.disclosure.models import CONSENTS, EMERGENCIES, TEAM
 from careapp.disclosure.rules import NORMAL, PERMIT, PORTAL_SHARING, RECENT, Ground, Reader, Who
 from careapp.lifecycle import HISTORY
@@ -99,7 +102,7 @@ def is_open(tenant: ColumnElement[Any], patient: ColumnElement[Any]) -> ColumnEl
 def grounds_of() -> Select[Any]:
     """The ground for each of some patients (`tenant`, `patients`, by their ids)."""
     return select(PEOPLE.c.id, PEOPLE.c.locator, ground().label("ground")).where(
-        PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.id.in_(bindparam("patients", expanding=True))
+        PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.id == any_(bindparam("patients", type_=ARRAY(BigInteger)))
     )
 
 
@@ -142,10 +145,14 @@ def _visit() -> Select[Any]:
     recent = and_(_VISITS.status != "CANCELLED", _VISITS.starts_at > bindparam("recent_since", type_=MOMENT))
     by_himself = exists().where(
         _DONE.tenant_id == _VISITS.tenant_id, _DONE.entity == "appointment", _DONE.entity_id == _VISITS.id,
-        _DONE.action.in_(("book", "reschedule")), _DONE.actor == _name(), _DONE.at >= PEOPLE.c.restricted_at,
+        _DONE.action.in_(written_out(("book", "reschedule"))), _DONE.actor == _name(),
+        _DONE.at >= PEOPLE.c.restricted_at,
     )  # fmt: skip
     return select(_TRUE).where(
-        *_of(_VISITS), _VISITS.provider_id == _provider(), or_(_VISITS.status.in_(OPEN_VISIT), recent), ~by_himself
+        *_of(_VISITS),
+        _VISITS.provider_id == _provider(),
+        or_(_VISITS.status.in_(written_out(OPEN_VISIT)), recent),
+        ~by_himself,
     )
 
 

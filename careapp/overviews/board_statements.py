@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from careapp.db import table_of
+from careapp.db import table_of, written_out
 from careapp.disclosure.condition import is_open
 from careapp.episodes.models import EPISODES, Episode
 from careapp.lifecycle import HISTORY
@@ -186,7 +186,7 @@ def _quiet_since(one: Any) -> ColumnElement[Any]:
     return (
         select(HISTORY.at)
         .where(HISTORY.tenant_id == one.tenant_id, HISTORY.episode_id == one.id)
-        .where(HISTORY.entity.in_(("appointment", "referral")))
+        .where(HISTORY.entity.in_(written_out(("appointment", "referral"))))
         .order_by(HISTORY.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -207,14 +207,14 @@ def news(shape: Shape) -> Select[Any]:
     some = (
         select(HISTORY.episode_id, HISTORY.entity, HISTORY.action)
         .where(HISTORY.tenant_id == bindparam("tenant"), HISTORY.id > bindparam("since", type_=BigInteger))
-        .where(HISTORY.entity.in_(entities))
+        .where(HISTORY.entity.in_(written_out(entities)))
         .order_by(HISTORY.id.desc())
         .limit(NEWS_OF)
         .subquery()
     )
     own = some.c.entity == "episode"
     opened = func.bool_or(own & (some.c.action == "open"))
-    ended = func.bool_or(own & some.c.action.in_(("close", "cancel")))
+    ended = func.bool_or(own & some.c.action.in_(written_out(("close", "cancel"))))
     episodes = select(some.c.episode_id, opened.label("opened"), ended.label("ended")).group_by(some.c.episode_id)
     each = episodes.subquery()
     numbers: list[ColumnElement[Any]] = [

@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from careapp import clock
 from careapp.access import Actor
-from careapp.db import db
+from careapp.db import db, written_out
 from careapp.overviews.slot_cells import BookedFor
 from careapp.overviews.zones import PLACE, Columns
 from careapp.providers.models import PROVIDERS
@@ -128,7 +128,7 @@ def _offers(scoped: bool, of_specialty: bool, for_patient: bool) -> Select[Any]:
     }
     sums = select(
         one.provider_id, one.day, *_counts(one), func.count().filter(is_free).label("free"),
-        func.count().filter(one.state.in_([OVER, CLOSED])).label("closed"),
+        func.count().filter(one.state.in_(written_out((OVER, CLOSED)))).label("closed"),
         func.sum(one.places).filter(is_free).label("places"),
         *(first[name][1:FREE_SHOWN].label(name) for name in first),
     ).group_by(one.provider_id, one.day).subquery("sums").c  # fmt: skip

@@ -9,11 +9,11 @@ from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, func, literal_column, select
+from sqlalchemy import Row, Select, func, select
 
 from careapp import clock
 from careapp.access import Actor
-from careapp.db import db, table_of
+from careapp.db import db, table_of, written_out
 from careapp.overviews.dashboard_statements import BOUNDS, CLINIC, NOW, TENANT
 from careapp.overviews.dashboard_views import AgeClass, Ageing, PriorityClass
 from careapp.referrals.models import REFERRALS, Referral
@@ -49,7 +49,7 @@ def _open_referrals(scoped: bool) -> Select[Any]:
     opened = (
         select(REFERRALS.priority, REFERRALS.status, REFERRALS.referred_at, REFERRALS.due_at)
         .add_columns(last_place.label("place"))
-        .where(REFERRALS.tenant_id == TENANT, REFERRALS.status.in_([literal_column(f"'{one}'") for one in OPEN]))
+        .where(REFERRALS.tenant_id == TENANT, REFERRALS.status.in_(written_out(OPEN)))
         .subquery()
     )
     age = func.width_bucket(opened.c.referred_at, BOUNDS)

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from careapp.clinics.models import CLINICS
-from careapp.db import table_of
+from careapp.db import table_of, written_out
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
@@ -98,7 +98,7 @@ def visits_by_hour() -> Select[Any]:
 @cache
 def visits_by_week() -> Select[Any]:
     """How many visits were attended and how many missed in each week; `bounds` are where the weeks begin."""
-    visits = _visits(APPOINTMENTS.status.in_((ATTENDED, NO_SHOW)))
+    visits = _visits(APPOINTMENTS.status.in_(written_out((ATTENDED, NO_SHOW))))
     week = func.width_bucket(visits.c.starts_at, BOUNDS)
     missed = visits.c.status == NO_SHOW
     return select(

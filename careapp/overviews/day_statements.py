@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import ColumnElement
 
 from careapp.clinics.models import CLINICS, Clinic
-from careapp.db import table_of
+from careapp.db import table_of, written_out
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import OPEN
 from careapp.identity.models import USERS, User
@@ -207,5 +207,5 @@ def _young() -> ColumnElement[bool]:
 def _ticking(ends: ColumnElement[Any]) -> ColumnElement[bool]:
     """That minutes are told of somebody: he waits or is late, and the day is not over."""
     moment: ColumnElement[Any] = bindparam("moment", type_=MOMENT)
-    late = and_(APPOINTMENTS.status.in_(MOVABLE), APPOINTMENTS.starts_at <= moment)
+    late = and_(APPOINTMENTS.status.in_(written_out(MOVABLE)), APPOINTMENTS.starts_at <= moment)
     return and_(func.coalesce(func.bool_or(or_(APPOINTMENTS.status == ARRIVED, late)), False), ends > moment)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from careapp.access import Actor, Permission
-from careapp.db import db, table_of
+from careapp.db import db, table_of, written_out
 from careapp.episodes.states import EPISODE
 from careapp.identity.models import USERS, User
 from careapp.lifecycle import HISTORY, StatusChange
@@ -101,7 +101,7 @@ def _changes_of(may: frozenset[Permission], scoped: bool, part: Part) -> Select[
     mine = (HISTORY.tenant_id == bindparam("tenant"), HISTORY.episode_id == bindparam("the_episode"))
     statement = _changes(may, scoped).where(*mine)
     if len(part.kinds) > 1:
-        statement = statement.where(HISTORY.action.not_in(("issue", "refer")))
+        statement = statement.where(HISTORY.action.not_in(written_out(("issue", "refer"))))
     statement = statement.where(*part.conditions(CHANGE, HISTORY.at, HISTORY.id))
     return statement.order_by(HISTORY.at.desc(), HISTORY.id.desc()).limit(part.limit + 1)
 

@@ -27,7 +27,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from careapp import clock
 from careapp.access import Actor, Permission
-from careapp.db import db, table_of
+from careapp.db import db, table_of, written_out
 from careapp.identity.models import USERS, User
 from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.overdue import Overdue, why_overdue_visit
@@ -187,7 +187,7 @@ def _statement(kind: str, scoped: bool, part: Part) -> Select[Any]:
     rows, moment, still_open = _named(kind, scoped)
     columns = TABLES[kind].c
     episode: BindParameter[Any] = bindparam("the_episode")
-    wanted: ColumnElement[bool] = columns.status.in_(still_open)
+    wanted: ColumnElement[bool] = columns.status.in_(written_out(still_open))
     if kind in part.kinds:
         one = TABLES[kind].alias("of_part").c
         ids = (

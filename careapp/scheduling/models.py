@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.crypto import EncryptedText
-from careapp.db import Aggregate, Base, one_of, table_of, tenant_key
+from careapp.db import Aggregate, Base, one_of, table_of, tenant_key, written_out
 from careapp.locators import column_rule
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
 
@@ -107,4 +107,4 @@ class Appointment(Aggregate, Base):
 SLOTS = table_of(Slot).c
 APPOINTMENTS = table_of(Appointment).c
 # The states are written out: bound as values they would keep a plan that is made once from the indexes of these.
-IS_ACTIVE = APPOINTMENTS.status.in_([literal_column(f"'{status}'") for status in ACTIVE])
+IS_ACTIVE = APPOINTMENTS.status.in_(written_out(ACTIVE))
