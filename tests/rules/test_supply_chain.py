@@ -1,9 +1,13 @@
 """What is built in is written down with hashes, and a known vulnerability ends `make audit` with 1."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tools import supply_chain
 
@@ -41,10 +45,48 @@ def test_every_dependency_is_locked_with_hashes_and_no_index(file: str) -> None:
     assert "--index-url" not in text
 
 
-def test_the_bill_names_every_locked_dependency(place: Path) -> None:
-    lines = supply_chain.LOCKED.read_text().splitlines()
-    locked = {line.split("==")[0].split("[")[0] for line in lines if "==" in line}
-    assert supply_chain.write_bill() == locked
+def test_the_bill_names_every_locked_dependency_and_what_is_taken_over(place: Path) -> None:
+    locked, vendored = supply_chain.names_in(supply_chain.LOCKED), {"bootstrap", "htmx.org", "idiomorph"}
+    assert {"flask", "psycopg", "confluent-kafka"} <= locked
+    assert supply_chain.write_bill() == locked | vendored | {"@fontsource/padauk"}
+    text = supply_chain.BILL.read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    components = json.loads(text)["components"]
+    assert {one["name"] for one in components if one["scope"] == "optional"} == {"confluent-kafka"}
+    [htmx] = [one for one in components if one["name"] == "htmx.org"]
+    served = (supply_chain.TAKEN_OVER / htmx["bom-ref"]).read_bytes()
+    assert htmx["purl"] == f"pkg:npm/htmx.org@{htmx['version']}"
+    assert htmx["hashes"] == [{"alg": "SHA-384", "content": hashlib.sha384(served).hexdigest()}]
+    assert htmx["version"] in htmx["bom-ref"]
+
+
+def test_the_optional_client_changes_no_other_version() -> None:
+    """So that one bill, and one question for advisories, is for both."""
+    app, both = (pinned(REQUIREMENTS / name) for name in ("app.txt", "confluent.txt"))
+    assert app < both
+
+
+def pinned(file: Path) -> set[str]:
+    """Name and version of each line that has one."""
+    return {line.split(" ")[0] for line in file.read_text().splitlines() if "==" in line}
+
+
+@pytest.mark.parametrize("change", ["another content", "not listed", "gone"])
+def test_a_file_that_is_not_the_listed_one_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    copy = Path(shutil.copytree(supply_chain.TAKEN_OVER, place / "vendor"))
+    monkeypatch.setattr(supply_chain, "TAKEN_OVER", copy)
+    assert supply_chain.taken_over()
+    [htmx] = copy.glob("htmx-*")
+    if change == "another content":
+        htmx.write_bytes(htmx.read_bytes() + b" ")
+    elif change == "gone":
+        htmx.unlink()
+    else:
+        (copy / "more.min.js").write_text("")
+    with pytest.raises(SystemExit, match=r"more\.min\.js" if change == "not listed" else htmx.name):
+        supply_chain.taken_over()
 
 
 def test_one_without_a_hash_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,3 +115,4 @@ def test_what_nobody_could_check_is_said(
     said = capsys.readouterr().out
     assert "NOT CHECKED for advisories" in said
     assert "No advisory names" not in said
+    assert "NOT CHECKED here: @fontsource/padauk, bootstrap, htmx.org, idiomorph (npm)" in said

@@ -102,6 +102,16 @@ def test_every_way_in_is_written_down(app: APIFlask) -> None:
     assert sorted({rule.rule for rule in public if f"{rule.rule}`" not in pages and f"{rule.rule}?" not in pages}) == []
 
 
+def test_what_anybody_may_see_is_written_down(app: APIFlask) -> None:
+    """ASVS 5.0 13.4.5: every public address, and none that is no more."""
+    readme = (SECURITY / "README.md").read_text(encoding="utf-8")
+    [row] = re.findall(r"^\| anybody \|.*$", readme, re.M)
+    said = re.findall(r"`(/[^`]+)`", row)
+    public = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in PUBLIC}
+    assert {rule for rule in public if not any(rule == one or rule.startswith(f"{one}/") for one in said)} == set()
+    assert {one for one in said if not any(rule == one or rule.startswith(f"{one}/") for rule in public)} == set()
+
+
 def form_classes() -> Iterator[tuple[str, type]]:
     """All forms by name."""
     for path in Path(forms.__file__).parent.glob("*.py"):
