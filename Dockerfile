@@ -3,8 +3,10 @@
 # nowhere but /tmp. `--target backup` makes a second one, which has PostgreSQL's client and `age` besides.
 FROM python:3.11-slim-trixie AS build
 WORKDIR /app
-COPY requirements/app.txt requirements/app.txt
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/app.txt
+# Which locked set: `app`, or `confluent` for KAFKA_CLIENT=confluent, which is the same and that client.
+ARG REQUIREMENTS=app
+COPY requirements/${REQUIREMENTS}.txt requirements/locked.txt
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/locked.txt
 
 FROM python:3.11-slim-trixie AS runtime
 RUN groupadd --system --gid 10001 careapp \

@@ -184,7 +184,10 @@ class Kafka(BaseModel):
     kafka_replication_factor: int = setting(1, "copies of topics that jobs makes; 3 in production", JOBS, ge=1)
     kafka_partitions: int = setting(6, "partitions of topics that jobs makes", JOBS, ge=1)
     kafka_client: Literal["kafka-python", "confluent"] = setting(
-        "kafka-python", "`confluent` sends several times as fast and needs `requirements/confluent.txt`", JOBS
+        "kafka-python",
+        "`confluent` sends several times as fast and needs `requirements/confluent.txt`, which"
+        " an image has that is built with `--build-arg REQUIREMENTS=confluent`",
+        JOBS,
     )
     kafka_security_protocol: KafkaProtocol = setting(
         "PLAINTEXT", "`SSL` is TLS, `SASL_SSL` with an account as well; what production refuses stands in"

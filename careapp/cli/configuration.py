@@ -13,9 +13,27 @@ from careapp.settings import SUBJECTS
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations" / "configuration.md"
 SHORT = 120  # seconds; from here on a default is told in minutes or hours as well
 
-# What is read from the environment and is no setting: the server's command line, and what only tests use.
+# What is read from the environment and is no setting: the server's command line, OpenTelemetry's own, and what only
+# tests use. OpenTelemetry reads more of its own; these are those an installation needs.
 BESIDE = {
     "HOST": ("`127.0.0.1` with the Procfile, `0.0.0.0` in the image", "the address web listens on", "web"),
+    "OTEL_EXPORTER_OTLP_HEADERS": (
+        "none", "what each export says to the collector, such as `Authorization=Bearer%20…`; **a secret**", "web, jobs"
+    ),
+    "OTEL_SERVICE_NAME": (
+        "`careapp-web`, `careapp-jobs`", "what the process is called in traces", "web, jobs"
+    ),
+    "OTEL_RESOURCE_ATTRIBUTES": (
+        "none", "what else its traces say of it, such as `deployment.environment=staging`", "web, jobs"
+    ),
+    "OTEL_TRACES_SAMPLER": (
+        "`parentbased_always_on`", "which traces are kept: `parentbased_traceidratio` a part of them", "web, jobs"
+    ),
+    "OTEL_TRACES_SAMPLER_ARG": ("none", "how large a part, such as `0.1`", "web, jobs"),
+    "OTEL_BSP_SCHEDULE_DELAY": ("`5000`", "milliseconds between two exports", "web, jobs"),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("`2048`", "spans that wait for an export; those beyond are dropped", "web, jobs"),
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ("`512`", "spans of one export", "web, jobs"),
+    "OTEL_BSP_EXPORT_TIMEOUT": ("`30000`", "milliseconds an export may take", "web, jobs"),
     "CAREAPP_LOCALDB_OPTIONS": ("none", "options of the embedded PostgreSQL", "development, tests"),
     "CAREAPP_CRASH_POINT": ("none", "a place where a test ends the process; **never set it**", "tests"),
 }  # fmt: skip

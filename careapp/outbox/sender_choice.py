@@ -17,7 +17,10 @@ def kafka_client(name: str) -> type[KafkaSender] | type["ConfluentSender"]:
     try:
         from careapp.outbox.confluent_sender import ConfluentSender
     except ImportError as error:
-        raise SystemExit("KAFKA_CLIENT=confluent needs confluent-kafka: install requirements/confluent.txt") from error
+        raise SystemExit(
+            "KAFKA_CLIENT=confluent needs confluent-kafka: install requirements/confluent.txt, or build"
+            " the image with --build-arg REQUIREMENTS=confluent"
+        ) from error
     return ConfluentSender
 
 

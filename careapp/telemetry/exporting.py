@@ -10,7 +10,7 @@ from typing import Any
 
 from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
@@ -54,7 +54,7 @@ class Tracing:
 
     def __init__(self, endpoint: str, service: str) -> None:
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
-        self.provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
+        self.provider = TracerProvider(resource=_resource(service))
         self.provider.add_span_processor(BatchSpanProcessor(Guarded(exporter)))
         self._tracer = self.provider.get_tracer("careapp")
         self._propagator = TraceContextTextMapPropagator()
@@ -117,6 +117,11 @@ class Tracing:
         event.listen(engine, "before_cursor_execute", begins)
         event.listen(engine, "after_cursor_execute", ends)
         event.listen(engine, "handle_error", fails)
+
+
+def _resource(service: str) -> Resource:
+    """What spans say of this process; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES stand before `service`."""
+    return Resource.create({SERVICE_NAME: service, **OTELResourceDetector().detect().attributes})
 
 
 class _Traced:

@@ -68,6 +68,15 @@ def test_what_is_read_beside_the_settings_is_named() -> None:
     assert found - known == set()
 
 
+def test_what_the_page_of_traces_promises_is_named() -> None:
+    page = (ROOT / "docs" / "operations" / "observability.md").read_text()
+    promised = set(re.findall(r"OTEL_[A-Z_]+", page))
+    named = {*BESIDE, *(variable(name, field) for name, field in NAMED.items())}
+    assert {"OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_BSP_"} <= promised
+    assert {one for one in promised if not any(name.startswith(one) for name in named)} == set()
+    assert "secret" in BESIDE["OTEL_EXPORTER_OTLP_HEADERS"][1]
+
+
 def test_the_rules_notice_what_they_are_for() -> None:
     class Bad(BaseModel):
         """Bad"""

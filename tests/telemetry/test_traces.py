@@ -24,7 +24,7 @@ from opentelemetry.trace import (
 
 from careapp import config
 from careapp.outbox.senders import Sent
-from careapp.telemetry import traces
+from careapp.telemetry import exporting, traces
 from careapp.telemetry.exporting import Guarded
 from tests.conftest import ROOT
 from tests.database import TestDatabase
@@ -99,6 +99,18 @@ def test_an_event_keeps_its_trace_where_the_relay_does_not_trace() -> None:
     sent: list[traces.Headers] = []
     traces.publication("care.x", PARENT, lambda headers: sent.append(headers) or Sent())
     assert sent == [[("traceparent", PARENT.encode())]]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [({}, "careapp-web"), ({"OTEL_SERVICE_NAME": "ours"}, "ours"),
+     ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=theirs,site=north"}, "theirs")],
+)  # fmt: skip
+def test_an_operator_names_the_service(given: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    said = exporting._resource("careapp-web").attributes
+    assert (said["service.name"], said.get("site")) == (named, "north" if named == "theirs" else None)
 
 
 @pytest.mark.parametrize("address", ["collector:4318", "ftp://collector", "http://collector:4318?x=1"])
