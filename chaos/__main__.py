@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaos import report
 from chaos.faults import FAULTS, MAIN, named
-from chaos.whole import run
+from chaos.whole import Outcome, run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,7 +17,12 @@ def main() -> int:
     """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description="The fault suite.")
     parser.add_argument("--seed", type=int, default=None, help="of load and faults; another one each time if not given")
-    parser.add_argument("--seconds", type=float, default=240, help="of faults, one after the other")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=240,
+        help="until which faults come again; each comes once however long it takes",
+    )
     parser.add_argument(
         "--faults", default="", help="names, separated by commas: all unless given; `main`: the short cut"
     )
@@ -28,7 +33,13 @@ def main() -> int:
     names = list(MAIN) if given.faults == "main" else [one.strip() for one in given.faults.split(",") if one.strip()]
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
     print(f"seed {seed}", flush=True)
-    outcome = run(seed, given.seconds, named(names) if names else list(FAULTS), given.directory, once=given.once)
+    faults = named(names) if names else list(FAULTS)
+    outcome = Outcome(seed, given.seconds, [fault.name for fault in faults])
+    try:
+        run(outcome, faults, given.directory, once=given.once)
+    except BaseException:  # stopped, or broken: what it did not come to proves nothing
+        print("\n".join(report.not_tested(outcome)), file=sys.stderr)
+        raise
     print(report.table(outcome))
     if given.write:
         report.write(outcome)

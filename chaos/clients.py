@@ -151,6 +151,7 @@ class Client(threading.Thread):
             return
         episode, appointment = self._dice.choice(found)
         intent = self._intent("page", "POST", f"/appointments/{appointment}/cancel", {})
+        intent.body["reason"] = intent.number
         form = {
             "csrf_token": token, "version": str(self._book.versions[appointment]), "reason": intent.number,
             "category": "CLINIC",
@@ -258,7 +259,8 @@ class Client(threading.Thread):
             intent.tries.append(Try(at, time.monotonic() - began, 0, type(error).__name__))
             return 0, {}, b""
         code, fault = ("", wrong_page(received)) if page else said(status, answered, received)
-        intent.tries.append(Try(at, time.monotonic() - began, status, code, fault))
+        number = answered.get("X-Request-Id", "")
+        intent.tries.append(Try(at, time.monotonic() - began, status, code, fault, number))
         return status, answered, received
 
     def _bearer(self) -> dict[str, str]:

@@ -34,6 +34,9 @@ _QUERIES = {
     "audits": """
         SELECT t.key AS tenant, a.action, a.subject FROM audit_event a JOIN tenants t ON t.id = a.tenant_id
         WHERE a.outcome = 'done' AND a.subject IS NOT NULL""",
+    "reads": """
+        SELECT t.key AS tenant, a.subject, a.request_id FROM audit_event a JOIN tenants t ON t.id = a.tenant_id
+        WHERE a.outcome = 'seen' AND cardinality(a.patients) > 0""",
     "outbox": """
         SELECT t.key AS tenant, o.key, o.sequence, o.event_id::text AS event_id, o.topic,
                o.envelope ->> 'subject' AS subject
@@ -67,6 +70,7 @@ class Evidence:
     prescriptions: list[Row] = field(default_factory=list)
     changes: list[Row] = field(default_factory=list)
     audits: list[Row] = field(default_factory=list)
+    reads: list[Row] = field(default_factory=list)
     outbox: list[Row] = field(default_factory=list)
     messages: list[Message] | None = None
 

@@ -21,7 +21,8 @@ Act = Callable[["Suite"], None]
 @dataclass(frozen=True)
 class Fault:
     """`hold`: between how many seconds it lasts. `red`: readiness must notice it. `in_order`: requests under
-    way are answered all the same. `needs` says what is missing, or "".
+    way are answered all the same. `told_within`, `books_within`: seconds in which everybody, or who books, is answered
+    meanwhile; 0: no rule of its own. `needs` says what is missing, or "".
 
     `begin` and `end` run in the main thread, the only one that may start PostgreSQL.
     """
@@ -32,6 +33,8 @@ class Fault:
     hold: tuple[float, float] = (0.0, 0.0)
     red: bool = False
     in_order: bool = False
+    told_within: float = 0.0
+    books_within: float = 0.0
     needs: Callable[["Suite"], str] = field(default=lambda suite: "")
 
 
@@ -140,23 +143,24 @@ FAULTS = (
     Fault("database unreachable", lambda suite: suite.database.refuse(),
           lambda suite: suite.database.restore(), hold=(3, 6), red=True),
     Fault("database hangs", lambda suite: suite.database.freeze(),
-          lambda suite: suite.database.restore(), hold=(8, 14), red=True),
+          lambda suite: suite.database.restore(), hold=(8, 14), red=True, told_within=4.0),
     Fault("database slow", lambda suite: suite.database.slow(0.05),
           lambda suite: suite.database.restore(), hold=(4, 8)),
     Fault("answers lost", lambda suite: suite.database.drop_after(2000),
-          lambda suite: (suite.database.restore(), suite.database.cut()), hold=(6, 9), red=True),
+          lambda suite: (suite.database.restore(), suite.database.cut()), hold=(6, 9), red=True,
+          told_within=4.0),
     Fault("half closed", lambda suite: suite.database.half_close()),
     Fault("slots locked", _lock_slots, _unlock_slots, hold=(8, 12)),
     Fault("disk full", lambda suite: suite.postgres.fill_disk(), _free_disk, hold=(6, 10), needs=_no_disk),
     Fault("kafka frozen", lambda suite: suite.broker.freeze(), lambda suite: suite.broker.thaw(),
           hold=(10, 20), needs=_no_kafka),
-    Fault("kafka killed", lambda suite: suite.broker.kill(), lambda suite: suite.broker.start(),
-          hold=(5, 90), needs=_no_kafka),
+    Fault("kafka down for minutes", lambda suite: suite.broker.kill(), lambda suite: suite.broker.start(),
+          hold=(130, 140), needs=_no_kafka),
     Fault("kafka unreachable", lambda suite: suite.kafka.refuse(), lambda suite: suite.kafka.restore(),
           hold=(5, 15), needs=_no_kafka),
     Fault("relays killed in mid-send", _kill_relays_in_the_middle, needs=_no_kafka),
     Fault("provider service hangs", lambda suite: suite.providers.freeze(),
-          lambda suite: suite.providers.restore(), hold=(6, 12)),
+          lambda suite: suite.providers.restore(), hold=(9, 12), books_within=3.0),  # answers are kept for five
     Fault("provider service killed", lambda suite: suite.keeper.send(signal.SIGKILL)),
     Fault("clock set back", _clock_back, _clock_right, hold=(6, 10), needs=_no_faketime),
 )  # fmt: skip
@@ -176,7 +180,7 @@ def named(names: list[str]) -> list[Fault]:
 
 def plan(faults: list[Fault], dice: random.Random) -> Iterator[Fault]:
     """Each fault once, in an order the seed decides, then again and again in other orders."""
-    while True:
+    while faults:
         yield from dice.sample(faults, len(faults))
 
 

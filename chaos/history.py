@@ -13,7 +13,8 @@ DONE, REFUSED, UNKNOWN = "done", "refused", "unknown"
 class Try:
     """One request on the wire. `status` 0: no answer came, so nobody knows whether it was carried out.
 
-    `fault` says what was wrong with the answer itself: no problem document, no Retry-After, a stack trace.
+    `fault` says what was wrong with the answer itself: no problem document, no Retry-After, a stack trace. `request`
+    is the number the application gave the request, by which its log knows it.
     """
 
     at: float
@@ -21,6 +22,7 @@ class Try:
     status: int
     code: str = ""
     fault: str = ""
+    request: str = ""
 
 
 @dataclass
@@ -58,6 +60,8 @@ class Injected:
     went_red: bool = False
     must_go_red: bool = False
     in_order: bool = False  # a process was asked to end, which drops nothing that it has accepted
+    told_within: float = 0.0  # seconds in which everybody is answered meanwhile; 0: no rule of its own
+    books_within: float = 0.0  # the same, of bookings alone
     recovered_after: float | None = None
     refused: int = 0
     unanswered: int = 0

@@ -7,13 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from chaos import answers
 from chaos.evidence import Evidence, Message, Row
-from chaos.history import DONE, REFUSED, Injected, Intent, Sample
+from chaos.history import DONE, REFUSED, Injected, Intent, Sample, Try
 
 ACTIVE = frozenset({"PENDING", "BOOKED", "CONFIRMED", "ARRIVED", "IN_PROGRESS"})
 TAKES_PLACE = ACTIVE | {"ATTENDED", "NO_SHOW"}  # what is not cancelled keeps its place
-LONGEST_REQUEST = 25.0  # seconds; a statement ends after 15, a connection that says nothing after 20
-CLEAR = frozenset({409, 422, 429, 503})  # the clients ask for nothing that is malformed or not theirs
+WITHOUT_REASON = frozenset({"look", "close"})  # a read changes nothing, a close says a summary: see closed_once
+SHOWS_NOBODY = frozenset({"/patients", "/sign-in"})  # pages a client looks at that hold a form and no patient
 
 # Where a thing that is created keeps the number of the intent that wanted it.
 CREATED = {"book": ("appointments", "reason"), "open": ("episodes", "reason"), "prescribe": ("prescriptions", "dosage")}
@@ -35,16 +36,19 @@ def judge(
     rules: tuple[tuple[str, Callable[[], Iterator[str]]], ...] = (
         ("created once", lambda: created_once(history, evidence)),
         ("changed once", lambda: changed_once(history, evidence)),
+        ("closed once", lambda: closed_once(history, evidence)),
         ("capacity", lambda: capacity(evidence)),
         ("one place at a time", lambda: overlaps(evidence)),
         ("counters", lambda: counters(evidence)),
         ("audit", lambda: audited(evidence)),
+        ("audit of reads", lambda: reads_audited(history, evidence)),
         ("events", lambda: told(evidence)),
         ("topics", lambda: topics_complete(evidence)),
-        ("clear refusals", lambda: clear_answers(history)),
-        ("nothing hangs", lambda: nothing_hangs(history)),
-        ("readiness", lambda: readiness(samples, faults)),
-        ("ends in order", lambda: ends_in_order(history, faults)),
+        ("clear refusals", lambda: answers.clear_answers(history)),
+        ("nothing hangs", lambda: answers.nothing_hangs(history, faults)),
+        ("booking in time", lambda: answers.booking_in_time(history, faults)),
+        ("readiness", lambda: answers.readiness(samples, faults)),
+        ("ends in order", lambda: answers.ends_in_order(history, faults)),
     )
     return [Violation(rule, what) for rule, check in rules for what in check()]
 
@@ -75,7 +79,7 @@ def changed_once(history: Sequence[Intent], evidence: Evidence) -> Iterator[str]
     """A change that was acknowledged stands in the history once; one that was refused, not at all."""
     stored = Counter((row["tenant"], row["reason"]) for row in evidence.changes if row["reason"])
     for intent in history:
-        if intent.kind in CREATED or "reason" not in intent.body:
+        if intent.kind in CREATED or intent.kind in WITHOUT_REASON:
             continue
         times = stored[intent.tenant, intent.number]
         if times > 1:
@@ -84,6 +88,30 @@ def changed_once(history: Sequence[Intent], evidence: Evidence) -> Iterator[str]
             yield f"{intent.kind} {intent.number} was acknowledged and is lost"
         elif intent.outcome == REFUSED and times:
             yield f"{intent.kind} {intent.number} was refused and yet carried out"
+
+
+def closed_once(history: Sequence[Intent], evidence: Evidence) -> Iterator[str]:
+    """An episode whose close was acknowledged was closed once; one whose closes were all refused was not at all.
+
+    A close has a summary and no reason, so it is known by its episode, which belongs to one client alone.
+    """
+    stored = Counter((row["tenant"], row["locator"]) for row in evidence.changes if _is_close(row))
+    wanted: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for intent in history:
+        if intent.kind == "close":
+            wanted[intent.tenant, intent.path.split("/")[-2]].append(intent.outcome)
+    for place in sorted(stored.keys() | wanted.keys()):
+        times, outcomes = stored[place], wanted[place]
+        if times > 1:
+            yield f"{place[1]} was closed {times} times"
+        elif outcomes.count(DONE) > times:
+            yield f"a close of {place[1]} was acknowledged and is lost"
+        elif times and all(outcome == REFUSED for outcome in outcomes):
+            yield f"{place[1]} was closed, though it was refused or nobody asked for it"
+
+
+def _is_close(change: Row) -> bool:
+    return (change["entity"], change["action"]) == ("episode", "close")
 
 
 def capacity(evidence: Evidence) -> Iterator[str]:
@@ -134,6 +162,21 @@ def audited(evidence: Evidence) -> Iterator[str]:
     for what in sorted(made.keys() | kept.keys()):
         if made[what] != kept[what] and (made[what] or what[2] in {action for _, _, action in made}):
             yield f"{what[1]} {what[2]}: {made[what]} changes, {kept[what]} audit rows"
+
+
+def shown(history: Sequence[Intent]) -> Iterator[tuple[Intent, Try]]:
+    """The tries by which a client read of a patient; what changes something is judged by its change."""
+    for intent in history:
+        if intent.method == "GET" and intent.path not in SHOWS_NOBODY:
+            yield from ((intent, one) for one in intent.tries if one.status == 200)
+
+
+def reads_audited(history: Sequence[Intent], evidence: Evidence) -> Iterator[str]:
+    """Each read that was answered has its row in the log: of that very request, about that thing, naming a patient."""
+    kept = {(row["tenant"], row["request_id"], row["subject"]) for row in evidence.reads}
+    for intent, one in shown(history):
+        if (intent.tenant, one.request, intent.path.split("/")[-1]) not in kept:
+            yield f"{intent.path} was shown to {intent.number} (request {one.request}), and no audit row says so"
 
 
 def told(evidence: Evidence) -> Iterator[str]:
@@ -197,41 +240,3 @@ def _in_order(key: tuple[str, str], messages: list[Message]) -> Iterator[str]:
         if last.get((one.topic, one.partition), -1) > one.offset:
             yield f"{key} is out of order on {one.topic}, at {one.sequence}"
         last[one.topic, one.partition] = one.offset
-
-
-def clear_answers(history: Sequence[Intent]) -> Iterator[str]:
-    """A refusal is one a program can act on: no 500, problem documents, Retry-After where trying again helps."""
-    for intent in history:
-        for one in intent.tries:
-            if one.fault:
-                yield f"{intent.method} {intent.path} ({intent.number}): {one.status} {one.fault}"
-            elif one.status >= 400 and one.status not in CLEAR:
-                yield f"{intent.method} {intent.path} ({intent.number}) answered {one.status}"
-
-
-def nothing_hangs(history: Sequence[Intent]) -> Iterator[str]:
-    """Nobody waits longer than the limits say, whatever happens behind."""
-    for intent in history:
-        for one in intent.tries:
-            if one.seconds > LONGEST_REQUEST:
-                yield f"{intent.method} {intent.path} ({intent.number}) took {one.seconds:.1f} s"
-
-
-def readiness(samples: Sequence[Sample], faults: Sequence[Injected]) -> Iterator[str]:
-    """Readiness goes red where it must, answers in time where anybody answers, and is green after each fault."""
-    for fault in faults:
-        if fault.must_go_red and not fault.went_red:
-            yield f"{fault.name}: /readyz stayed green"
-        if fault.recovered_after is None:
-            yield f"{fault.name}: the application did not come back"
-    if samples and samples[-1].status != 200:
-        yield f"/readyz is {samples[-1].status} at the end"
-
-
-def ends_in_order(history: Sequence[Intent], faults: Sequence[Injected]) -> Iterator[str]:
-    """A process that is asked to end answers what it has accepted: no request under way at that moment is dropped."""
-    moments = [fault.began for fault in faults if fault.in_order]
-    for intent in history:
-        for one in intent.tries:
-            if one.status == 0 and any(one.at < moment < one.at + one.seconds for moment in moments):
-                yield f"{intent.method} {intent.path} ({intent.number}) was under way and got no answer"

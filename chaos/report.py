@@ -25,6 +25,7 @@ def table(outcome: Outcome) -> str:
     figures = [
         ("seed", str(outcome.seed)),
         ("seconds", f"{outcome.seconds:.0f}"),
+        ("faults: chosen, not tested", f"{len(outcome.chosen)}, {len(outcome.not_tested)}"),
         ("intents: done, refused, outcome never known", f"{done}, {refused}, {len(wanted) - done - refused}"),
         ("requests; without an answer", f"{len(tries)}; {sum(one.status == 0 for one in tries)}"),
         ("answered 503; 429", f"{sum(one.status == 503 for one in tries)}; {sum(one.status == 429 for one in tries)}"),
@@ -35,7 +36,7 @@ def table(outcome: Outcome) -> str:
         ("violations", str(len(outcome.violations))),
     ]
     lines = ["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in figures), ""]
-    return "\n".join([*lines, *_faults(outcome), *_skipped(outcome), ""])
+    return "\n".join([*lines, *_faults(outcome), "", *not_tested(outcome), ""])
 
 
 def _faults(outcome: Outcome) -> list[str]:
@@ -53,8 +54,9 @@ def _faults(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _skipped(outcome: Outcome) -> list[str]:
-    return ["", *(f"NOT TESTED: {name}: {why}." for name, why in outcome.skipped.items())] if outcome.skipped else []
+def not_tested(outcome: Outcome) -> list[str]:
+    """A line for each chosen fault that was not brought about."""
+    return [f"NOT TESTED: {name}: {why}." for name, why in outcome.not_tested.items()]
 
 
 def write(outcome: Outcome) -> None:
@@ -66,7 +68,7 @@ def write(outcome: Outcome) -> None:
     section = "\n".join([
         BEGIN, "## Fault suite: `make chaos`", "",
         f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {machine}; PostgreSQL with fsync on, web with two"
-        " workers, two jobs processes, a provider service, Kafka.", "",
+        f" workers, two jobs processes, a provider service, {'Kafka' if outcome.kafka else 'no Kafka'}.", "",
         table(outcome).rstrip(), END,
     ])  # fmt: skip
     FIGURES.parent.mkdir(parents=True, exist_ok=True)

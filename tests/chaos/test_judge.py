@@ -2,96 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from chaos.evidence import Evidence, Message
-from chaos.history import DONE, REFUSED, UNKNOWN, Injected, Intent, Sample, Try
-from chaos.judge import judge
-
-NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-EPISODE, FIRST, SECOND = "EPI-2026-000001", "APT-2026-000001", "APT-2026-000002"
-
-
-class Run:
-    """A small run without fault: an episode, two bookings, one of them cancelled."""
-
-    def __init__(self) -> None:
-        ok = [Try(0.0, 0.1, 201)]
-        self.history = [
-            intent("n1", "open", EPISODE, ok),
-            intent("n2", "book", FIRST, [Try(0, 0.1, 0), Try(1, 0.1, 201)]),
-            intent("n3", "book", SECOND, ok),
-            replace(intent("n4", "cancel", FIRST, [Try(2, 0.1, 200)]), method="PATCH"),
-        ]
-        slot = {"tenant": "north", "capacity": 1, "status": "AVAILABLE"}
-        self.evidence = Evidence(
-            appointments=[appointment(1, FIRST, "n2", "CANCELLED"), appointment(2, SECOND, "n3", "BOOKED")],
-            slots=[
-                {**slot, "id": 1, "locator": "SLT-1", "booked": 0}, {**slot, "id": 2, "locator": "SLT-2", "booked": 1},
-            ],
-            episodes=[{
-                "tenant": "north", "id": 1, "locator": EPISODE, "reason": "n1", "status": "OPEN",
-                "open_appointments": 1,
-            }],
-            changes=[
-                change("episode", EPISODE, "open"), change("appointment", FIRST, "book"),
-                change("appointment", SECOND, "book"), change("appointment", FIRST, "cancel", "n4"),
-            ],
-            audits=[
-                {"tenant": "north", "action": action, "subject": subject}
-                for action, subject in [
-                    ("episode.open", EPISODE), ("appointment.book", FIRST), ("appointment.book", SECOND),
-                    ("appointment.cancel", FIRST), ("session.begin", "user:1"),
-                ]
-            ],
-            outbox=[
-                event(1, "care.episode.opened", EPISODE), event(2, "care.appointment.booked", FIRST),
-                event(3, "care.appointment.booked", SECOND), event(4, "care.appointment.status_changed", FIRST),
-                event(5, "care.appointment.cancelled", FIRST),
-            ],
-        )  # fmt: skip
-        self.evidence.messages = [message(row, offset) for offset, row in enumerate(self.evidence.outbox)]
-        self.samples = [Sample(0, 200, 0.1), Sample(1, 503, 0.1), Sample(2, 200, 0.1)]
-        self.faults = [Injected("database restarted", 0.5, 1.5, went_red=True, must_go_red=True, recovered_after=0.4)]
-
-    def found(self) -> set[str]:
-        """The rules the judge says are violated."""
-        return {one.rule for one in judge(self.history, self.evidence, self.samples, self.faults)}
-
-
-def intent(number: str, kind: str, locator: str, tries: list[Try]) -> Intent:
-    return Intent(
-        number, "north", kind, "POST", "/api/v1/…", {"reason": number}, f"key-{number}", list(tries), DONE,
-        {"locator": locator},
-    )  # fmt: skip
-
-
-def appointment(place: int, locator: str, reason: str, status: str, hour: int | None = None) -> dict[str, Any]:
-    start = NINE + (place if hour is None else hour) * HOUR
-    return {
-        "tenant": "north", "locator": locator, "reason": reason, "status": status, "version": 1, "slot_id": place,
-        "patient_id": 1, "provider_id": 1, "episode_id": 1, "starts_at": start, "ends_at": start + HOUR,
-        "busy_until": start + HOUR,
-    }  # fmt: skip
-
-
-def change(entity: str, locator: str, action: str, reason: str = "") -> dict[str, Any]:
-    return {"tenant": "north", "entity": entity, "locator": locator, "action": action, "reason": reason}
-
-
-def event(sequence: int, topic: str, subject: str) -> dict[str, Any]:
-    return {
-        "tenant": "north", "key": EPISODE, "sequence": sequence, "event_id": f"id-{sequence}", "topic": topic,
-        "subject": subject,
-    }  # fmt: skip
-
-
-def message(row: dict[str, Any], offset: int) -> Message:
-    return Message("north", row["topic"], 0, offset, offset, row["key"], row["sequence"], row["event_id"])
+from chaos.history import REFUSED, UNKNOWN, Injected, Sample, Try
+from tests.chaos.sound_run import EPISODE, FIRST, OTHER, SECOND, THIRD, Run, appointment, event
 
 
 @pytest.fixture
@@ -116,11 +31,11 @@ def lost_booking(run: Run) -> None:
 
 
 def booked_twice(run: Run) -> None:
-    run.evidence.appointments.append(appointment(3, "APT-2026-000003", "n3", "CANCELLED"))
+    run.evidence.appointments.append(appointment(3, "APT-2026-000004", "n3", "CANCELLED"))
 
 
 def stored_without_being_asked_for(run: Run) -> None:
-    run.evidence.appointments.append(appointment(3, "APT-2026-000003", "n99", "CANCELLED"))
+    run.evidence.appointments.append(appointment(3, "APT-2026-000004", "n99", "CANCELLED"))
 
 
 def refused_and_stored(run: Run) -> None:
@@ -239,6 +154,68 @@ def dropped_at_an_end_in_order(run: Run) -> None:
     run.history[1].tries.insert(0, Try(4.9, 0.2, 0))
 
 
+def lost_on_a_page(run: Run) -> None:
+    run.forget(THIRD, "cancel")
+
+
+def refused_on_a_page_and_carried_out(run: Run) -> None:
+    run.intent("n6").outcome = REFUSED
+
+
+def lost_close(run: Run) -> None:
+    run.forget(OTHER, "close")
+
+
+def closed_twice(run: Run) -> None:
+    run.happened("episode", OTHER, "close", "care.episode.closed")
+    run.evidence.messages = None
+
+
+def refused_and_closed(run: Run) -> None:
+    run.intent("n8").outcome = REFUSED
+
+
+def closed_without_being_asked_for(run: Run) -> None:
+    run.happened("episode", EPISODE, "close", "care.episode.closed")
+    run.evidence.messages = None
+
+
+def read_without_audit(run: Run) -> None:
+    run.evidence.reads.clear()
+
+
+def another_read_in_the_log(run: Run) -> None:
+    run.evidence.reads[0]["request_id"] = "r9"
+
+
+def another_appointment_in_the_log(run: Run) -> None:
+    run.evidence.reads[0]["subject"] = SECOND
+
+
+def booking_left_waiting(run: Run) -> None:
+    run.intent("n5").tries[0].seconds = 4.1
+
+
+def booking_without_an_answer(run: Run) -> None:
+    run.intent("n5").tries.insert(0, Try(5.5, 0.1, 0))
+
+
+def nobody_booked_meanwhile(run: Run) -> None:
+    del run.intent("n5").tries[0]
+
+
+def late_readiness(run: Run) -> None:
+    run.samples[1] = Sample(0.4, 503, 6.7)
+
+
+def told_late_that_the_database_hangs(run: Run) -> None:
+    run.intent("n10").tries[1].seconds = 5.2
+
+
+def told_late_while_it_hangs(run: Run) -> None:
+    run.intent("n10").tries.append(Try(28.9, 5.1, 503))
+
+
 BROKEN: list[tuple[Callable[[Run], None], str]] = [
     (lost_booking, "created once"), (booked_twice, "created once"), (stored_without_being_asked_for, "created once"),
     (refused_and_stored, "created once"), (acknowledged_under_another_locator, "created once"),
@@ -250,7 +227,15 @@ BROKEN: list[tuple[Callable[[Run], None], str]] = [
     (repeat_with_another_id, "topics"), (internal_error, "clear refusals"), (unclear_refusal, "clear refusals"),
     (hanging_request, "nothing hangs"), (stayed_green, "readiness"), (never_came_back, "readiness"),
     (dropped_at_an_end_in_order, "ends in order"),
-    (red_at_the_end, "readiness"),
+    (red_at_the_end, "readiness"), (late_readiness, "readiness"),
+    (told_late_that_the_database_hangs, "nothing hangs"), (told_late_while_it_hangs, "nothing hangs"),
+    (lost_on_a_page, "changed once"), (refused_on_a_page_and_carried_out, "changed once"),
+    (lost_close, "closed once"), (closed_twice, "closed once"), (refused_and_closed, "closed once"),
+    (closed_without_being_asked_for, "closed once"),
+    (read_without_audit, "audit of reads"), (another_read_in_the_log, "audit of reads"),
+    (another_appointment_in_the_log, "audit of reads"),
+    (booking_left_waiting, "booking in time"), (booking_without_an_answer, "booking in time"),
+    (nobody_booked_meanwhile, "booking in time"),
 ]  # fmt: skip
 
 
