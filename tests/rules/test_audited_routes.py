@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import psycopg
@@ -18,16 +19,28 @@ from tests.api.calls import CALLS
 from tests.api.client import Api, all_stored
 from tests.database import TestDatabase
 from tests.looking import audits, newest, rows
-from tests.rules.pages import ask, csrf_token, page_address
+from tests.rules.pages import ask, csrf_token, page_address, signed_in_as
 from tests.rules.pages import rules as page_rules
+from tests.rules.test_twice import LOOKED_UP, the_form
+from tests.rules.twice import SCENES
 
 PATIENT = re.compile(r"PTY-\d{4}-\d{6,}")
 NAME = re.compile(r"Testowa\d+")
 EXAMPLE = "PTY-2026-000042"  # of a number, beside the fields that take one; somebody may have just this one
 PURPOSES = {purpose.value for purpose in Purpose}
-REFUSE = "CREATE TRIGGER refused BEFORE INSERT ON audit_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+# A sequence counts on though the transaction is rolled back.
+REFUSE = """
+CREATE SEQUENCE refusals;
+CREATE FUNCTION refuse_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = care AS
+  $$BEGIN PERFORM nextval('refusals'); RAISE EXCEPTION 'The log takes no row.'; END$$;
+CREATE TRIGGER refused BEFORE INSERT ON audit_event FOR EACH STATEMENT EXECUTE FUNCTION refuse_row()
+"""
+LET = "DROP TRIGGER refused ON audit_event; DROP FUNCTION refuse_row; DROP SEQUENCE refusals"
+WAYS: tuple[dict[str, str], ...] = ({}, {"HX-Request": "true"})  # as a browser asks, and as htmx does
 # A look at the log is a row with its filter; did it name all whose numbers it showed, it would fill with its readers.
 LOG_ITSELF = "admin_audit."
+# Lookups that show patients; the others find staff, medicines, papers, or only lead to a page.
+FIND_PATIENTS = {"palette.find", "patients.find", "slots.find_patient", "today.search", "walk_in.find_somebody"}
 NOT_COUNTED = ("audit_event", "audit_patients", "user_session", "webauthn_challenges")
 
 
@@ -50,14 +63,20 @@ def told(god: Actor, *, after: int) -> set[str]:
 
 
 @contextmanager
-def refusing_audit(database: TestDatabase) -> Iterator[None]:
-    """Meanwhile no audit row can be written, by anybody."""
+def refusing_audit(database: TestDatabase) -> Iterator[Callable[[], int]]:
+    """Meanwhile no audit row can be written, by anybody; gives a function that says how often one was refused."""
     with psycopg.connect(localdb.libpq_url(database.owner), autocommit=True) as owner:
         owner.execute(REFUSE)
+
+        def refused() -> int:
+            row = owner.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM refusals").fetchone()
+            assert row
+            return int(row[0])
+
         try:
-            yield
+            yield refused
         finally:
-            owner.execute("DROP TRIGGER refused ON audit_event")
+            owner.execute(LET)
 
 
 def asked(app: APIFlask, client: FlaskClient, method: str, address: str, **options: Any) -> TestResponse:
@@ -92,10 +111,12 @@ def test_without_the_log_a_json_route_shows_and_keeps_nothing(
     audited = client.send(call.method, call.path, call.body, **call.headers) if call.method == "GET" else None
     person = audited is None or shown(audited, god)
     before = all_stored(database, but=NOT_COUNTED)
-    with refusing_audit(database):
+    with refusing_audit(database) as refused:
         answer = client.send(call.method, call.path, call.body, **call.headers)
+        met = refused()
     if person:
         assert answer.status_code >= 500, answer.text
+        assert met, "no row was to be written"
     assert shown(answer, god) == set()
     assert all_stored(database, but=NOT_COUNTED) == before
 
@@ -103,38 +124,87 @@ def test_without_the_log_a_json_route_shows_and_keeps_nothing(
 def test_every_page_tells_of_everybody_it_shows_and_shows_nobody_without_the_log(
     app: APIFlask, god: Actor, browser: Callable[[Role], FlaskClient], database: TestDatabase
 ) -> None:
-    make.an_appointment(god)  # somebody for the lists
-    seen: set[str] = set()
+    make.an_appointment(god, slot=make.a_slot(god, clinic=make.a_clinic(god)))  # somebody for the lists
+    seen: set[tuple[str, bool]] = set()
     somebody = {role: browser(role) for role in Role}
     for rule in page_rules(app, "GET"):
-        address = page_address(rule, god)
-        for role, client in somebody.items():
+        address, showing = page_address(rule, god), []
+        for role, way in product(somebody, WAYS):
             before = newest(god)["audits"]
-            people = shown(asked(app, client, "GET", address), god)
+            people = shown(asked(app, somebody[role], "GET", address, headers=way), god)
             if rule.endpoint.startswith(LOG_ITSELF):
-                assert audits(god, after=before) or not people, (role, rule.rule)
+                assert audits(god, after=before) or not people, (role, rule.rule, way)
             else:
-                assert people <= told(god, after=before), (role, rule.rule)
+                assert people <= told(god, after=before), (role, rule.rule, way)
             if people:
-                seen.add(rule.endpoint)
-                with refusing_audit(database):
-                    assert shown(asked(app, client, "GET", address), god) == set(), (role, rule.rule)
-    assert len(seen) >= 12, seen  # or the test looks at nothing
-
-
-def test_without_the_log_no_form_keeps_anything(
-    app: APIFlask, god: Actor, browser: Callable[[Role], FlaskClient], database: TestDatabase
-) -> None:
-    sent = {"version": "1", "reason": "Fell ill", "summary": "Recovered", "outcome": "Fine", "q": "Testowa"}
-    clients = {role: browser(role) for role in (Role.CLINICIAN, Role.ADMIN)}
-    tokens = {role: csrf_token(app, client) for role, client in clients.items()}
-    for rule in page_rules(app, "POST"):
-        if rule.endpoint.startswith(("sign_in.", "preferences.", "drafts.", "federation.")):
-            continue  # of nobody's record: the first by rows of its own, the others of one's own settings
-        for role, client in clients.items():
-            address = page_address(rule, god)
-            before = all_stored(database, but=NOT_COUNTED)
+                seen.add((rule.endpoint, bool(way)))
+                showing.append((role, way))
+        if showing:
             with refusing_audit(database):
-                answer = asked(app, client, "POST", address, data=sent | {"csrf_token": tokens[role]})
-            assert shown(answer, god) == set(), (role, rule.rule)
-            assert all_stored(database, but=NOT_COUNTED) == before, (role, rule.rule)
+                for role, way in showing:
+                    answer = asked(app, somebody[role], "GET", address, headers=way)
+                    assert shown(answer, god) == set(), (role, rule.rule, way)
+    for by_htmx in (False, True):
+        assert len([one for one, by in seen if by is by_htmx]) >= 12, seen  # or the test looks at nothing
+
+
+@pytest.mark.parametrize("endpoint", sorted(LOOKED_UP))
+def test_a_lookup_tells_of_everybody_it_finds_and_finds_nobody_without_the_log(
+    app: APIFlask, god: Actor, database: TestDatabase, endpoint: str
+) -> None:
+    patient = make.an_appointment(god, slot=make.a_slot(god, clinic=make.a_clinic(god))).party_locator
+    client = signed_in_as(app, make.a_person(god, *Role))
+    [rule] = [one for one in page_rules(app, "POST") if one.endpoint == endpoint]
+    fields = {"csrf_token": csrf_token(app, client), "q": "Testowa", "locator": patient, "version": "1"}
+    address = page_address(rule, god)
+    for way in WAYS:
+        before = newest(god)["audits"]
+        answer = asked(app, client, "POST", address, data=fields, headers=way)
+        people = shown(answer, god)
+        if endpoint.startswith(LOG_ITSELF):
+            assert audits(god, after=before) or not people, way
+        else:
+            assert people <= told(god, after=before), way
+        assert people or endpoint not in FIND_PATIENTS, (way, answer.text)
+        with refusing_audit(database) as refused:
+            answer = asked(app, client, "POST", address, data=fields, headers=way)
+            assert shown(answer, god) == set(), way
+            assert endpoint not in FIND_PATIENTS or (answer.status_code >= 500 and refused()), (way, answer.status)
+
+
+def test_without_the_log_nothing_is_printed(app: APIFlask, god: Actor, database: TestDatabase) -> None:
+    prescription = make.a_prescription(god)
+    client = signed_in_as(app, make.a_person(god, *Role))
+    address = f"/prescriptions/{prescription.locator}/paper.pdf"
+    before = newest(god)["audits"]
+    printed = asked(app, client, "GET", address)
+    assert (printed.mimetype, printed.data[:5]) == ("application/pdf", b"%PDF-")
+    assert told(god, after=before) == {prescription.party_locator}
+    assert "prescription.print" in {row.action for row in audits(god, after=before)}
+    with refusing_audit(database) as refused:
+        answer = asked(app, client, "GET", address)
+        assert refused()
+    assert answer.status_code >= 500
+    assert answer.mimetype != "application/pdf"
+    assert b"%PDF" not in answer.data
+    assert shown(answer, god) == set()
+
+
+@pytest.mark.parametrize("endpoint", sorted(SCENES.keys() - {"drafts.discard"}))  # of nobody's record, in no row
+def test_without_the_log_a_form_keeps_nothing(
+    app: APIFlask, god: Actor, database: TestDatabase, endpoint: str
+) -> None:  # fmt: skip
+    me = make.a_person(god, *(role for role in Role if role is not Role.AUDITOR))
+    client = signed_in_as(app, me)
+    page, goes, typed = SCENES[endpoint](god, me, database)
+    fields = {"csrf_token": csrf_token(app, client), **typed}
+    if page is not None:
+        fields = {**the_form(ask(app, client, "GET", page), goes).values, **typed}
+    apart = (*NOT_COUNTED, "sign_in_attempts")  # a password that is asked for is counted before it is looked at
+    before = all_stored(database, but=apart)
+    with refusing_audit(database) as refused:
+        answer = asked(app, client, "POST", goes, data=fields)
+        assert refused(), answer.status
+    assert answer.status_code >= 500
+    assert shown(answer, god) == set()
+    assert all_stored(database, but=apart) == before
