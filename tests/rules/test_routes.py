@@ -15,7 +15,9 @@ from tests.api.client import Api, all_stored, is_problem, speaking_for
 from tests.database import TestDatabase
 from tests.identity.people import a_user
 from tests.looking import id_of
-from tests.rules.pages import ask, csrf_token, page_address, rules
+from tests.rules.pages import ask, csrf_token, page_address, rules, signed_in_as
+from tests.rules.test_twice import LOOKED_UP, the_form
+from tests.rules.twice import SCENES
 
 PUBLIC = {
     "static",
@@ -106,6 +108,7 @@ PAGES_OF_ADMINISTRATION = {
     "emergency": {Role.CLINICIAN},
 }
 OWN_SLOTS_PAGES = {"spans.slots_form", "spans.block_form"}  # forms a clinician fills for himself
+OWN_SLOTS_FORMS = {"spans.add_slots", "spans.block", "spans.unblock"}  # and sends
 Browser = Callable[[Role], FlaskClient]
 # a read is audited, and a session keeps when it was last used
 NOT_COUNTED = ("audit_event", "audit_patients", "user_session")
@@ -243,3 +246,32 @@ def test_pages_let_nobody_do_what_his_role_may_not(
             answer = ask(app, client, "POST", address, data=sent)
             assert answer.status_code == 403, (role, rule.rule, answer.status)
             assert all_stored(database, but=NOT_COUNTED) == before, (role, rule.rule)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "role"), [(one, role) for one in sorted(SCENES) for role in Role if role in who_may_send(one)]
+)
+def test_a_form_is_taken_from_each_role_that_may_send_it(
+    app: APIFlask, god: Actor, database: TestDatabase, endpoint: str, role: Role
+) -> None:
+    provider = make.a_provider(god) if endpoint in OWN_SLOTS_FORMS and role is Role.CLINICIAN else None
+    me = make.a_person(god, role, provider=provider)
+    client = signed_in_as(app, me)
+    page, goes, typed = SCENES[endpoint](god, me, database)
+    fields = {"csrf_token": csrf_token(app, client), **typed}
+    if page is not None:
+        fields = {**the_form(ask(app, client, "GET", page), goes).values, **typed}
+    if provider:
+        fields["provider_locator"] = provider.locator
+    answer = ask(app, client, "POST", goes, data=fields)
+    assert answer.status_code in (200, 303), (answer.status, answer.text)
+
+
+@pytest.mark.parametrize("endpoint", sorted(LOOKED_UP))
+def test_a_lookup_answers_each_role_that_may(app: APIFlask, god: Actor, browser: Browser, endpoint: str) -> None:
+    [rule] = [one for one in rules(app, "POST") if one.endpoint == endpoint]
+    for role in Role if endpoint in PUBLIC else who_may_send(endpoint):
+        client = browser(role)
+        sent = {"csrf_token": csrf_token(app, client), "q": "Testowa", "version": "1"}
+        answer = ask(app, client, "POST", page_address(rule, god), data=sent)
+        assert answer.status_code in (200, 303, 422), (role, answer.status)

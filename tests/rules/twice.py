@@ -60,7 +60,7 @@ def _a_slot(god: Actor, status: str = "FREE") -> Any:
 
 def _undo(base: str) -> Scene:
     def scene(god: Actor, me: Actor, database: TestDatabase) -> Filled:
-        visit = make.an_appointment(me, status="ARRIVED")
+        visit = make.an_appointment(me, make.an_episode(god), make.a_slot(god), status="ARRIVED")
         return None, f"{base}/{visit.locator}/undo", {"version": str(visit.version)}
 
     return scene
