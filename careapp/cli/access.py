@@ -28,8 +28,9 @@ HEAD = """<!-- Written by `flask --app wsgi access` from the code: routes, roles
 Three things are asked, one after the other: the role (this table), the clinic scope, and the rules about the record
 at the end. What is not somebody's answers 404, exactly as if it were not there. "own" is for what belongs to the
 provider the user is. Each cell of the table is tried over HTTP by `tests/rules/test_routes.py`, refusals and what is
-allowed, but for the forms that `ELSEWHERE` in `tests/rules/test_twice.py` names (signing in, confirming, factors, drafts):
-of those only the refusals, as what they do has tests of its own. The rules at the end are tried by `tests/disclosure`.
+allowed, but for the forms that `ELSEWHERE` in `tests/rules/test_twice.py` names (signing in, confirming, factors,
+drafts): of those only the refusals, as what they do has tests of its own. The rules at the end are tried by
+`tests/disclosure`.
 """
 
 
