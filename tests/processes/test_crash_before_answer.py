@@ -3,7 +3,7 @@
 import os
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 import pytest
@@ -11,12 +11,16 @@ from apiflask import APIFlask
 
 from bench import servers
 from bench.servers import Server, web_server
-from careapp.access import Actor
+from careapp.access import Actor, Role
+from careapp.identity.actors import actor_of_email
 from careapp.outbox.crash_points import VARIABLE
 from careapp.surface.tokens import own_token
 from tests.api.calls import CALLS
 from tests.database import TestDatabase
+from tests.identity.people import PASSWORD, a_user
 from tests.looking import newest, one
+from tests.rules.twice import SCENES
+from tests.web.checks import forms_of, parsed
 
 
 def gained(god: Actor, before: dict[str, int]) -> dict[str, int]:
@@ -46,6 +50,14 @@ def living(environment: dict[str, str]) -> Iterator[Server]:
         yield running
 
 
+def dies_before_it_answers(environment: dict[str, str], send: Callable[[int], httpx.Response]) -> None:
+    """Send something to a server that ends between commit and answer."""
+    with web_server({**environment, VARIABLE: "before_answer"}) as dying:
+        with pytest.raises(httpx.RemoteProtocolError):
+            send(dying.port)
+        os.killpg(dying.leader, signal.SIGKILL)  # asked to end, it would first wait for the worker it begins again
+
+
 @pytest.mark.parametrize("name", ["api.open_episode", "api.appointment_cancel", "api.book"])
 def test_the_retry_gets_the_first_answer(
     environment: dict[str, str], living: Server, app: APIFlask, god: Actor, name: str
@@ -61,13 +73,46 @@ def test_the_retry_gets_the_first_answer(
         address = f"http://127.0.0.1:{port}/api/v1{call.path}"
         return httpx.request(call.method, address, json=call.body, headers=headers, timeout=30)
 
-    with web_server({**environment, VARIABLE: "before_answer"}) as dying:
-        with pytest.raises(httpx.RemoteProtocolError):
-            send(dying.port)
-        os.killpg(dying.leader, signal.SIGKILL)  # asked to end, it would first wait for the worker it begins again
+    dies_before_it_answers(environment, send)
     done = gained(god, before)
     assert (done["moves"], done["answers"]) == (1, 1), "it had committed"
     answers = [send(living.port) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [call.status] * 2, answers[0].text
     assert answers[0].content == answers[1].content
+    assert gained(god, before) == done
+
+
+@pytest.mark.parametrize("name", ["episodes.open_episode", "slots.book", "registration.register"])
+def test_a_form_sent_again_shows_what_the_first_one_made(
+    environment: dict[str, str], living: Server, god: Actor, database: TestDatabase, name: str
+) -> None:
+    email = a_user(god, *(role for role in Role if role is not Role.AUDITOR)).email
+    me = actor_of_email(email)
+    assert me
+    page, goes, typed = SCENES[name](god, me, database)
+    assert page
+    with httpx.Client(timeout=30) as browser:
+
+        def filled(page: str, goes: str, typed: Mapping[str, str]) -> dict[str, str]:
+            shown = browser.get(f"http://127.0.0.1:{living.port}{page}")
+            assert shown.status_code == 200, (shown.url, shown.status_code)
+            [form] = [one for one in forms_of(parsed(shown.text)) if one.action.partition("?")[0] == goes]
+            return {**form.values, **typed}
+
+        def send(port: int) -> httpx.Response:
+            return browser.post(f"http://127.0.0.1:{port}{goes}", data=fields)
+
+        signed_in = browser.post(
+            f"http://127.0.0.1:{living.port}/sign-in",
+            data=filled("/sign-in", "/sign-in", {"email": email, "password": PASSWORD}),
+        )
+        assert signed_in.status_code == 303, signed_in.text
+        fields, before = filled(page, goes.partition("?")[0], typed), newest(god)
+        dies_before_it_answers(environment, send)
+        done = gained(god, before)
+        assert (done["events"] > 0, done["answers"]) == (True, 1), "it had committed"
+        answers = [send(living.port) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [303, 303], answers[0].text
+        assert answers[0].headers["Location"] == answers[1].headers["Location"]
+        assert browser.get(f"http://127.0.0.1:{living.port}{answers[0].headers['Location']}").status_code == 200
     assert gained(god, before) == done
