@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from careapp.localdb.addresses import libpq_url
+from careapp.telemetry.beside import connect
 
 # Each with the span of a partition, and how many are made ahead.
 KEPT_BY = {"audit_event": ("month", 3), "audit_patients": ("month", 3), "outbox_sent": ("day", 3)}
@@ -22,7 +22,7 @@ def make_ahead(relay_url: str) -> list[str]:
     One whose rows have gone to the partition for the rest stays there, and the log says so. A table that a backup reads
     has to wait for the next hour: there is time, as partitions are made well ahead.
     """
-    with psycopg.connect(libpq_url(relay_url), autocommit=True, application_name="careapp partitions") as connection:
+    with connect(relay_url, "careapp partitions") as connection:
         parts = [part for parent in KEPT_BY for part in _make_now_or_later(connection, parent)]
     for part in (part for part, made in parts if not made):
         _log.error("partition not made: there are rows of its time already", partition=part)

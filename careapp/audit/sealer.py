@@ -15,7 +15,7 @@ import structlog
 from psycopg.rows import class_row
 
 from careapp.audit.anchors import Anchor
-from careapp.localdb.addresses import libpq_url
+from careapp.telemetry.beside import connect
 from careapp.telemetry.metrics import AUDIT_SEALED, AUDIT_STOPPED
 
 ROWS_OF_A_SEAL = 10_000  # about; the rows of one transaction are never parted
@@ -143,4 +143,4 @@ def tenants(connection: psycopg.Connection[Any]) -> list[tuple[int, str]]:
 
 def connected(address: str) -> psycopg.Connection[Any]:
     """A connection on which each statement is its own transaction."""
-    return psycopg.connect(libpq_url(address), autocommit=True, application_name="careapp audit")
+    return connect(address, "careapp audit")

@@ -28,7 +28,7 @@ from careapp.operations.database_check import check_at_start
 from careapp.outbox.relay import Relays
 from careapp.outbox.sender_choice import sender_for
 from careapp.telemetry import metrics, traces
-from careapp.telemetry.statements import look_at_pools
+from careapp.telemetry.statements import log_slow_beside, look_at_pools
 
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 SEAL_SECONDS = 10
@@ -60,6 +60,7 @@ def run(app: Flask, settings: Settings) -> None:
     if traces.begin(settings, "careapp-jobs"):
         with app.app_context():
             traces.of_statements(db.engine)
+    log_slow_beside(settings.slow_query_ms)
     relays = Relays(relay_url, functools.partial(sender_for, settings))
     watchdog = Watchdog(LONGEST_SILENCE)
     scheduler = _scheduler()
@@ -90,7 +91,7 @@ def _watched(watchdog: Watchdog, name: str, work: Work) -> Work:
     longest = LONGEST.get(name, LONGEST_UPKEEP)
 
     def run_watched() -> None:
-        # The relay's passes are each second, and most do nothing: what it sends is traced event by event.
+        # The relay's passes are each second, and most do nothing: it begins a trace itself where something waits.
         traced = nullcontext() if name == OUTBOX else traces.span(f"job {name}")
         with watchdog.running(name, longest), _counted(name), traced:
             work()

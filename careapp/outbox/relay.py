@@ -9,16 +9,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import psycopg
 import structlog
 
 from careapp import partitions
-from careapp.localdb.addresses import libpq_url
 from careapp.outbox.drain import drain
 from careapp.outbox.senders import Sender, SendFailed
+from careapp.telemetry import traces
+from careapp.telemetry.beside import connect
 from careapp.telemetry.metrics import RELAY_FAILURES, RELAY_PASS_SECONDS, RELAY_PUBLISHED
 
 PASS_SECONDS = 15  # a pass begins no further visit to a shard after this; the longest visit takes some 20 s more
@@ -47,7 +48,7 @@ class Relay:
     """
 
     def __init__(self, database_url: str, sender: Sender) -> None:
-        self._database_url = libpq_url(database_url)
+        self._database_url = database_url
         self._sender = sender
         self._connection: psycopg.Connection[Any] | None = None
         self._failed_in_a_row = 0
@@ -95,10 +96,12 @@ class Relay:
         shards = [row[0] for row in connection.execute(_PICK).fetchall()]
         random.shuffle(shards)
         stop = time.monotonic() + PASS_SECONDS
-        for shard in shards:
-            # A held key keeps its shard among those picked, so a visit that sends nothing ends the turn of its shard.
-            while not self._stopping.is_set() and time.monotonic() < stop and self._visit(connection, shard):
-                pass
+        # A trace of its own where something waits: most passes, one a second, find nothing.
+        with traces.span("job outbox") if shards else nullcontext():
+            for shard in shards:
+                # A held key keeps its shard among those picked, so a visit that sends nothing ends its shard's turn.
+                while not self._stopping.is_set() and time.monotonic() < stop and self._visit(connection, shard):
+                    pass
 
     def _visit(self, connection: psycopg.Connection[Any], shard: int) -> int:
         """Drain a shard once; a failed send ends the connection, and making the next one shows if a broker is there."""
@@ -114,9 +117,7 @@ class Relay:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            self._connection = psycopg.connect(
-                self._database_url, autocommit=True, application_name="careapp relay", connect_timeout=5, **LIVELY
-            )
+            self._connection = connect(self._database_url, "careapp relay", connect_timeout=5, **LIVELY)
             self._connection.execute(_NEEDED)  # a schema of the version before is seen before anything is sent
             with suppress(psycopg.errors.LockNotAvailable):  # then the day's events go to the partition for the rest
                 partitions.make(self._connection, "outbox_sent", coming=False)  # missing where no job ran for days

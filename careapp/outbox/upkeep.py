@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from careapp.localdb.addresses import libpq_url
+from careapp.telemetry.beside import connect
 
 KEPT_DAYS = 7
 ROWS_AT_A_TIME = 5000  # a short transaction each, so that nobody waits and vacuum keeps up
@@ -75,4 +75,4 @@ def delete_marked(database_url: str) -> int:
 
 def _connected(database_url: str) -> psycopg.Connection[Any]:
     """A connection on which each statement is its own transaction."""
-    return psycopg.connect(libpq_url(database_url), autocommit=True, application_name="careapp outbox upkeep")
+    return connect(database_url, "careapp outbox upkeep")

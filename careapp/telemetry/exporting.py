@@ -99,12 +99,8 @@ class Tracing:
         """Record the statements of an engine, by their shape, where something is being traced."""
 
         def begins(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-            if trace.get_current_span().is_recording():
-                told = shape(statement)
-                about = {"db.system.name": "postgresql", "db.query.text": told}
-                vars(context)[_SPAN] = self._tracer.start_span(
-                    told.partition(" ")[0][:20], kind=SpanKind.CLIENT, attributes=about
-                )
+            if span := self._of_statement(statement):
+                vars(context)[_SPAN] = span
 
         def ends(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
             if span := vars(context).pop(_SPAN, None):
@@ -117,6 +113,26 @@ class Tracing:
         event.listen(engine, "before_cursor_execute", begins)
         event.listen(engine, "after_cursor_execute", ends)
         event.listen(engine, "handle_error", fails)
+
+    @contextmanager
+    def statement(self, text: str) -> Iterator[None]:
+        """A span around a statement, by its shape, where something is being traced."""
+        span = self._of_statement(text)
+        try:
+            yield
+        except Exception as error:
+            if span:
+                _failed(span, error)
+            raise
+        if span:
+            span.end()
+
+    def _of_statement(self, text: str) -> trace.Span | None:
+        if not trace.get_current_span().is_recording():
+            return None
+        told = shape(text)
+        about = {"db.system.name": "postgresql", "db.query.text": told}
+        return self._tracer.start_span(told.partition(" ")[0][:20], kind=SpanKind.CLIENT, attributes=about)
 
 
 def _resource(service: str) -> Resource:

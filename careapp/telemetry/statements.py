@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,7 @@ _LITERAL = re.compile(r"""E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$.*?\$\1\$|(?<![\w.%])-
 _BEGAN = "careapp_began"
 
 _log = structlog.get_logger()
+_limit_beside: float | None = None  # seconds, for connections beside the engines; each engine has its own
 
 
 class CountingPool(QueuePool):
@@ -83,11 +85,36 @@ def log_slow(engine: Engine, milliseconds: int) -> None:
             return
         taken = (time.perf_counter() - began) / (len(context.parameters) if context.executemany else 1)
         if taken > limit:
-            SLOW_STATEMENTS.inc()
-            _log.warning("slow statement", statement=shape(statement), milliseconds=round(taken * 1000, 1))
+            _tell(statement, taken)
 
     listeners: tuple[tuple[str, Callable[..., None]], ...] = (
         ("before_cursor_execute", begins), ("after_cursor_execute", ends), ("handle_error", fails),
     )  # fmt: skip
     for name, listener in listeners:
         event.listen(engine, name, listener)
+
+
+def log_slow_beside(milliseconds: int) -> None:
+    """The same for connections beside the engines (`beside`), of this whole process."""
+    global _limit_beside
+    _limit_beside = milliseconds / 1000 or None
+
+
+@contextmanager
+def timed(statement: str) -> Iterator[None]:
+    """Around one statement of such a connection: logged where it takes too long, also where it fails."""
+    if _limit_beside is None:
+        yield
+        return
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        taken = time.perf_counter() - began
+        if taken > _limit_beside:
+            _tell(statement, taken)
+
+
+def _tell(statement: str, seconds: float) -> None:
+    SLOW_STATEMENTS.inc()
+    _log.warning("slow statement", statement=shape(statement), milliseconds=round(seconds * 1000, 1))

@@ -74,6 +74,16 @@ def span(name: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def statement(text: str) -> Iterator[None]:
+    """Around one SQL statement of a connection beside the engines, where it is a part of what is being traced."""
+    if _tracing is None:
+        yield
+        return
+    with _tracing.statement(text):
+        yield
+
+
 def publication(topic: str, parent: str, send: Callable[[Headers], Awaited]) -> Awaited:
     """Send an event as a part of the trace `parent` names: from the hand-over until the broker has it.
 

@@ -1,20 +1,34 @@
 """Slow statements: logged with their shape and time, never with a value, whichever way the value got there."""
 
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from apiflask import APIFlask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
+from careapp import partitions
+from careapp.audit import sealer
 from careapp.db import db
+from careapp.outbox import upkeep
+from careapp.outbox.relay import Relay
+from careapp.outbox.senders import LogSender
+from careapp.telemetry import statements
 from careapp.telemetry.statements import LONGEST_SHAPE, shape
 from tests.conftest import make_app
 from tests.database import TestDatabase
 
 MARK = "Xqzvfamily"
+
+
+def relay_connection(address: str) -> psycopg.Connection[Any]:
+    """A relay's own connection."""
+    return Relay(address, LogSender())._connected()
 
 
 def slow_lines(app: APIFlask, statement: str, **given: object) -> list[dict[str, object]]:
@@ -56,6 +70,39 @@ def test_one_sent_for_many_rows_is_as_many_statements(database: TestDatabase, tm
         db.engine.dispose()
     [slow] = [line for line in lines if line["event"] == "slow statement"]
     assert 700 <= slow["milliseconds"] <= 1000 * took / 2, "one of two, however long a machine stalled between"
+
+
+@pytest.fixture
+def a_millisecond_is_long() -> Iterator[None]:
+    """Connections beside the engines log nearly every statement; a process sets that once, at its start."""
+    statements.log_slow_beside(1)
+    yield
+    statements.log_slow_beside(0)
+
+
+@pytest.mark.parametrize("way", [sealer.connected, upkeep._connected, relay_connection])
+def test_what_jobs_ask_beside_the_engines_leaves_one_too(
+    way: Callable[[str], psycopg.Connection[Any]], database: TestDatabase, a_millisecond_is_long: None
+) -> None:
+    with way(database.relay) as connection, capture_logs() as lines:
+        connection.execute("SELECT pg_sleep(0.02), %s", [MARK])
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute(f"SELECT pg_sleep(0.02), 1 / (extract(epoch FROM now()) * 0)::int, '{MARK}'")
+    told = [str(line["statement"]) for line in lines if line["event"] == "slow statement"]
+    assert told == ["SELECT pg_sleep(?), %s", "SELECT pg_sleep(?), ? / (extract(epoch FROM now()) * ?)::int, ?"]
+    assert lines[0]["milliseconds"] >= 20
+
+
+def test_making_partitions_is_one_of_them(database: TestDatabase, a_millisecond_is_long: None) -> None:
+    with capture_logs() as lines:
+        partitions.make_ahead(database.relay)
+    assert any("make_partitions" in str(line.get("statement")) for line in lines)
+
+
+def test_nothing_of_jobs_is_logged_where_no_limit_is_set(database: TestDatabase) -> None:
+    with sealer.connected(database.relay) as connection, capture_logs() as lines:
+        connection.execute("SELECT pg_sleep(0.02)")
+    assert lines == []
 
 
 @pytest.mark.parametrize("limit", [0, 600_000])
