@@ -49,7 +49,7 @@ class Worker:
         os.ftruncate(lock, _SHOWN.size)
         self._shown = mmap.mmap(lock, _SHOWN.size)
         self._looks = 0
-        self._others: dict[int, tuple[bytes, int, float]] = {}
+        self._others: dict[int, tuple[bytes, int, int, float]] = {}
         self._shown[:] = _SHOWN.pack(0, 0, 0)  # starting may take a while
 
     def show(self) -> None:
@@ -94,17 +94,18 @@ class Worker:
                 os.close(lock)
 
     def _look_at(self, number: int, shown: bytes) -> int:
-        seen, looks, used = self._others.get(number, (b"", 0, 0.0))
+        """Kept of each: what it showed, looks since then and since it last used the processor, and how much it had."""
+        seen, silent, idle, used = self._others.get(number, (b"", 0, 0, 0.0))
         pid, thread, _ = _SHOWN.unpack(shown) if len(shown) == _SHOWN.size else (0, 0, 0)
         now = _processor_time(pid, thread)
         if shown != seen or now is None:
-            self._others[number] = (shown, 0, now or 0.0)
+            self._others[number] = (shown, 0, 0, now or 0.0)
             return 0
-        self._others[number] = (seen, looks + 1, used)
-        still = (looks + 1) * LOOK_SECONDS
-        if not (still >= BUSY_SECONDS or (still >= STILL_SECONDS and now == used)):
+        silent, idle = silent + 1, idle + 1 if now == used else 0
+        self._others[number] = (seen, silent, idle, now)
+        if silent * LOOK_SECONDS < BUSY_SECONDS and idle * LOOK_SECONDS < STILL_SECONDS:
             return 0
-        _log.error("a worker stands still and is ended", n=number, seconds=still)
+        _log.error("a worker stands still and is ended", n=number, seconds=silent * LOOK_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         self._others.pop(number)
