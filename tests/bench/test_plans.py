@@ -1,9 +1,9 @@
-"""No page and no answer of the API reads a table that grows from end to end: every GET of the URL map, each statement
+"""Nothing that is asked for reads a table that grows from end to end: every route of the URL map that can be answered
+well without a second factor (reads and writes, sign-in, tokens), further pages of lists and polls, each statement
 explained as the app role, among a hundred tenants with the planner's real statistics. What one tenant has much of is
 the matter of tests/rules/test_query_plans.py.
 """
 
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
@@ -11,19 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 from apiflask import APIFlask
-from flask.testing import FlaskClient
-from werkzeug.routing import Rule
-from werkzeug.test import TestResponse
 
 from careapp import localdb
-from careapp.access import Actor, Role
-from careapp.surface.internal_credentials import CREDENTIALS, HEADER
-from tests.api.client import speaking_for
+from careapp.db import db
+from careapp.surface.internal_credentials import CREDENTIALS
 from tests.bench.conftest import Generated
-from tests.bench.plans import Planner, Sent, listening, planner, table_of, whole_reads
-from tests.conftest import TestTenant, everything
-from tests.looking import one
-from tests.rules import pages
+from tests.bench.plans import Planner, Sent, planner, table_of, whole_reads
+from tests.bench.visits import PORTAL, Visitor, visit_all
+from tests.conftest import ROOT, TestTenant, everything
 
 # Tables that may be read whole, and why that costs the same when a clinic grows.
 MAY_BE_READ = {
@@ -35,117 +30,36 @@ MAY_BE_READ = {
     "medicine_words": "a list of codes, the same for all tenants",
 }
 PAGES = 25  # of 8 kB; of fewer the planner rightly reads all, and the question is whether an index could serve
-NO_STATEMENTS = {"static", "health.alive", "docs.readable", "docs.openapi"}
-# Pages that show nothing to those who ask here, and why; what they ask the database counts all the same.
+# What is answered well to nobody here, and why. What a refusal asks the database counts all the same.
+SECOND_FACTOR = "takes a code or a passkey, or a session that waits for one: rows of one person, by their keys"
 UNANSWERED = {
-    "drafts.held_back": "a draft is its author's alone",
-}
-ROLES = (Role.ADMIN, Role.CLINICIAN, Role.FRONT_DESK, Role.AUDITOR)
-WHERE = {
-    "episodes": "episodes", "appointments": "appointments", "today": "appointments", "slots": "provider_slots",
-    "patients": "patients", "prescriptions": "prescriptions", "referrals": "diagnostics_referrals",
-    "providers": "providers", "clinics": "clinics", "erasure": "patients", "members": "patients",
+    "static": "files, which ask the database nothing",
+    **dict.fromkeys(("federation.start", "federation.callback", "backchannel.backchannel_logout"),
+                    "there is no identity provider; tests/federation"),
+    **dict.fromkeys(("confirm.by_code", "confirm.by_passkey", "confirm.passkey_options"), SECOND_FACTOR),
+    **dict.fromkeys((f"factors.{one}" for one in ("add_passkey", "confirm_app", "new_codes", "remove_app",
+                                                  "remove_passkey")), SECOND_FACTOR),
+    **dict.fromkeys((f"second_stage.{one}" for one in ("by_passkey", "passkey_options", "second_by_code",
+                                                       "second_by_passkey", "second_options")), SECOND_FACTOR),
 }  # fmt: skip
 
 
-class Visitor:
-    """Asks for addresses of one generated tenant, as whoever may, and keeps what each sent to the database."""
-
-    def __init__(self, app: APIFlask, actor: Actor) -> None:
-        self.app, self.actor = app, actor
-        self.staff = {role: self._browser(role) for role in ROLES}
-        self.sent: dict[str, list[Sent]] = {}
-        self.unanswered: set[str] = set()
-
-    def _browser(self, role: Role) -> FlaskClient:
-        with self.app.app_context():
-            user = one(self.actor, "SELECT min(id) FROM users WHERE roles = ARRAY[:role]", role=role.value)
-            return pages._browser_of(self.app, self.actor.tenant_id, int(user))
-
-    def locator(self, kind: str) -> str:
-        """The locator of something there is."""
-        open_one = " WHERE status = 'OPEN' AND open_appointments > 0" if kind == "episodes" else ""
-        with self.app.app_context():
-            return str(one(self.actor, f"SELECT max(locator) FROM {WHERE[kind]}{open_one}"))
-
-    def page(self, address: str, rule: Rule | None = None) -> None:
-        """A page, as everybody asks for it."""
-        with listening(self.app) as sent:
-            answers = [self._ask(role, address, sent) for role in ROLES]
-        if all(answer.status_code >= 400 for answer in answers):
-            self.unanswered.add(rule.endpoint if rule else address)
-        self.sent[f"GET {address}"] = list(sent)
-
-    def _ask(self, role: Role, address: str, sent: list[Sent]) -> TestResponse:
-        return pages.ask(self.app, self.staff[role], "GET", address)
-
-    def program(self, method: str, address: str, body: dict[str, Any] | None = None) -> None:
-        """A route of the API, as somebody with every permission."""
-        with listening(self.app) as sent:
-            answer = speaking_for(self.app, self.actor).send(method, address, body)
-        assert answer.status_code < 300, (address, answer.text)
-        self.sent[f"{method} {address}"] = list(sent)
-
-    def portal(self, address: str) -> None:
-        """A route of the member portal."""
-        with listening(self.app) as sent:
-            answer = pages.ask(self.app, self.app.test_client(), "GET", address, headers={HEADER: "PORTAL"})
-        assert answer.status_code < 300, (address, answer.text)
-        self.sent[f"GET {address}"] = list(sent)
+@pytest.fixture(scope="module")
+def visitor(large: APIFlask, generated: Generated) -> Visitor:
+    """Who has asked for everything there is, in one tenant of many."""
+    tenant_id, key = generated.tenants[7]
+    large.extensions[CREDENTIALS] = [(key, sha256(PORTAL.encode()).digest())]
+    with large.app_context():
+        made = Visitor(large, everything(TestTenant(tenant_id, key)), generated.copy)
+        visit_all(made)
+        db.session.remove()
+    return made
 
 
 @pytest.fixture(scope="module")
-def visited(large: APIFlask, generated: Generated) -> dict[str, list[Sent]]:
-    """What every GET of the URL map, and some with filters, sent to the database."""
-    tenant_id, key = generated.tenants[7]
-    visitor = Visitor(large, everything(TestTenant(tenant_id, key)))
-    large.extensions[CREDENTIALS] = [(key, sha256(b"PORTAL").digest())]
-    for rule in large.url_map.iter_rules():
-        if "GET" in (rule.methods or ()) and rule.endpoint not in NO_STATEMENTS:
-            _visit(visitor, rule)
-    for address in _with_filters(visitor):
-        visitor.page(address)
-    for path in ("/episodes?status=OPEN", "/episodes?stage=NEW", f"/episodes?party={visitor.locator('patients')}"):
-        visitor.program("GET", path)
-    visitor.program("POST", "/patients/search", {"name": "aung"})
-    assert visitor.unanswered == UNANSWERED.keys()
+def visited(visitor: Visitor) -> dict[str, list[Sent]]:
+    """What each request sent to the database."""
     return visitor.sent
-
-
-def _visit(visitor: Visitor, rule: Rule) -> None:
-    surface = rule.endpoint.split(".")[0]
-    address = rule.rule.replace("<party>", "<locator>")
-    if "<locator>" in address:
-        kind = address.partition("/<locator>")[0].rpartition("/")[2]
-        address = address.replace("<locator>", visitor.locator(kind))
-    if surface == "api":
-        visitor.program("GET", address.removeprefix("/api/v1"))
-    elif surface == "internal":
-        visitor.portal(address)
-    elif surface in pages.NO_PAGES or surface == "federation":
-        return
-    else:
-        with visitor.app.app_context():
-            for name in rule.arguments & pages.NUMBERED.keys():
-                address = re.sub(rf"<\w+:{name}>", str(pages.NUMBERED[name](visitor.actor)), address)
-        visitor.page(address, rule)
-
-
-def _with_filters(visitor: Visitor) -> Iterator[str]:
-    clinic, provider = visitor.locator("clinics"), visitor.locator("providers")
-    patient, episode = visitor.locator("patients"), visitor.locator("episodes")
-    for query in (f"clinic={clinic}", f"clinician={provider}", "care_type=GP", "stage=IN_CARE"):
-        yield f"/episodes?{query}"
-    yield f"/today?clinic={clinic}"
-    yield f"/today?clinic={clinic}&tab=due"
-    for query in (f"clinic={clinic}&view=week", f"provider={provider}", f"episode={episode}", f"party={patient}"):
-        yield f"/calendar?{query}"
-    yield f"/dashboard?clinic={clinic}"
-    yield f"/next-free?clinic={clinic}&party={patient}"
-    yield f"/walk-in?clinic={clinic}&party={patient}"
-    yield f"/referrals?clinic={clinic}"
-    for query in ("actor=user:1", f"subject={episode}", f"patient={patient}", "action=episode.open", "outcome=refused"):
-        yield f"/admin/audit?{query}"
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +79,43 @@ def grown(generated: Generated) -> set[str]:
     return {name for name, size in found if size >= PAGES}
 
 
+def test_every_route_is_asked_for(visitor: Visitor, large: APIFlask) -> None:
+    routes = {(one.endpoint, how) for one in large.url_map.iter_rules() for how in one.methods or ()}
+    well = {(one.endpoint, one.method) for one in visitor.answered if one.status < 400}
+    assert {endpoint for endpoint, how in routes - well if how not in ("HEAD", "OPTIONS")} == set(UNANSWERED)
+
+
+def test_every_list_is_asked_for_a_further_page(visitor: Visitor, large: APIFlask) -> None:
+    later = {one.endpoint for one in visitor.answered if one.later and one.status == 200}
+    documented = {
+        path["get"]["operationId"]
+        for path in large.spec["paths"].values()
+        if any(one["name"] == "cursor" for one in path.get("get", {}).get("parameters", ()))
+    }
+    assert documented
+    programs = {one for one in later if one.startswith(("api.", "internal."))}
+    assert documented | {"search_patients"} == {
+        one.replace("internal.", "internal_").removeprefix("api.") for one in programs
+    }
+    assert {large.view_functions[one].__module__ for one in later - programs} == {
+        {"careapp.web.episode_answers": "careapp.web.episodes"}.get(name, name) for name in saying('"cursor"')
+    }
+
+
+def test_every_live_region_is_asked_whether_it_has_changed(visitor: Visitor, large: APIFlask) -> None:
+    for answer in (200, 204):
+        polled = {one.endpoint for one in visitor.answered if one.poll and one.status == answer}
+        assert {large.view_functions[one].__module__ for one in polled} == saying(" poll_seen()"), answer
+
+
+def saying(text: str) -> set[str]:
+    """The modules of pages whose code says this."""
+    web = (path for path in (ROOT / "careapp" / "web").rglob("*.py") if path.name != "htmx.py")
+    found = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in web if text in path.read_text()}
+    assert found
+    return found
+
+
 def distinct(visited: dict[str, list[Sent]]) -> dict[str, tuple[str, Sent]]:
     """Each statement once, with one request that sent it."""
     return {one.sql: (request, one) for request, all_sent in visited.items() for one in all_sent}
@@ -178,7 +129,8 @@ def told(bad: dict[str, tuple[str, set[str]]]) -> str:
 def test_no_table_that_grows_is_read_from_end_to_end(
     visited: dict[str, list[Sent]], plans: Planner, grown: set[str]
 ) -> None:
-    assert len(visited) > 80
+    kinds = {sql.split(maxsplit=1)[0].upper() for sql in distinct(visited)}
+    assert kinds == {"SELECT", "WITH", "INSERT", "UPDATE", "DELETE"}
     bad = {}
     for sql, (request, sent) in distinct(visited).items():
         found = whole_reads(plans.plan(sent)) | whole_reads(plans.generic_plan(sent))

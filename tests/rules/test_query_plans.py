@@ -1,4 +1,6 @@
-"""Plans of the lists people wait for: as the app role, with a full tenant, none reads a large table from end to end."""
+"""Plans of the lists people wait for and of the commands they press: as the app role, with a full tenant, none reads a
+large table from end to end.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from careapp import clock, localdb, tenancy
 from careapp.access import Actor
 from careapp.db import db
 from careapp.episodes import queries as episode_queries
+from careapp.episodes import service as episodes
 from careapp.errors import Conflict
 from careapp.operations import audit_chain, audit_search
 from careapp.operations.audit_search import AuditFilter
@@ -34,6 +37,7 @@ from careapp.patients.views import ContactPoint, HumanName
 from careapp.scheduling import appointments, changes
 from careapp.scheduling import queries as scheduling_queries
 from tests import factories as make
+from tests.bench.plans import PLANNED
 from tests.conftest import TestTenant, application, everything
 from tests.database import TestDatabase
 from tests.looking import id_of, rows
@@ -166,11 +170,11 @@ def parts_of(owner: psycopg.Connection[Any], table: str) -> list[str]:
 
 @contextmanager
 def statements() -> Iterator[list[tuple[str, Any]]]:
-    """The SELECT statements sent meanwhile, with their values."""
+    """The statements with a plan that are sent meanwhile, with their values."""
     sent: list[tuple[str, Any]] = []
 
     def keep(connection: Any, cursor: Any, statement: str, values: Any, context: Any, executemany: bool) -> None:
-        if statement.lstrip().upper().startswith("SELECT") and "set_config" not in statement:
+        if PLANNED.match(statement) and "set_config" not in statement:
             sent.append((statement, values))
 
     event.listen(db.engine, "before_cursor_execute", keep)
@@ -227,6 +231,27 @@ def reschedule_beside_another(actor: Actor) -> None:
     where = "status = 'BOOKED' AND episode_id IN (SELECT id FROM episodes WHERE status = 'OPEN')"
     free = a_locator(actor, "provider_slots", "status = 'AVAILABLE'")
     changes.reschedule(actor, a_locator(actor, "appointments", where), slot_locator=free)
+
+
+def book_and_go_on(actor: Actor) -> None:
+    """A booking from its beginning: registered, opened, booked, checked in, prescribed, referred, and all ended."""
+    episode = make.an_episode(actor)
+    free = "status = 'AVAILABLE' AND starts_at > now() + interval '1 day'"
+    booked = appointments.book(actor, episode.locator, slot_locator=a_locator(actor, "provider_slots", free))
+    for action in ("confirm", "arrive", "start", "attend"):
+        booked = appointments.act(actor, booked.locator, action=action)
+    make.a_prescription(actor, episode, status="FILLED")
+    make.a_referral(actor, episode, status="CANCELLED")
+    episodes.close(actor, episode.locator, summary="Recovered")
+
+
+def cancel_with_all_in_it(actor: Actor) -> None:
+    """An episode cancelled with what is open in it."""
+    begun = make.an_episode(actor)
+    free = "status = 'AVAILABLE' AND starts_at > now() + interval '2 days'"
+    appointments.book(actor, begun.locator, slot_locator=a_locator(actor, "provider_slots", free))
+    make.a_referral(actor, begun)
+    episodes.cancel(actor, begun.locator, reason="Entered twice")
 
 
 def week_of_a_provider(actor: Actor) -> None:
@@ -347,6 +372,8 @@ READS: dict[str, Callable[[Actor], Any]] = {
     ),
     "why a booking is refused, and what else is free": book_a_full_slot,
     "whether a move clashes": reschedule_beside_another,
+    "a booking and all that follows": book_and_go_on,
+    "an episode cancelled with what is open in it": cancel_with_all_in_it,
     "the audit log": lambda a: search(a),
     "the audit log of a patient": lambda a: search(a, patient=a_locator(a, "patients")),
     "the audit log of a patient at a time": lambda a: search(
@@ -398,3 +425,8 @@ def test_the_check_notices_a_whole_read(full: Actor) -> None:
     assert table_behind("audit_event_2026_11") == "audit_event"
     like = "SELECT * FROM patient_name_words WHERE word LIKE 'name7%%'"
     assert whole_reads(full, like, None) == ["patient_name_words"]
+    write = "UPDATE episodes SET seen = seen WHERE care_type || '' = 'GP'"
+    assert whole_reads(full, write, None) == ["episodes"]
+    with statements() as sent:
+        book_and_go_on(full)
+    assert {statement.split(maxsplit=1)[0] for statement, _ in sent} == {"SELECT", "WITH", "INSERT", "UPDATE"}
