@@ -80,7 +80,15 @@ def test_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "limit"),
-    [("sign in", 2000), ("/today poll", 150), ("/today", 500), ("/api book", 300), ("/internal/x", 250)],
+    [
+        ("sign in", 2000),
+        ("/today poll", 150),
+        ("/today", 500),
+        ("/episodes poll", 150),
+        ("/episodes/{episode}", 500),
+        ("/api book", 300),
+        ("/internal/x", 250),
+    ],
 )
 def test_each_kind_has_its_threshold(name: str, limit: int) -> None:
     assert verdict.allowed(name) == limit
