@@ -24,7 +24,7 @@ FIELDS = (
 RULES = (
     ("Tenant", "the session's or token's tenant; row-level security in the database as well", "404", "`tenancy.py`"),
     ("Clinic scope", "the clinics of the user's row; what belongs to no clinic is everybody's", "404",
-     "`scheduling/slots.py`: `in_scope`, `within`"),
+     "`disclosure/scope.py`"),
     ("Own slots", "the provider the user is, for clinicians", "403 FORBIDDEN", "`scheduling/slots.py`"),
     ("Sensitivity", "a NORMAL record is open to each role as above; of a RESTRICTED one everybody in care sees name,"
      " birth date, contacts and the times, providers and states of appointments", "403 RESTRICTED where it is asked"
@@ -44,7 +44,7 @@ RULES = (
     ("Purpose HOPERAT", "administration and review: no clinical permissions, and never a restricted record", "403",
      "`disclosure/rules.py`"),
     ("Purpose PATRQT", "the member portal: the fields of the portal, of patients who share", "404",
-     "`overviews/portal.py`"),
+     "`disclosure/rules.py`; the fields: `overviews/portal.py`"),
     ("Purpose HSYSADMIN", "jobs, imports and the operator's commands: they show records to nobody", "",
      "`disclosure/rules.py`"),
     ("Paper in the hand", "who types a prescription's code is told whether it is genuine, and no patient", "404",

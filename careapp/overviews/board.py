@@ -12,6 +12,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.disclosure import reading
+from careapp.disclosure.scope import scope_of
 from careapp.episodes.states import STAGES
 from careapp.episodes.views import HIDDEN
 from careapp.overviews import board_statements
@@ -20,7 +21,6 @@ from careapp.overviews.board_statements import COUNT_UP_TO, Shape
 from careapp.overviews.marks import mark, mark_of_tenant
 from careapp.overviews.overdue import Overdue, why_overdue
 from careapp.paging import decode_cursor, page_of
-from careapp.scheduling.slots import scope_of
 from careapp.views import Page, View
 
 __all__ = ["COUNT_UP_TO", "Board", "Card", "Column", "Filter", "News", "get_board", "get_board_mark", "get_stage"]

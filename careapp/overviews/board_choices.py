@@ -10,10 +10,10 @@ from sqlalchemy import BigInteger, CompoundSelect, Text, bindparam, func, litera
 from careapp.access import Actor
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.db import db, table_of
+from careapp.disclosure.scope import scope_of, within
 from careapp.errors import NotFound
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDERS, Provider
-from careapp.scheduling.slots import scope_of, within
 from careapp.views import View
 
 MINE = "mine"  # stands for the provider the actor is, so that a link to one's own board can be passed on

@@ -38,6 +38,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from careapp.db import table_of, written_out
 from careapp.disclosure.condition import is_open
+from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.lifecycle import HISTORY
 from careapp.overviews.marks import mark_of_tenant
@@ -45,7 +46,6 @@ from careapp.overviews.zones import tenant_zone, with_place
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE
-from careapp.scheduling.slots import within
 
 NEWS_OF = 100  # the newest changes that news are told of
 COUNT_UP_TO = 1000  # a column's count stops here ("999+"), so that it costs the same however many there are

@@ -29,6 +29,7 @@ from careapp.clinics.queries import list_clinics
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db, table_of
+from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.errors import NotFound
 from careapp.overviews.clinic_week import DAYS_OF_A_WEEK, Offer, Week, read_offers, read_week_version
 from careapp.overviews.slot_cells import BookedFor, SlotCell, booked_for, read_cells
@@ -39,7 +40,7 @@ from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
 from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
-from careapp.scheduling.slots import LONGEST_SLOT, ROWS, scope_of, slot_rows, within
+from careapp.scheduling.slots import LONGEST_SLOT, ROWS, slot_rows
 from careapp.views import View
 
 Wanted = str | BindParameter[Any] | None  # a locator or a specialty, or where a statement that is kept has one
@@ -245,7 +246,7 @@ def _clinics_in_scope(actor: Actor) -> Sequence[ClinicView]:
         return list_clinics(actor, limit=MAX_LIMIT).items
     statement = (
         select(*CLINICS)
-        .where(CLINICS.tenant_id == actor.tenant_id, CLINICS.id.in_(actor.clinic_ids))
+        .where(CLINICS.tenant_id == actor.tenant_id, in_scope(actor, CLINICS.id))
         .order_by(CLINICS.name, CLINICS.id)
     )
     return [ClinicView.of(row) for row in db.session.execute(statement)]

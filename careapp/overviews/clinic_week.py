@@ -30,13 +30,13 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from careapp import clock
 from careapp.access import Actor
 from careapp.db import db, written_out
+from careapp.disclosure.scope import scope_of, within
 from careapp.overviews.slot_cells import BookedFor
 from careapp.overviews.zones import PLACE, Columns
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.models import SLOTS
 from careapp.scheduling.refusing import stands_free
-from careapp.scheduling.slots import scope_of, within
 from careapp.scheduling.states import BLOCKED
 
 DAYS_OF_A_WEEK = 7

@@ -15,6 +15,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.views import ClinicView
 from careapp.commands import query
 from careapp.db import db
+from careapp.disclosure.scope import scope_of
 from careapp.errors import NotFound
 from careapp.overviews import dashboard_statements as statements
 from careapp.overviews.dashboard_referrals import read_ageing
@@ -29,7 +30,6 @@ from careapp.overviews.dashboard_views import (
     WeekOfVisits,
 )
 from careapp.overviews.today import GROUPS
-from careapp.scheduling.slots import scope_of
 
 WEEKS = 12  # whole weeks the no-show rate is told for
 LATEST = 4  # of them, which are compared with those before

@@ -14,12 +14,12 @@ from sqlalchemy import Row, Select, func, select
 from careapp import clock
 from careapp.access import Actor
 from careapp.db import db, table_of, written_out
+from careapp.disclosure.scope import scope_of, within
 from careapp.overviews.dashboard_statements import BOUNDS, CLINIC, NOW, TENANT
 from careapp.overviews.dashboard_views import AgeClass, Ageing, PriorityClass
 from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import BOOKED, OPEN, PRIORITIES
 from careapp.scheduling.models import APPOINTMENTS
-from careapp.scheduling.slots import scope_of, within
 
 AGES = ((0, 7), (8, 14), (15, 30), (31, None))  # days since it was made, first and last of each class
 

@@ -33,11 +33,12 @@ from sqlalchemy import (
 
 from careapp.clinics.models import CLINICS
 from careapp.db import table_of, written_out
+from careapp.disclosure.scope import within
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment, Slot
-from careapp.scheduling.slots import bookable, within
+from careapp.scheduling.slots import bookable
 from careapp.scheduling.states import ATTENDED, BLOCKED, CANCELLED, NO_SHOW
 
 MOMENT = DateTime(timezone=True)

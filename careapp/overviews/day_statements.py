@@ -28,6 +28,7 @@ from sqlalchemy.sql import ColumnElement
 
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.db import table_of, written_out
+from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import OPEN
 from careapp.identity.models import USERS, User
@@ -37,7 +38,6 @@ from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import within
 from careapp.scheduling.states import APPOINTMENT, ARRIVED, NO_SHOW
 
 MOMENT = DateTime(timezone=True)

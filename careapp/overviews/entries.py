@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from careapp.access import Actor, Permission
 from careapp.db import db, table_of, written_out
+from careapp.disclosure.scope import scope_of, within
 from careapp.episodes.states import EPISODE
 from careapp.identity.models import USERS, User
 from careapp.lifecycle import HISTORY, StatusChange
@@ -29,7 +30,6 @@ from careapp.providers.models import PROVIDERS, Provider
 from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import REFERRAL
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import scope_of, within
 from careapp.scheduling.states import APPOINTMENT
 from careapp.views import View
 

@@ -28,6 +28,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.db import db, table_of, written_out
+from careapp.disclosure.scope import scope_of, within
 from careapp.identity.models import USERS, User
 from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.overdue import Overdue, why_overdue_visit
@@ -46,7 +47,6 @@ from careapp.referrals.views import ReferralView
 from careapp.scheduling.appointments import all_appointments, appointment_rows
 from careapp.scheduling.changes import MOVABLE, undoable
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import scope_of, within
 from careapp.scheduling.states import ACTIVE, APPOINTMENT
 from careapp.scheduling.views import AppointmentView
 from careapp.views import View

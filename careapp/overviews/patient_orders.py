@@ -8,6 +8,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure.scope import in_scope
 from careapp.episodes.queries import get_episode
 from careapp.overviews.episode_items import AppointmentRow, PrescriptionRow, named_appointments
 from careapp.paging import read_page
@@ -20,7 +21,6 @@ from careapp.referrals.service import referral_rows
 from careapp.referrals.views import ReferralView
 from careapp.scheduling.changes import MOVABLE
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import in_scope
 from careapp.scheduling.states import ACTIVE, ATTENDED, NO_SHOW
 from careapp.views import Page, View
 

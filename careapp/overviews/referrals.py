@@ -31,6 +31,7 @@ from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.disclosure import reading
 from careapp.disclosure.condition import is_open
+from careapp.disclosure.scope import scope_of, within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import found
 from careapp.identity.models import USERS, User
@@ -43,7 +44,6 @@ from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import BOOKED, COMPLETED, OPEN, REFERRAL, REFERRED
 from careapp.referrals.views import ReferralView
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import scope_of, within
 from careapp.scheduling.states import CANCELLED
 from careapp.views import Page, View
 

@@ -13,6 +13,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure.scope import in_scope, reaches
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import NotFound, found
 from careapp.operations.models import SETTINGS
@@ -23,7 +24,7 @@ from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
 from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, SLOTS, Appointment
 from careapp.scheduling.refusing import FULL, OVER, closed_by, visit_in_the_way
-from careapp.scheduling.slots import LONGEST_SLOT, in_scope, slot_rows
+from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
 from careapp.scheduling.states import ACTIVE, BLOCKED, CANCELLED, PENDING
 from careapp.scheduling.views import SlotView
 from careapp.views import View
@@ -177,13 +178,9 @@ def _why(
         return Why(code="NOT_PARTICIPATING")
     his = next((one for one in elsewhere if one.starts_at < row.ends_at and one.ends_at > row.starts_at), None)
     if his is not None:
-        return Why(code="PATIENT_BUSY", at=his.starts_at if _in_scope(his, actor) else None)
+        return Why(code="PATIENT_BUSY", at=his.starts_at if reaches(actor, his.clinic_id) else None)
     visit = visit_in_the_way(row.id, row.starts_at, row.ends_at, row.buffer_minutes, at_work)
-    return Why(code="BUFFER", at=visit.starts_at if _in_scope(visit, actor) else None) if visit else None
-
-
-def _in_scope(visit: Row[Any], actor: Actor) -> bool:
-    return actor.clinic_ids is None or visit.clinic_id is None or visit.clinic_id in actor.clinic_ids
+    return Why(code="BUFFER", at=visit.starts_at if reaches(actor, visit.clinic_id) else None) if visit else None
 
 
 def _occupant(visit: Row[Any], actor: Actor) -> Occupant:

@@ -13,6 +13,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.disclosure import reading
+from careapp.disclosure.scope import scope_of
 from careapp.episodes.models import EPISODES
 from careapp.episodes.service import EPISODE_ROWS
 from careapp.episodes.states import OPEN
@@ -37,7 +38,6 @@ from careapp.prescriptions.states import ISSUED
 from careapp.referrals.states import OPEN as OPEN_REFERRAL
 from careapp.scheduling.changes import UNDO_WINDOW
 from careapp.scheduling.models import APPOINTMENTS
-from careapp.scheduling.slots import scope_of
 from careapp.scheduling.states import ACTIVE
 from careapp.views import View
 

@@ -12,6 +12,7 @@ from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.disclosure import reading
 from careapp.disclosure.rules import WITHHELD
+from careapp.disclosure.scope import scope_of
 from careapp.errors import NotFound
 from careapp.overviews.day_statements import clinics_to_choose, state_of_day, visits_of_day
 from careapp.paging import MAX_LIMIT
@@ -19,7 +20,6 @@ from careapp.patients.names import words
 from careapp.patients.queries import locators_meant, search_patients
 from careapp.patients.views import PatientView
 from careapp.scheduling.changes import MOVABLE, UNDO_WINDOW, undoable
-from careapp.scheduling.slots import scope_of
 from careapp.scheduling.states import ARRIVED, ATTENDED, CANCELLED, IN_PROGRESS, NO_SHOW
 from careapp.views import View
 

@@ -9,10 +9,10 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import Clinic
 from careapp.commands import query
 from careapp.db import db, table_of
+from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.operations.models import TENANTS
 from careapp.scheduling.models import APPOINTMENTS, Appointment
-from careapp.scheduling.slots import within
 
 Columns = ReadOnlyColumnCollection[str, Any]
 

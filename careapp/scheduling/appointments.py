@@ -13,6 +13,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.crypto import OfRow
 from careapp.db import db, table_of
+from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Conflict
@@ -26,13 +27,10 @@ from careapp.scheduling.refusing import alternatives, find_clash, refuse_slot
 from careapp.scheduling.slots import (
     clinic_locator_of,
     give_place_back,
-    in_scope,
     lock_slots,
     place_wanted,
-    scope_of,
     slot_with_buffer,
     taking_a_place,
-    within,
 )
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CANCELLED, PENDING, counts, holds_place
 from careapp.scheduling.views import AppointmentView

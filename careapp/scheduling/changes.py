@@ -9,13 +9,14 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import command, publish
 from careapp.db import db
+from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Forbidden, Invalid
 from careapp.lifecycle import HISTORY, check_version, set_status
 from careapp.scheduling.appointments import count_change, lock_appointment, tell_status
 from careapp.scheduling.events import AppointmentRescheduled
 from careapp.scheduling.models import SLOTS, Appointment
 from careapp.scheduling.refusing import find_clash, refuse_slot
-from careapp.scheduling.slots import give_place_back, in_scope, lock_slots, slot_with_buffer, take_place
+from careapp.scheduling.slots import give_place_back, lock_slots, slot_with_buffer, take_place
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CONFIRMED, PENDING, holds_place
 from careapp.scheduling.views import AppointmentView
 

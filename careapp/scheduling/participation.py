@@ -8,12 +8,12 @@ from sqlalchemy import select
 from careapp.access import Actor, Permission
 from careapp.commands import query
 from careapp.db import db, table_of
+from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.providers.port import ProviderService
 from careapp.providers.states import ACTIVE
 from careapp.scheduling.models import SLOTS, Slot
-from careapp.scheduling.slots import in_scope
 
 
 def check_participation(actor: Actor, service: ProviderService, slot_locator: str) -> None:

@@ -10,6 +10,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure.scope import scope_of, within
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
 from careapp.late import may_be_late
@@ -17,7 +18,7 @@ from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.models import APPOINTMENTS, SLOTS, Slot
-from careapp.scheduling.slots import LONGEST_SLOT, scope_of, slot_rows, within
+from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
 from careapp.scheduling.views import AppointmentView, SlotView
 from careapp.views import Page
 

@@ -10,12 +10,13 @@ from careapp import clock
 from careapp.access import Actor
 from careapp.commands import refuse_on
 from careapp.db import db, table_of
+from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Invalid
 from careapp.operations.models import SETTINGS
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, SLOTS, Slot
-from careapp.scheduling.slots import bookable, in_scope, slot_rows
+from careapp.scheduling.slots import bookable, slot_rows
 from careapp.scheduling.states import BLOCKED
 from careapp.scheduling.views import SlotView
 from careapp.telemetry.metrics import RACES_LOST

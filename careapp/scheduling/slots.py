@@ -5,19 +5,14 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
     DateTime,
     Row,
     Select,
-    any_,
     bindparam,
     case,
     literal,
-    or_,
     select,
-    true,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -26,6 +21,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
 from careapp.commands import command
 from careapp.db import db, guarded_update, insert_unless_clash, table_of
+from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.errors import Conflict, Forbidden, Invalid, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.operations.models import SETTINGS
@@ -38,23 +34,6 @@ from careapp.scheduling.views import SlotView
 
 # No slot is longer, so a search for what overlaps a time need not begin at the beginning of time.
 LONGEST_SLOT = timedelta(hours=24)
-
-
-def in_scope(actor: Actor, clinic_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The condition that a clinic is in the actor's scope; what stands at no clinic is in every scope (design §6)."""
-    return true() if actor.clinic_ids is None else or_(clinic_id.is_(None), clinic_id.in_(actor.clinic_ids))
-
-
-def within(scoped: bool, clinic_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The same condition in a statement that is built once, for actors with a clinic scope and for those without."""
-    clinics = bindparam("clinics", type_=ARRAY(BigInteger))
-    return or_(clinic_id.is_(None), clinic_id == any_(clinics)) if scoped else true()
-
-
-def scope_of(actor: Actor) -> dict[str, Any]:
-    """The values of such a statement: the actor's `tenant`, and the `clinics` in his scope where he has one."""
-    tenant = {"tenant": actor.tenant_id}
-    return tenant if actor.clinic_ids is None else {**tenant, "clinics": list(actor.clinic_ids)}
 
 
 def clinic_locator_of(clinic_id: ColumnElement[Any], tenant_id: ColumnElement[Any]) -> ColumnElement[Any]:

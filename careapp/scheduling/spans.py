@@ -10,10 +10,11 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
 from careapp.commands import command, record
 from careapp.db import db, table_of
+from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Forbidden, Invalid, found
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.models import SLOTS, Slot
-from careapp.scheduling.slots import LONGEST_SLOT, add_slot, in_scope, move_slot, require_own_or_any, slot_rows
+from careapp.scheduling.slots import LONGEST_SLOT, add_slot, move_slot, require_own_or_any, slot_rows
 from careapp.scheduling.states import SLOT
 from careapp.scheduling.views import SlotView
 

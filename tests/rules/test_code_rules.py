@@ -102,3 +102,26 @@ def test_no_other_place_ends_a_transaction_by_sql() -> None:
     ending = re.compile(r"^\s*(commit|begin|rollback)\s*;?\s*$", re.I)
     found = {file for file in FILES if any(ending.match(text) for text in texts(ast.parse(source(file))))}
     assert found == {"operations/connections.py"}  # which rolls back just before the driver does, on its behalf
+
+
+# Where an actor's clinics are compared with others, and a page that names them to himself.
+KNOWS_CLINICS = {"disclosure/scope.py", "overviews/account.py"}
+
+
+def uses_of_clinics(tree: ast.AST) -> list[int]:
+    """The lines that do more with an actor's clinics than ask whether he has a scope at all."""
+    asked = {
+        id(node.left) for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and all(isinstance(one, ast.Is | ast.IsNot) for one in node.ops)
+    }  # fmt: skip
+    return [
+        node.lineno for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "clinic_ids" and id(node) not in asked
+        and isinstance(node.value, ast.Name) and node.value.id == "actor"
+    ]  # fmt: skip
+
+
+def test_the_clinic_scope_is_decided_in_one_place() -> None:
+    assert {file for file in FILES if uses_of_clinics(ast.parse(source(file)))} == KNOWS_CLINICS
+    assert uses_of_clinics(ast.parse("mine = row.clinic_id in actor.clinic_ids")) == [1]
+    assert uses_of_clinics(ast.parse("scoped = actor.clinic_ids is not None")) == []
