@@ -1,7 +1,7 @@
 """A server of public keys whose mood a file sets, for tests: `python keys_server.py PORT FOLDER`.
 
-FOLDER/mood says what it does (good, hang, error, garbage, empty, huge, redirect); FOLDER/jwks.json is what a good one
-sends; each request adds a line to FOLDER/asked, but for /ready, by which a test learns that it listens.
+FOLDER/mood says what it does (good, hang, error, garbage, deep, empty, huge, redirect); FOLDER/jwks.json is what a
+good one sends; each request adds a line to FOLDER/asked, but for /ready, by which a test learns that it listens.
 """
 
 import sys
@@ -29,9 +29,10 @@ class Keys(BaseHTTPRequestHandler):
         if self.path == "/elsewhere":
             mood = "good"
         status = {"error": 500, "redirect": 302}.get(mood, 200)
-        body = {"garbage": b"\x00{not json", "empty": b'{"keys": []}', "huge": b'{"keys": [' + b" " * 20_000_000}.get(
-            mood, good
-        )
+        body = {
+            "garbage": b"\x00{not json", "deep": b"[" * 100_000, "empty": b'{"keys": []}',
+            "huge": b'{"keys": [' + b" " * 20_000_000,
+        }.get(mood, good)  # fmt: skip
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

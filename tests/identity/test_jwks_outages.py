@@ -23,7 +23,7 @@ from tools.ports import free_port
 
 SERVER = Path(__file__).with_name("keys_server.py")
 PATIENCE_SECONDS = 60  # for what must happen at some time; nothing is measured with it
-MOODS = ["error", "garbage", "empty", "huge", "redirect", "stopped", "hang"]
+MOODS = ["error", "garbage", "deep", "empty", "huge", "redirect", "stopped", "hang"]
 
 
 class Provider:

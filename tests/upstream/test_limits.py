@@ -2,12 +2,13 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from careapp.errors import Upstream
+from careapp.surface import jwks
 from careapp.surface.oidc import way
 from careapp.upstream import BUDGET, CONNECT, ONE_TRY, Service
 from tests.upstream.server import Other
@@ -77,9 +78,28 @@ def test_a_name_that_is_looked_up_without_end_is_not_waited_for(names: Names, ot
     assert service.get_json("/thing", unsigned) == {}, "and when the name is known again, it is found"
 
 
-def test_the_identity_providers_name_is_not_waited_for_either(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+def provider() -> Any:
+    """A look at what an identity provider publishes about itself."""
+    return way.run(way.get(f"https://{NAME}/keys"))
+
+
+def keys() -> Any:
+    """A look at the keys of tokens."""
+    return jwks._fetched(f"https://{NAME}/keys", 0.5)
+
+
+@pytest.mark.parametrize("ask_it", [provider, keys])
+def test_the_identity_providers_name_is_not_waited_for_either(
+    names: Names, monkeypatch: pytest.MonkeyPatch, ask_it: Callable[[], Any]
+) -> None:
     monkeypatch.setattr(way, "WHOLE", 0.5)
     with pytest.raises(TimeoutError):
-        way.run(way.get(f"https://{NAME}/keys"))
+        ask_it()
     assert names.asked
     assert not names.told.is_set()
+
+
+def test_keys_that_drip_are_left(other: Other) -> None:
+    other.behave = other.drip
+    with pytest.raises(TimeoutError):
+        jwks._fetched(f"{other.address}/keys", 0.5)
