@@ -11,6 +11,7 @@ from tests.attacks.hostile_text import (
     MARK,
     SHOWN,
     TEXTS,
+    WITHOUT,
     a_full_scene,
     in_the_log,
     poison,
@@ -55,7 +56,7 @@ def test_no_stored_text_runs(
     page = new_page(statuses=(403, 404, 409, 422))
     said, asked = watched(page)
     sign_in(page, scene_url, scene.everybody)
-    poison(database, scene.actor.tenant_id, ALL)
+    assert poison(database, scene.actor.tenant_id, ALL) == WITHOUT
     places: set[str] = set()
     for address in (*where_it_stands(scene), in_the_log(ALL)):
         answer = page.goto(scene_url + address)
