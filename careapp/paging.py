@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Integer, Row, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, tuple_
 
 from careapp.db import db
 from careapp.errors import Invalid
@@ -49,7 +49,7 @@ def _exactly(kind: type, key: Any) -> Any:
 
 
 def read_page(
-    statement: Select[Any], keys: tuple[Column[Any], ...], view: Callable[[Row[Any]], T], *, limit: int,
+    statement: Select[Any], keys: tuple[ColumnElement[Any], ...], view: Callable[[Row[Any]], T], *, limit: int,
     cursor: str | None, newest_first: bool = False, values: dict[str, Any] | None = None,
     look: Callable[[Sequence[Row[Any]]], object] = len,
 ) -> Page[T]:  # fmt: skip
@@ -67,7 +67,9 @@ def read_page(
     return page_of(rows, limit, view, lambda row: tuple(row._mapping[key] for key in keys))
 
 
-def _ordered(statement: Select[Any], keys: tuple[Column[Any], ...], newest_first: bool, later: bool) -> Select[Any]:
+def _ordered(
+    statement: Select[Any], keys: tuple[ColumnElement[Any], ...], newest_first: bool, later: bool
+) -> Select[Any]:
     """The statement in order, from its beginning or after the keys of a cursor, with room for a limit."""
     if later:
         last = tuple_(*(bindparam(f"after_{number}", type_=key.type) for number, key in enumerate(keys)))

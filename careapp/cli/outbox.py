@@ -10,6 +10,7 @@ from careapp.cli.shared import command_line, refusals_shown, relaying, tenants_o
 from careapp.operations import outbox_desk
 from careapp.operations.maintenance import TenantName
 from careapp.operations.outbox_desk import UnsentEvent
+from careapp.paging import MAX_LIMIT
 
 outbox = AppGroup("outbox", help="Events that have not left: list them, retry or withhold one.")
 of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tenant's key, for example demo.")
@@ -21,8 +22,16 @@ of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tena
 def list_events(tenant_key: str | None, limit: int) -> None:
     """List events that have not left, parked ones first."""
     for tenant in tenants_of(tenant_key, deleted=True):
-        for event in outbox_desk.list_unsent(_actor(tenant), limit=limit):
-            click.echo(_line(tenant, event))
+        left, cursor = limit, None
+        while left > 0:
+            page = outbox_desk.list_unsent(_actor(tenant), limit=min(left, MAX_LIMIT), cursor=cursor)
+            for event in page.items:
+                click.echo(_line(tenant, event))
+            left, cursor = left - len(page.items), page.next_cursor
+            if cursor is None:
+                break
+        else:
+            click.echo(f"{tenant.key} has more: --limit lists them.", err=True)
 
 
 @outbox.command("retry")

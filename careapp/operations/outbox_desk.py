@@ -5,12 +5,12 @@ once the cause is mended. `withhold` sends its envelope without data: deleting i
 consumers count on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from careapp import clock
@@ -21,11 +21,14 @@ from careapp.db import db, guarded_update, table_of
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.operations.models import TENANTS
 from careapp.outbox.models import OutboxEvent, SentEvent
-from careapp.views import View
+from careapp.paging import DEFAULT_LIMIT, read_page
+from careapp.views import Page, View
 
 COUNT_UP_TO = 1000
 
 _outbox, _sent = table_of(OutboxEvent).c, table_of(SentEvent).c
+_UNPARKED = case((_outbox.parked_at.is_(None), 1), else_=0).label("unparked")
+_FEWEST_TRIES = (-_outbox.attempts).label("fewest_tries")  # all keys of a page go one way: most tries first
 
 
 class UnsentEvent(View):
@@ -72,25 +75,24 @@ class OutboxFigures(View):
 
 
 @query(Permission.OUTBOX_MANAGE)
-def list_unsent(actor: Actor, *, limit: int = 100, late_after: timedelta | None = None) -> Sequence[UnsentEvent]:
+def list_unsent(
+    actor: Actor, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, late_after: timedelta | None = None
+) -> Page[UnsentEvent]:
     """Events of this tenant that have not left: parked ones first, then those tried most often, then the oldest.
 
-    With `late_after` only those that are parked, were tried in vain, or have waited for so long.
+    With `late_after` only those that are parked, were tried in vain, or have waited for so long. An event that is tried
+    while one turns the pages moves forward. Raises Invalid for a cursor that is not one of ours.
     """
     unsent = [_outbox.tenant_id == actor.tenant_id, _outbox.published_at.is_(None)]
     if late_after is not None:
         late = _outbox.created_at < clock.now() - late_after
         unsent.append(or_(_outbox.parked_at.is_not(None), _outbox.attempts > 0, late))
-    rows = db.session.execute(
-        select(*(_outbox[name] for name in UnsentEvent.model_fields))
-        .where(*unsent)
-        .order_by(_outbox.parked_at.is_(None), _outbox.attempts.desc(), _outbox.id)
-        .limit(limit)
-    )
-    found = [UnsentEvent.of(row) for row in rows]
-    if patients := tuple(sorted({event.key for event in found if PATIENT.fullmatch(event.key)})):
-        record_read("outbox.list", patients=patients, count=len(found))
-    return found
+    keys = (_UNPARKED, _FEWEST_TRIES, _outbox.id)
+    statement = select(*keys, *(_outbox[name] for name in UnsentEvent.model_fields)).where(*unsent)
+    page = read_page(statement, keys, UnsentEvent.of, limit=limit, cursor=cursor)
+    if patients := tuple(sorted({event.key for event in page.items if PATIENT.fullmatch(event.key)})):
+        record_read("outbox.list", patients=patients, count=len(page.items))
+    return page
 
 
 @query(Permission.OUTBOX_MANAGE)

@@ -36,7 +36,7 @@ def parked(reader: Reader, relay: Relay, speaker: Actor) -> uuid.UUID:
     """An event too large for Kafka, parked, with one behind it in its key."""
     speak(speaker, [saying(A), saying(A, filler=TOO_LARGE), saying(A), saying(B)])
     relay.run_pass()
-    return outbox_desk.list_unsent(speaker)[0].event_id
+    return outbox_desk.list_unsent(speaker).items[0].event_id
 
 
 def sequences(reader: Reader, tenant: TestTenant, key: str) -> list[tuple[str, bool]]:
@@ -50,7 +50,7 @@ def test_an_event_too_large_for_kafka_is_parked_and_only_its_key_waits(
 ) -> None:
     assert sequences(reader, tenant, A) == [("0000000001", True)]
     assert sequences(reader, tenant, B) == [("0000000001", True)]
-    first, behind = outbox_desk.list_unsent(speaker)
+    first, behind = outbox_desk.list_unsent(speaker).items
     assert (first.event_id, first.state, first.attempts) == (parked, "PARKED", 1)
     assert first.last_error == "MessageSizeTooLargeError"
     assert (behind.key, behind.sequence, behind.state) == (A, 3, "WAITING")
@@ -59,7 +59,7 @@ def test_an_event_too_large_for_kafka_is_parked_and_only_its_key_waits(
 def test_retry_alone_does_not_help_it(parked: uuid.UUID, relay: Relay, speaker: Actor) -> None:
     outbox_desk.retry(speaker, parked)
     assert relay.run_pass() == 0
-    again = outbox_desk.list_unsent(speaker)[0]
+    again = outbox_desk.list_unsent(speaker).items[0]
     assert (again.event_id, again.state, again.attempts) == (parked, "PARKED", 2)
 
 
@@ -69,7 +69,7 @@ def test_withheld_it_leaves_without_data_and_without_a_gap(
     outbox_desk.withhold(speaker, parked, reason="too large to send")
     assert relay.run_pass() == 2
     assert sequences(reader, tenant, A) == [("0000000001", True), ("0000000002", False), ("0000000003", True)]
-    assert outbox_desk.list_unsent(speaker) == []
+    assert outbox_desk.list_unsent(speaker).items == []
     statement = text("SELECT subject, detail FROM audit_event WHERE action = 'outbox.withhold'")
     with tenancy.bound(tenant.id):
         audit = db.session.execute(statement).one()
@@ -80,7 +80,7 @@ def test_withheld_it_leaves_without_data_and_without_a_gap(
 
 def test_withhold_asks_for_a_reason_and_a_parked_event(speaker: Actor) -> None:
     speak(speaker, [saying(A)])
-    waiting = outbox_desk.list_unsent(speaker)[0].event_id
+    waiting = outbox_desk.list_unsent(speaker).items[0].event_id
     with pytest.raises(Invalid):
         outbox_desk.withhold(speaker, waiting, reason="  ")
     with pytest.raises(Conflict) as refusal:
@@ -90,7 +90,7 @@ def test_withhold_asks_for_a_reason_and_a_parked_event(speaker: Actor) -> None:
 
 def test_an_event_that_has_left_stays_as_it_is(reader: Reader, relay: Relay, speaker: Actor) -> None:
     speak(speaker, [saying(A)])
-    event_id = outbox_desk.list_unsent(speaker)[0].event_id
+    event_id = outbox_desk.list_unsent(speaker).items[0].event_id
     relay.run_pass()
     with pytest.raises(Conflict) as refusal:
         outbox_desk.retry(speaker, event_id)
@@ -106,10 +106,10 @@ def test_the_desk_is_for_administrators_of_the_same_tenant(
         with pytest.raises(Forbidden):
             outbox_desk.retry(actor_of(role), parked)
     stranger = actor_of(Role.ADMIN, tenant=new_tenant())
-    assert outbox_desk.list_unsent(stranger) == []
+    assert outbox_desk.list_unsent(stranger).items == []
     with pytest.raises(NotFound):
         outbox_desk.withhold(stranger, parked, reason="not mine")
-    assert outbox_desk.list_unsent(actor_of(Role.ADMIN))[0].event_id == parked
+    assert outbox_desk.list_unsent(actor_of(Role.ADMIN)).items[0].event_id == parked
 
 
 def test_the_commands_do_the_same(app: APIFlask, parked: uuid.UUID, tenant: TestTenant, relay: Relay) -> None:

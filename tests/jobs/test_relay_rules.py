@@ -212,7 +212,7 @@ def test_poison_is_parked_alone_until_somebody_retries_it(
     assert sender.resets == 0, "the broker is not at fault"
     sender.poison.clear()
     assert relay.run_pass() == 0, "parked is parked"
-    [parked, _] = outbox_desk.list_unsent(speaker)
+    [parked, _] = outbox_desk.list_unsent(speaker).items
     assert (parked.state, parked.key, parked.sequence) == ("PARKED", A, 1)
     outbox_desk.retry(speaker, parked.event_id)
     assert relay.run_pass() == 2

@@ -1,13 +1,20 @@
 """Pages of the outbox desk: figures, parked and late events, and what can be done about them."""
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
+from apiflask import APIFlask
 
 from careapp import localdb
 from careapp.access import Actor, Role
+from careapp.cli import outbox as outbox_commands
+from careapp.errors import Invalid
+from careapp.operations import outbox_desk
+from careapp.web.admin import outbox as outbox_pages
 from tests import factories as make
 from tests.database import TestDatabase
 from tests.looking import audits, events, one
@@ -43,6 +50,59 @@ def test_the_desk_shows_figures_and_what_is_parked(office: Desk, parked: str, st
     assert "(5 minutes)" in page
     assert page.count("/retry") == 2, "only the parked one: action and hx-post"
     assert "Sent in the last hour" in page
+
+
+@pytest.fixture
+def many(god: Actor, database: TestDatabase) -> list[str]:
+    """Six events five minutes old, in the order the desk lists them: parked, tried twice, tried once, never tried."""
+    for _ in range(6):
+        make.an_episode(god)
+    ids = [str(event.envelope["id"]) for event in events(god)[-6:]]
+    with psycopg.connect(localdb.libpq_url(database.relay)) as relay:
+        relay.execute("DELETE FROM outbox WHERE tenant_id = %s AND event_id <> ALL(%s::uuid[])", [god.tenant_id, ids])
+        for event_id, parked, attempts in zip(ids, (0, 0, 1, 0, 0, 1), (0, 2, 1, 1, 0, 1), strict=True):
+            relay.execute(
+                "UPDATE outbox SET parked_at = CASE WHEN %s = 1 THEN now() END, attempts = %s,"
+                " created_at = now() - interval '5 minutes' WHERE event_id = %s",
+                [parked, attempts, event_id],
+            )
+    return [ids[number] for number in (2, 5, 1, 3, 0, 4)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 6])
+def test_pages_of_the_list_follow_on_one_another(god: Actor, many: list[str], size: int) -> None:
+    found: list[str] = []
+    cursor = None
+    while page := outbox_desk.list_unsent(god, limit=size, cursor=cursor):
+        found += [str(event.event_id) for event in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert found == many
+    with pytest.raises(Invalid):
+        outbox_desk.list_unsent(god, cursor="bm90IG91cnM")
+
+
+def test_the_page_leads_to_the_next_one(office: Desk, many: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_pages, "SHOWN", 4)
+    first = office.get("/admin/outbox").text
+    assert '<span class="count">4+</span>' in first
+    [further] = re.findall(r'rel="next" href="([^"]+)"', first)
+    last = office.get(html.unescape(further)).text
+    shown = [re.findall(r'scope="row"><a href="/admin/outbox/([0-9a-f-]+)"', page) for page in (first, last)]
+    assert shown == [many[:4], many[4:]]
+    assert 'rel="next"' not in last
+
+
+def test_the_command_lists_more_than_a_page_and_says_where_it_stops(
+    app: APIFlask, god: Actor, many: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_commands, "MAX_LIMIT", 2)
+    runner, listing = app.test_cli_runner(), ["list", "--tenant", god.tenant_key, "--limit"]
+    for limit, said in (("5", f"{god.tenant_key} has more: --limit lists them.\n"), ("6", ""), ("100", "")):
+        done = runner.invoke(outbox_commands.outbox, [*listing, limit])
+        assert [line.split("  ")[1] for line in done.stdout.splitlines()] == many[: int(limit)]
+        assert done.stderr == said
 
 
 def test_an_event_is_shown_as_consumers_would_get_it(office: Desk, parked: str) -> None:

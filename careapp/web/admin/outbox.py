@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
@@ -32,7 +32,7 @@ SHOWN = 100
 @requires(Permission.OUTBOX_MANAGE)
 def outbox() -> Response:
     """The figures, and the events that are parked or late."""
-    return page_or_fragment(PAGE, FRAGMENT, **_context())
+    return page_or_fragment(PAGE, FRAGMENT, **_context(request.args.get("cursor")))
 
 
 @bp.get("/admin/outbox/<uuid:event_id>")
@@ -78,14 +78,15 @@ def _act(act: Callable[[], None], text: str, typed: tuple[UUID, str | None] | No
     return changed(FRAGMENT, to="/admin/outbox", notice=Notice(text), **_context())
 
 
-def _context() -> dict[str, Any]:
+def _context(cursor: str | None = None) -> dict[str, Any]:
     actor = current_actor()
     figures, now = outbox_desk.get_figures(actor), clock.now()
-    events = outbox_desk.list_unsent(actor, limit=SHOWN, late_after=LATE_AFTER)
+    page = outbox_desk.list_unsent(actor, limit=SHOWN, cursor=cursor, late_after=LATE_AFTER)
     return {
-        "figures": figures, "zone": figures.zone, "count_up_to": outbox_desk.COUNT_UP_TO, "most": SHOWN,
+        "figures": figures, "zone": figures.zone, "count_up_to": outbox_desk.COUNT_UP_TO,
+        "next_cursor": page.next_cursor,
         "oldest": waited(now - figures.oldest_at) if figures.oldest_at else None,
-        "events": [(one, waited(now - one.created_at)) for one in events],
+        "events": [(one, waited(now - one.created_at)) for one in page.items],
     }  # fmt: skip
 
 
