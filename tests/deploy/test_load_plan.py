@@ -151,7 +151,8 @@ def plan(app: APIFlask, god: Actor, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 def a_clinic_at_work(god: Actor) -> None:
     """Somebody who comes today, and two free times on each of the next days."""
-    clinic, provider = make.a_clinic(god), make.a_provider(god)
+    clinic = make.a_clinic(god, time_zone="UTC")  # where the hour that has begun is always of today
+    provider = make.a_provider(god)
     make.an_appointment(god, slot=make.a_slot(god, provider, hours=-1, minutes=180, clinic=clinic), status="CONFIRMED")
     for day in range(1, 15):
         for hour in (0, 2):
