@@ -31,6 +31,7 @@ from careapp.overviews.timeline import get_episode_page
 from careapp.patients.queries import get_patient
 from careapp.surface.internal_credentials import HEADER
 from careapp.web import patients as patient_pages
+from careapp.web.admin import outbox as outbox_pages
 from deploy.load import forms
 from tests import factories as make
 from tests.api.calls import CALLS
@@ -59,6 +60,7 @@ LENGTHS = (
     (patient_overview, "AT_ONCE"),
     (patient_pages, "FOUND_AT_ONCE"),
     (referral_overview, "CARDS_ALONE"),
+    (outbox_pages, "SHOWN"),
 )
 
 
@@ -329,7 +331,9 @@ def _sign_in(visitor: Visitor) -> None:
 
 def _lists(visitor: Visitor) -> Iterator[tuple[Role, str]]:
     """The pages that show a list by parts, of things that have more than one, and who reads them."""
-    for part in ("users", "clinics", "emergency-access"):
+    for _ in range(2):  # parks an event
+        SCENES["admin_outbox.retry"](visitor.actor, visitor.actor, visitor.database)
+    for part in ("users", "clinics", "emergency-access", "outbox"):
         yield Role.ADMIN, f"/admin/{part}"
     yield Role.AUDITOR, "/admin/audit"
     yield Role.FRONT_DESK, "/next-free"
