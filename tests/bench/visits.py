@@ -156,8 +156,9 @@ class Visitor:
         with short_lists():
             text = self.get(role, address).text
         _, links = forms.read(text)
-        for link in [link for link in links if "cursor=" in link][:1]:
-            self.read(self.staff[role], link)
+        further = [link for link in links if "cursor=" in link]
+        assert further, f"{address} shows all there is"
+        self.read(self.staff[role], further[0])
 
     def read(self, browser: FlaskClient, address: str) -> None:
         """A page, as one person asks for it."""
