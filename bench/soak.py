@@ -141,7 +141,7 @@ def markdown(made: dict[str, Any]) -> str:
     sent = sum(one["rate"] for one in readings) * EVERY
     said = (
         f"{about['at']}, commit {about['commit']}: a soak of {readings[-1]['minute']:.0f} minutes, {sent:,.0f}"
-        f" requests at {made['pace']:g} of the usual pace, {len(made['failures'])} failed."
+        f" requests at {made.get('pace', 1.0):g} of the usual pace, {len(made['failures'])} failed."
         " Medians, but for the highest:"
     )
     return "\n".join([said, "", *lines])

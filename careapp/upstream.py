@@ -170,15 +170,18 @@ def _look_up(*asked: Any) -> Future[Any]:
     """Look a name up in a thread that nobody has to wait for, neither a call nor the end of the process.
 
     Who asks for a name that is being looked up waits for the same thread, so that those that hang do not pile up: there
-    is one a name, until the system's resolver gives up.
+    is one a name, until the system's resolver gives up. Raises OSError where no thread is to be had.
     """
     with _looking_lock:
-        if asked in _looking:
-            return _looking[asked]
-        told = _looking[asked] = Future[Any]()
-    told.set_running_or_notify_cancel()  # from here on whoever gives up gives up for himself alone
-    threading.Thread(target=_resolve, args=(asked, told), name="look-up", daemon=True).start()
-    return told
+        if asked not in _looking:
+            told = Future[Any]()
+            told.set_running_or_notify_cancel()  # whoever gives up gives up for himself alone
+            try:
+                threading.Thread(target=_resolve, args=(asked, told), name="look-up", daemon=True).start()
+            except RuntimeError as error:
+                raise OSError("the system gives no thread to look a name up") from error
+            _looking[asked] = told  # before the thread, which waits for the lock, can take it out
+        return _looking[asked]
 
 
 def _resolve(asked: tuple[Any, ...], told: Future[Any]) -> None:

@@ -42,7 +42,7 @@ from careapp.scheduling.states import APPOINTMENT, ARRIVED, NO_SHOW
 
 MOMENT = DateTime(timezone=True)
 ARRIVE = "arrive"
-_ENTITY: ColumnElement[str] = literal_column(f"'{APPOINTMENT.entity}'")
+(_ENTITY,) = written_out([APPOINTMENT.entity])
 _EARLIER = table_of(Appointment).alias("earlier")
 
 

@@ -28,7 +28,7 @@ from sqlalchemy.sql import ColumnElement
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of
+from careapp.db import db, table_of, written_out
 from careapp.disclosure import reading
 from careapp.disclosure.condition import is_open
 from careapp.disclosure.scope import scope_of, within
@@ -212,7 +212,7 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
     }
     if "type" in shape.filters:
         filters["type"] &= is_open(REFERRALS.tenant_id, REFERRALS.patient_id)
-    wanted = [REFERRALS.tenant_id == bindparam("tenant"), REFERRALS.status == literal_column(f"'{status}'")]
+    wanted = [REFERRALS.tenant_id == bindparam("tenant"), REFERRALS.status == written_out([status])[0]]
     if status not in OPEN:
         wanted.append(REFERRALS.status_at > bindparam("since", type_=DateTime(timezone=True)))
     return [*wanted, *(filters[name] for name in sorted(shape.filters))]

@@ -17,7 +17,7 @@ BETWEEN = b"&"
 
 
 def init_many_fields(app: Flask) -> None:
-    """Refuse forms with more fields by 413, whoever reads them, and addresses with more by 400, before anybody does.
+    """Refuse forms with more fields by 413, whoever reads them, and addresses with more by 400, before any view.
 
     After the pages, which put a class of htmx's own in the place of Flask's requests.
     """

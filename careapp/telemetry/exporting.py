@@ -120,7 +120,7 @@ class Tracing:
         span = self._of_statement(text)
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
             if span:
                 _failed(span, error)
             raise
