@@ -21,7 +21,7 @@ from psycopg.rows import args_row
 
 from careapp.outbox.crash_points import reached
 from careapp.outbox.senders import Pending, Sender, SendFailed, Unsendable
-from careapp.telemetry.traces import publication
+from careapp.telemetry import traces
 
 SENDING_SECONDS = 10  # no wave begins later, so a slow broker stays below the 30 s that end the transaction
 ANSWER_SECONDS = 8  # more than the producer's own limit of 6 s, so every send has an outcome
@@ -116,7 +116,12 @@ class _Visit:
 
     def send_all(self) -> None:
         """Send wave by wave until all is sent, a send fails or the time is up; what is not sent goes on waiting."""
-        rows = self._read()
+        if rows := self._read():
+            # A trace only now: a held key keeps its shard visited each second, for days, with nothing to send.
+            with traces.span("job outbox"):
+                self._send_all(rows)
+
+    def _send_all(self, rows: list[Waiting]) -> None:
         while rows and not self.drained.failed and time.monotonic() < self._stop:
             wave, later = next_wave(rows, self._blocked)
             outcomes = _start(wave, self._sender, self._stop)
@@ -206,7 +211,7 @@ def _send(sender: Sender, row: Waiting) -> Pending:
     """Hand one event over, as a part of the trace it belongs to, if there is one."""
     if row.traceparent is None:
         return sender.send(row.topic, row.key, row.value)
-    return publication(row.topic, row.traceparent, partial(sender.send, row.topic, row.key, row.value))
+    return traces.publication(row.topic, row.traceparent, partial(sender.send, row.topic, row.key, row.value))
 
 
 def _settled(outcomes: Iterable[Outcome]) -> list[tuple[Waiting, SendFailed | Unsendable | None]]:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -18,7 +18,6 @@ import structlog
 from careapp import partitions
 from careapp.outbox.drain import drain
 from careapp.outbox.senders import Sender, SendFailed
-from careapp.telemetry import traces
 from careapp.telemetry.beside import connect
 from careapp.telemetry.metrics import RELAY_FAILURES, RELAY_PASS_SECONDS, RELAY_PUBLISHED
 
@@ -96,12 +95,10 @@ class Relay:
         shards = [row[0] for row in connection.execute(_PICK).fetchall()]
         random.shuffle(shards)
         stop = time.monotonic() + PASS_SECONDS
-        # A trace of its own where something waits: most passes, one a second, find nothing.
-        with traces.span("job outbox") if shards else nullcontext():
-            for shard in shards:
-                # A held key keeps its shard among those picked, so a visit that sends nothing ends its shard's turn.
-                while not self._stopping.is_set() and time.monotonic() < stop and self._visit(connection, shard):
-                    pass
+        for shard in shards:
+            # A held key keeps its shard among those picked, so a visit that sends nothing ends its shard's turn.
+            while not self._stopping.is_set() and time.monotonic() < stop and self._visit(connection, shard):
+                pass
 
     def _visit(self, connection: psycopg.Connection[Any], shard: int) -> int:
         """Drain a shard once; a failed send ends the connection, and making the next one shows if a broker is there."""

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -19,6 +19,7 @@ from careapp.outbox import crash_points, drain
 from careapp.outbox.relay import Relay, Relays
 from careapp.outbox.senders import Headers, LogSender, Pending, SendFailed, Sent, Unsendable, is_topic
 from careapp.outbox.writer import shard_of
+from careapp.telemetry import traces
 from tests.conftest import TestTenant
 from tests.database import TestDatabase
 from tests.jobs.relays import PATIENCE_SECONDS, relay_role, unsent, wait_until
@@ -217,6 +218,28 @@ def test_poison_is_parked_alone_until_somebody_retries_it(
     outbox_desk.retry(speaker, parked.event_id)
     assert relay.run_pass() == 2
     assert sender.sent == [other, first, second]
+
+
+def test_a_visit_to_a_held_key_begins_no_trace(
+    relay: Relay, speaker: Actor, sender: ChosenSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    @contextmanager
+    def span(name: str) -> Iterator[None]:
+        begun.append(name)
+        yield
+
+    monkeypatch.setattr(traces, "span", span)
+    sender.poison = {A}
+    tell(speaker, A, A)
+    relay.run_pass()
+    assert set(begun) == {"job outbox"}
+    begun.clear()
+    before = sender.connects
+    relay.run_pass()
+    assert sender.connects >= before + 2, "the shard of what stands behind the parked one was visited"
+    assert begun == []
 
 
 def test_an_event_committed_late_is_not_passed_over(
