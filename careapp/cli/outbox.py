@@ -18,7 +18,9 @@ of_tenant = click.option("--tenant", "tenant_key", required=True, help="The tena
 
 @outbox.command("list")
 @click.option("--tenant", "tenant_key", help="Only this tenant's events.")
-@click.option("--limit", default=100, show_default=True, help="At most so many events of a tenant.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many events of a tenant."
+)
 def list_events(tenant_key: str | None, limit: int) -> None:
     """List events that have not left, parked ones first."""
     for tenant in tenants_of(tenant_key, deleted=True):

@@ -12,7 +12,7 @@ from apiflask import APIFlask
 from careapp import localdb
 from careapp.access import Actor, Role
 from careapp.cli import outbox as outbox_commands
-from careapp.errors import Invalid
+from careapp.errors import Conflict, Invalid
 from careapp.operations import outbox_desk
 from careapp.web.admin import outbox as outbox_pages
 from tests import factories as make
@@ -94,6 +94,50 @@ def test_the_page_leads_to_the_next_one(office: Desk, many: list[str], monkeypat
     assert 'rel="next"' not in last
 
 
+@pytest.mark.parametrize("htmx", [False, True])
+def test_what_is_pressed_on_a_further_page_shows_that_page_again(
+    office: Desk, many: list[str], monkeypatch: pytest.MonkeyPatch, htmx: bool
+) -> None:
+    monkeypatch.setattr(outbox_pages, "SHOWN", 1)
+    [further] = re.findall(r'rel="next" href="([^"]+)"', office.get("/admin/outbox").text)
+    page, kept = html.unescape(further), many[1]  # the second of the two that are parked
+    forms = {form.action.partition("?")[0]: form for form in office.forms(page).values()}
+    retry, withhold = (forms[f"/admin/outbox/{kept}/{act}"] for act in ("retry", "withhold"))
+    assert f'hx-post="{html.escape(withhold.action)}"' in office.get(page).text
+
+    def refused(status: int, reason: str) -> None:
+        answer = office.send(withhold, reason=reason, htmx=htmx)
+        assert answer.status_code == status
+        [opened] = re.findall(r"<details open>.*?</details>", answer.text, re.S)
+        assert f'id="reason-{kept}"' in opened
+        assert f'value="{reason.strip()}"' in opened
+
+    refused(422, "  ")
+
+    def left(*_: object, **__: object) -> None:
+        raise Conflict("That event has left already.", code="EVENT_PUBLISHED")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox_desk, "withhold", left)
+        refused(409, "too large")
+    done = office.send(retry, htmx=htmx)
+    if htmx:
+        assert re.findall(r'scope="row"><a href="/admin/outbox/([0-9a-f-]+)"', done.text) == [many[2]]
+    else:
+        assert (done.status_code, done.headers["Location"]) == (303, page)
+
+
+def test_a_further_page_all_of_which_has_left_is_the_first_one(
+    office: Desk, many: list[str], database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_pages, "SHOWN", 5)
+    [further] = re.findall(r'rel="next" href="([^"]+)"', office.get("/admin/outbox").text)
+    with psycopg.connect(localdb.libpq_url(database.relay)) as relay:
+        relay.execute("DELETE FROM outbox WHERE event_id = %s", [many[5]])
+    page = office.get(html.unescape(further)).text
+    assert re.findall(r'scope="row"><a href="/admin/outbox/([0-9a-f-]+)"', page) == many[:5]
+
+
 def test_the_command_lists_more_than_a_page_and_says_where_it_stops(
     app: APIFlask, god: Actor, many: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +147,10 @@ def test_the_command_lists_more_than_a_page_and_says_where_it_stops(
         done = runner.invoke(outbox_commands.outbox, [*listing, limit])
         assert [line.split("  ")[1] for line in done.stdout.splitlines()] == many[: int(limit)]
         assert done.stderr == said
+    for limit in ("0", "-1"):
+        done = runner.invoke(outbox_commands.outbox, [*listing, limit])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "is not in the range x>=1" in done.stderr
 
 
 def test_an_event_is_shown_as_consumers_would_get_it(office: Desk, parked: str) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -32,7 +33,7 @@ SHOWN = 100
 @requires(Permission.OUTBOX_MANAGE)
 def outbox() -> Response:
     """The figures, and the events that are parked or late."""
-    return page_or_fragment(PAGE, FRAGMENT, **_context(request.args.get("cursor")))
+    return page_or_fragment(PAGE, FRAGMENT, **_context())
 
 
 @bp.get("/admin/outbox/<uuid:event_id>")
@@ -68,21 +69,28 @@ def withhold(event_id: UUID) -> Response:
 
 
 def _act(act: Callable[[], None], text: str, typed: tuple[UUID, str | None] | None = None) -> Response:
-    """Do it and show the desk as it is then. A refusal keeps the reason that was typed, beside its event."""
+    """Do it and show the page of the desk it was pressed on, as it is then. A refusal keeps the reason that was typed,
+    beside its event.
+    """
     try:
         act_once(current_actor(), act)
     except (Conflict, Invalid) as refusal:
         return page_or_fragment(
             PAGE, FRAGMENT, refusal.status, title=_("Outbox"), alert=said(refusal), typed=typed, **_context()
         )
-    return changed(FRAGMENT, to="/admin/outbox", notice=Notice(text), **_context())
+    context = _context()
+    return changed(FRAGMENT, to=f"/admin/outbox{context['place']}", notice=Notice(text), **context)
 
 
-def _context(cursor: str | None = None) -> dict[str, Any]:
-    actor = current_actor()
+def _context() -> dict[str, Any]:
+    """What the page of the list shows that the address says; `place` takes the forms back to it."""
+    actor, cursor = current_actor(), request.args.get("cursor")
     figures, now = outbox_desk.get_figures(actor), clock.now()
     page = outbox_desk.list_unsent(actor, limit=SHOWN, cursor=cursor, late_after=LATE_AFTER)
+    if cursor and not page.items:  # what stood here has left; that nothing is parked would be said of the whole desk
+        cursor, page = None, outbox_desk.list_unsent(actor, limit=SHOWN, late_after=LATE_AFTER)
     return {
+        "place": f"?{urlencode({'cursor': cursor})}" if cursor else "",
         "figures": figures, "zone": figures.zone, "count_up_to": outbox_desk.COUNT_UP_TO,
         "next_cursor": page.next_cursor,
         "oldest": waited(now - figures.oldest_at) if figures.oldest_at else None,
