@@ -14,8 +14,9 @@ class Form:
 
 
 class _Reader(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, of_class: str) -> None:
         super().__init__()
+        self._of_class = of_class
         self.forms: list[Form] = []
         self.links: list[str] = []
         self._inside = False
@@ -24,7 +25,8 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "a":
-            self.links.append(given.get("href", ""))
+            if not self._of_class or self._of_class in given.get("class", "").split():
+                self.links.append(given.get("href", ""))
         elif tag == "form":
             self.forms.append(Form(given.get("method", "get").lower(), given.get("action", "")))
             self._inside = True
@@ -50,8 +52,8 @@ def sent(given: dict[str, str]) -> bool:
     return given.get("type") not in ("checkbox", "radio") or "checked" in given
 
 
-def read(page: str) -> tuple[list[Form], list[str]]:
-    """The forms of a page and the addresses of its links."""
-    reader = _Reader()
+def read(page: str, of_class: str = "") -> tuple[list[Form], list[str]]:
+    """The forms of a page and the addresses of its links, of those of a class where one is named."""
+    reader = _Reader(of_class)
     reader.feed(page)
     return reader.forms, reader.links

@@ -48,9 +48,9 @@ class Person(HttpUser):
         """The forms of a page whose action begins like this, which is also the page's name if it has no other."""
         return [one for one in read(self.page(address, name or action))[0] if one.action.startswith(action)]
 
-    def links(self, address: str, name: str, pattern: str) -> list[str]:
-        """Where a page leads that matches."""
-        return [one for one in read(self.page(address, name))[1] if re.search(pattern, one)]
+    def links(self, address: str, name: str, pattern: str, of_class: str = "") -> list[str]:
+        """Where a page leads that matches, by links of a class where one is named."""
+        return [one for one in read(self.page(address, name), of_class)[1] if re.search(pattern, one)]
 
     def press(self, action: str, values: dict[str, str], name: str) -> str:
         """Send a form; that somebody else was quicker is no failure."""
@@ -104,8 +104,8 @@ class FrontDesk(Person):
 
     @task(3)
     def look_for_a_time(self) -> None:
-        """The calendar, and the booking page of a free time."""
-        free = self.links("/calendar", "/calendar", r"^/slots/[^/]+/book")
+        """The calendar, and the booking page of a free time; of one that is taken or over the day has links as well."""
+        free = self.links("/calendar", "/calendar", r"^/slots/[^/]+/book", "slot-free")
         if free:
             self.page(random.choice(free), "/slots/{slot}/book")
 

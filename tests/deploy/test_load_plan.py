@@ -149,19 +149,26 @@ def plan(app: APIFlask, god: Actor, monkeypatch: pytest.MonkeyPatch) -> Iterator
     sys.modules.pop("deploy.load.plan", None)
 
 
-def a_clinic_at_work(god: Actor) -> None:
-    """Somebody who comes today, and two free times on each of the next days."""
-    clinic = make.a_clinic(god, time_zone="UTC")  # where the hour that has begun is always of today
+def a_clinic_at_work(god: Actor) -> str:
+    """Somebody who comes today, a free time later today, whose locator this gives, and two on each of the next days.
+
+    It is about noon there, whatever the hour is here, so that today lasts as long as the test.
+    """
+    clinic = make.a_clinic(god, time_zone=f"Etc/GMT{make.soon(-1).hour - 12:+d}")  # a plus there is west
     provider = make.a_provider(god)
     make.an_appointment(god, slot=make.a_slot(god, provider, hours=-1, minutes=180, clinic=clinic), status="CONFIRMED")
+    free = make.a_slot(god, provider, hours=4, clinic=clinic)
     for day in range(1, 15):
         for hour in (0, 2):
             make.a_slot(god, provider, hours=24 * day + hour, clinic=clinic)
+    return free.locator
 
 
-def test_every_request_of_the_plan_reaches_its_route(app: APIFlask, god: Actor, plan: ModuleType) -> None:
+def test_every_request_of_the_plan_reaches_its_route(
+    app: APIFlask, god: Actor, plan: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a_clinic_at_work(god)
-    random.seed(1)
+    monkeypatch.setattr(plan, "random", random.Random(1))
     reached: dict[str, set[str]] = {}
     for kind in (plan.FrontDesk, plan.Clinician, plan.Portal, plan.Booking):
         user = kind()
@@ -172,3 +179,21 @@ def test_every_request_of_the_plan_reaches_its_route(app: APIFlask, god: Actor, 
         for name in tasks:
             getattr(user, name)()
     assert reached == {name: {route} for name, route in REQUESTS.items()}
+
+
+def test_a_time_that_is_looked_for_is_free(
+    app: APIFlask, god: Actor, plan: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = a_clinic_at_work(god)
+    offered: list[list[str]] = []
+
+    def first(links: list[str]) -> str:
+        offered.append([link.partition("?")[0] for link in links])
+        return links[0]
+
+    monkeypatch.setattr(plan, "random", SimpleNamespace(choice=first))
+    desk = plan.FrontDesk()
+    desk.client = Client(app, {})
+    desk.on_start()
+    desk.look_for_a_time()
+    assert offered == [[f"/slots/{free}/book"]]
