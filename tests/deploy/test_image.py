@@ -23,7 +23,9 @@ def test_the_image_takes_the_set_it_is_told_and_checks_its_hashes() -> None:
 
 
 def test_each_set_for_an_image_is_whole() -> None:
-    """What `app` runs with, in the same versions: an image with the other Kafka client differs in that alone."""
+    """What `app` runs with, in the same versions: an image with the other Kafka client differs in that alone, so one
+    bill, and one question for advisories, is for both.
+    """
     assert len(pinned("app")) > 30
     assert pinned("app") - pinned("confluent") == set()
     [more] = pinned("confluent") - pinned("app")

@@ -60,17 +60,6 @@ def test_the_bill_names_every_locked_dependency_and_what_is_taken_over(place: Pa
     assert htmx["version"] in htmx["bom-ref"]
 
 
-def test_the_optional_client_changes_no_other_version() -> None:
-    """So that one bill, and one question for advisories, is for both."""
-    app, both = (pinned(REQUIREMENTS / name) for name in ("app.txt", "confluent.txt"))
-    assert app < both
-
-
-def pinned(file: Path) -> set[str]:
-    """Name and version of each line that has one."""
-    return {line.split(" ")[0] for line in file.read_text().splitlines() if "==" in line}
-
-
 @pytest.mark.parametrize("change", ["another content", "not listed", "gone"])
 def test_a_file_that_is_not_the_listed_one_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch, change: str
