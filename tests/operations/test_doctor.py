@@ -236,7 +236,7 @@ def test_jobs_that_hang_or_are_not_there(whole: Installation) -> None:
     at = changed(whole, jobs_port=port)
     assert "No jobs process answers" in told(at, "jobs")
     watchdog = Watchdog(3600.0)
-    server = health.serve(port, watchdog)
+    server = health.serve(port, watchdog, lambda: None)
     try:
         assert told(at, "jobs") == ""
         with watchdog.running("audit seals", -1.0):
