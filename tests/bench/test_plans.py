@@ -17,7 +17,8 @@ from careapp.db import db
 from careapp.surface.internal_credentials import CREDENTIALS
 from tests.bench.conftest import Generated
 from tests.bench.plans import Planner, Sent, planner, table_of, whole_reads
-from tests.bench.visits import PORTAL, Visitor, visit_all
+from tests.bench.visitor import PORTAL, Visitor
+from tests.bench.visits import visit_all
 from tests.conftest import ROOT, TestTenant, everything
 
 # Tables that may be read whole, and why that costs the same when a clinic grows.

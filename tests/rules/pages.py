@@ -18,6 +18,7 @@ from careapp.identity import drafts, sessions
 from tests import factories as make
 from tests.identity.people import a_user
 from tests.looking import execute, one
+from tests.web.checks import Form, forms_of, parsed
 
 NO_PAGES = ("api", "internal", "oauth", "docs", "health", "static")
 
@@ -145,6 +146,21 @@ def csrf_token(app: APIFlask, client: FlaskClient) -> str:
     """The token of the forms on this browser's pages."""
     page = ask(app, client, "GET", "/healthz/no-such-page").text
     return page.split('name="csrf-token" content="')[1].split('"')[0]
+
+
+def the_form(page: TestResponse, goes: str) -> Form:
+    """The form of a page that goes to an address, as the browser would send it untouched."""
+    assert page.status_code == 200, (page.status, page.text)
+    found = {form.action: form for form in forms_of(parsed(page.text))}
+    by_path = {action.partition("?")[0]: form for action, form in found.items()}
+    return found.get(goes) or by_path[goes.partition("?")[0]]
+
+
+def code_on_paper(app: APIFlask, client: FlaskClient, prescription: str) -> str:
+    """The code by which anybody can verify a prescription's paper, as it is printed for who may."""
+    paper = ask(app, client, "GET", f"/prescriptions/{prescription}/paper").text
+    [code] = re.findall(r'paper-code">([0-9A-Z-]{14})<', paper)
+    return str(code)
 
 
 def without_numbers(page: str) -> str:

@@ -11,8 +11,7 @@ from tests import factories as make
 from tests.api.client import all_stored
 from tests.database import TestDatabase
 from tests.rules.pages import ask, csrf_token, page_address, rules, signed_in_as, without_numbers
-from tests.rules.twice import SCENES
-from tests.web.checks import Form, forms_of, parsed
+from tests.rules.twice import SCENES, filled
 
 # POSTs that look something up: a name must not stand in an address. They change nothing, whatever is sent.
 LOOKED_UP = {
@@ -73,10 +72,8 @@ def test_every_changing_route_is_here(app: APIFlask) -> None:
 def test_a_form_sent_twice_has_one_effect(app: APIFlask, god: Actor, database: TestDatabase, endpoint: str) -> None:
     me = make.a_person(god, *(role for role in Role if role is not Role.AUDITOR))
     client = signed_in_as(app, me)
-    page, goes, typed = SCENES[endpoint](god, me, database)
-    fields = {"csrf_token": csrf_token(app, client), **typed}
-    if page is not None:
-        fields = {**the_form(ask(app, client, "GET", page), goes).values, **typed}
+    scene = SCENES[endpoint](god, me, database)
+    goes, fields = scene[1], filled(app, client, scene)
     before = all_stored(database, texts=endpoint in REWRITTEN)
     first = ask(app, client, "POST", goes, data=fields)
     assert first.status_code in (200, 303), (first.status, first.text)
@@ -89,14 +86,6 @@ def test_a_form_sent_twice_has_one_effect(app: APIFlask, god: Actor, database: T
         assert again.status_code in (200, 303), again.text
     elif again.status_code not in (409, 422, RENEWED.get(endpoint)):
         assert told(again) == told(first)
-
-
-def the_form(page: TestResponse, goes: str) -> Form:
-    """The form of a page that goes to an address, as the browser would send it untouched."""
-    assert page.status_code == 200, (page.status, page.text)
-    found = {form.action: form for form in forms_of(parsed(page.text))}
-    by_path = {action.partition("?")[0]: form for action, form in found.items()}
-    return found.get(goes) or by_path[goes.partition("?")[0]]
 
 
 def told(answer: TestResponse) -> tuple[Any, ...]:

@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any
 
 import psycopg
+from apiflask import APIFlask
+from flask.testing import FlaskClient
 
 from careapp import commands, localdb
 from careapp.access import Actor, Role
@@ -22,10 +24,19 @@ from tests import factories as make
 from tests.database import TestDatabase
 from tests.identity.people import PASSWORD, a_user
 from tests.looking import events, one
+from tests.rules.pages import ask, csrf_token, the_form
 
 # Where a form stands (an address; None where it stands in a row that comes and goes), where it goes, and what is typed.
 Filled = tuple[str | None, str, Mapping[str, str]]
 Scene = Callable[[Actor, Actor, TestDatabase], Filled]
+
+
+def filled(app: APIFlask, client: FlaskClient, scene: Filled) -> dict[str, str]:
+    """What a browser sends of a scene: the form as its page shows it, and what is typed; elsewhere only its token."""
+    page, goes, typed = scene
+    if page is None:
+        return {"csrf_token": csrf_token(app, client), **typed}
+    return {**the_form(ask(app, client, "GET", page), goes).values, **typed}
 
 
 def _of(thing: Callable[[Actor], Any], page: str, goes: str, **typed: str) -> Scene:
