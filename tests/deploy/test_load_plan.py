@@ -18,7 +18,7 @@ from careapp.access import Actor, Role
 from careapp.surface.internal_credentials import KEYS, SigningKeys
 from careapp.surface.tokens import own_token
 from tests import factories as make
-from tests.identity.people import PASSWORD
+from tests.identity.people import PASSWORD, peer
 from tests.looking import one
 
 # What the plan calls its requests, and the route each of them reaches; a poll and what it polls are the same one.
@@ -91,6 +91,7 @@ class Client:
     def __init__(self, app: APIFlask, reached: dict[str, set[str]]) -> None:
         self.app, self.reached = app, reached
         self.http = app.test_client()
+        self.http.environ_base["REMOTE_ADDR"] = peer()
         self.headers: dict[str, str] = {}
 
     def request(

@@ -25,6 +25,7 @@ from careapp.localdb.addresses import libpq_url
 from careapp.operations.audit_search import AuditFilter, search_audit
 from careapp.patients.queries import list_patients
 from careapp.providers import queries as providers
+from careapp.surface.health import HEALTH
 from careapp.surface.replica import HEADER
 from careapp.surface.tokens import own_token
 from careapp.telemetry import metrics
@@ -32,7 +33,7 @@ from tests import factories as make
 from tests.conftest import TestTenant, everything, make_app
 from tests.database import TestDatabase
 from tests.looking import audits, newest
-from tests.scale.standby import Standby
+from tests.scale.standby import Standby, await_
 from tests.web.conftest import Desk
 
 pytestmark = pytest.mark.skipif(
@@ -99,8 +100,12 @@ class Time:
 
 @pytest.fixture
 def clock(app: APIFlask, standby: Standby, monkeypatch: pytest.MonkeyPatch) -> Time:
-    """Lag as nobody has measured it yet, and a replica that has everything."""
+    """Lag as nobody has measured it yet, and a replica that has everything and is not taken for one that hangs: that it
+    is back after it hung in a test before is found out a moment later.
+    """
     standby.follow()
+    watched = app.extensions[f"{HEALTH}.{REPLICA}"]
+    await_(lambda: not watched.away, "the replica is back")
     time = Time()
     time.nearness = replica.Nearness(LONGEST, clock=lambda: time.now)
     monkeypatch.setattr(replica, "_nearness", time.nearness)
