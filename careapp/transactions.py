@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVarTuple, overload
 
 from sqlalchemy import Connection, Engine, Executable, NestedTransaction, Result, ScalarResult
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 Ts = TypeVarTuple("Ts")
@@ -81,9 +82,15 @@ class Transaction:
         self.rollback()  # nothing is left to undo: it gives the connection back
 
     def rollback(self) -> None:
-        """Undo what is under way, and give the connection back."""
+        """Undo what is under way, and give the connection back. One that is lost has undone it."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        try:
+            connection.close()
+        except DBAPIError as lost:
+            if not lost.connection_invalidated:
+                raise
             connection.close()
 
     def remove(self) -> None:

@@ -55,6 +55,16 @@ def test_what_is_committed_stays_and_what_is_not_goes(god: Actor) -> None:
         assert db.session.execute(NAME).scalar_one() == "1"
 
 
+@pytest.mark.parametrize("end", ["rollback", "remove"])
+def test_what_is_undone_on_a_connection_that_was_cut_is_undone(end: str) -> None:
+    gone = db.session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with db.engine.connect() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 2000)"), {"pid": gone})
+    getattr(db.session, end)()
+    assert (db.session.in_transaction(), out()) == (False, 0)
+    assert db.session.execute(text("SELECT pg_backend_pid()")).scalar_one() != gone
+
+
 def test_each_context_has_its_own(app: APIFlask, tenant: TestTenant) -> None:
     with tenancy.bound(tenant.id):
         outer = db.session.execute(text("SELECT pg_backend_pid()")).scalar_one()
