@@ -1,19 +1,35 @@
-"""Indexes that migrations make while the application serves: whoever writes does not wait for one."""
+"""Indexes that migrations make and drop while the application serves: whoever writes does not wait for one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from alembic import op
 from sqlalchemy import text
 
 
-def make_index(name: str, table: str, columns: Sequence[str], *, where: str) -> None:
+def make_index(name: str, table: str, columns: Sequence[str], *, where: str, include: Sequence[str] = ()) -> None:
     """Make an index without a lock that holds up writers, outside the migration's transaction.
 
-    It waits for the transactions that began before it, and nobody waits behind it meanwhile, so it has no limit of
-    time. What a try that was ended has left half made is removed first: PostgreSQL would neither use nor mend it.
+    What a try that was ended has left half made is removed first: PostgreSQL would neither use nor mend it.
     """
+    with _as_long_as_it_takes():
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.create_index(
+            name, table, columns, postgresql_where=text(where), postgresql_include=list(include),
+            postgresql_concurrently=True,
+        )  # fmt: skip
+
+
+def drop_index(name: str) -> None:
+    """Drop an index in the same way."""
+    with _as_long_as_it_takes():
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+@contextmanager
+def _as_long_as_it_takes() -> Iterator[None]:
+    """It waits for the transactions that began before it, and nobody waits behind it meanwhile: no limit of time."""
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = 0")
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-        op.create_index(name, table, columns, postgresql_where=text(where), postgresql_concurrently=True)
+        yield
         op.execute("RESET lock_timeout")

@@ -96,7 +96,10 @@ class Appointment(Aggregate, Base):
         Index("appointments_of_patient", "tenant_id", "patient_id", "starts_at", "id"),
         Index("appointments_of_slot", "tenant_id", "slot_id", "id"),
         Index("appointments_of_clinic", "tenant_id", "clinic_id", "starts_at", "id"),
-        Index("appointments_busy_of_provider", "tenant_id", "provider_id", "busy_until", postgresql_where=_ACTIVE),
+        Index(
+            "appointments_ahead_of_provider", "tenant_id", "provider_id", "busy_until", postgresql_where=_ACTIVE,
+            postgresql_include=["starts_at", "slot_id", "id"],
+        ),
         Index(
             "appointments_open_of_provider", "tenant_id", "provider_id", "episode_id", postgresql_where=_ACTIVE
         ),
