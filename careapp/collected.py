@@ -9,6 +9,7 @@ from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db
 from careapp.errors import Refusal, Restricted
+from careapp.kept import keep
 from careapp.outbox import writer as outbox
 from careapp.outbox.events import Event
 from careapp.replica import note_write
@@ -17,8 +18,10 @@ LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
 PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
 
 POSITION = "pg_current_xact_id()::text::bigint"  # as replica.note_write() takes it
-_BOTH = text(
-    f"WITH {audit.WRITTEN}, found_by AS ({audit.FOUND_BY}), {outbox.PUBLISHED} {outbox.QUEUED} RETURNING {POSITION}"
+_BOTH = keep(
+    text(
+        f"WITH {audit.WRITTEN}, found_by AS ({audit.FOUND_BY}), {outbox.PUBLISHED} {outbox.QUEUED} RETURNING {POSITION}"
+    )
 )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from flask import g
@@ -31,6 +30,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column, registry
 from sqlalchemy.sql import ColumnElement
 
+from careapp.kept import built_once
 from careapp.transactions import Transaction
 
 LOCK_TIMEOUT = "5s"  # for every connection of the engine; below the 15 s that end a statement
@@ -174,10 +174,10 @@ def _build_insert(
     statement = postgres_insert(table_of(model)).values({name: bindparam(name) for name in names})
     if unless_clash:
         statement = statement.on_conflict_do_nothing()
-    return statement.returning(*returning) if returning else statement
+    return statement.returning(*returning) if returning else statement.inline()  # else it returns its key
 
 
-_kept_insert = cache(_build_insert)
+_kept_insert = built_once(_build_insert)
 
 
 def guarded_update(

@@ -15,6 +15,7 @@ from careapp.access import Actor
 from careapp.audit.writer import AuditRow
 from careapp.db import LOCK_TIMEOUT, Base, db, table_of
 from careapp.errors import Invalid, Refusal
+from careapp.kept import keep
 from careapp.outbox import crash_points
 
 STORED_REFUSALS = frozenset({403, 404, 409, 422})
@@ -48,16 +49,18 @@ _THIS = [
     _TABLE.c[name] == bindparam(f"the_{name.removesuffix('_id')}")
     for name in ("tenant_id", "principal", "route", "key")
 ]
-_READ = select(_TABLE).where(*_THIS)
+_READ = keep(select(_TABLE).where(*_THIS))
 _KEEP = update(_TABLE).where(*_THIS)
 # The second request with a key waits two seconds for the first one to end, no longer; what comes after this statement
 # waits for locks as ever. A key that was there already leaves the short wait in force: nothing is locked after that.
-_TAKE = text(f"""
+_TAKE = keep(
+    text(f"""
 WITH patience AS (SELECT set_config('lock_timeout', '2s', true))
 INSERT INTO idempotency_key (tenant_id, principal, route, key, request_hash)
 SELECT :the_tenant, :the_principal, :the_route, :the_key, :request_hash FROM patience
 ON CONFLICT DO NOTHING RETURNING set_config('lock_timeout', '{LOCK_TIMEOUT}', true)
 """)
+)
 
 
 @dataclass(frozen=True)

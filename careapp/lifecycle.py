@@ -6,7 +6,7 @@ state, action and role.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import CTE, BigInteger, Index, Row, Select, Text, bindparam, func, select
@@ -17,6 +17,7 @@ from careapp.access import Actor, Permission
 from careapp.crypto import EncryptedText, OfRow
 from careapp.db import Base, TenantRow, db, insert_many, table_of, tenant_key
 from careapp.errors import Conflict, Forbidden
+from careapp.kept import built_once
 from careapp.outbox.events import Event
 
 
@@ -163,7 +164,7 @@ def set_status(
     return changed
 
 
-@cache
+@built_once
 def _status_update(model: type[Base], names: tuple[str, ...]) -> Select[Any]:
     """The guarded update of a row's status and what else a move sets, with the row of its history; built once, as each
     move runs it.

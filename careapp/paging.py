@@ -4,13 +4,13 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, tuple_
 
 from careapp.db import db
 from careapp.errors import Invalid
+from careapp.kept import built_once
 from careapp.views import Page
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ def _ordered(
     return statement.order_by(*order).limit(bindparam("rows_wanted", type_=Integer))
 
 
-_kept_ordered = cache(_ordered)
+_kept_ordered = built_once(_ordered)
 
 
 def page_of(

@@ -5,14 +5,20 @@ transaction costs no more than its connection's.
 """
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, TypeVarTuple, overload
 
 from sqlalchemy import Connection, Engine, Executable, NestedTransaction, Result, ScalarResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
+from careapp import kept
+
 Ts = TypeVarTuple("Ts")
 Opened = Callable[["Transaction", Connection, bool], None]
+Ran = Callable[[Connection, Executable, Any, float], None]
+
+RAN = "careapp_ran"  # an engine's execution option: what is called after each statement, with the seconds it took
 
 _opened: list[Opened] = []
 
@@ -35,6 +41,7 @@ class Transaction:
         self.info: dict[str, Any] = {}
         self._engine = engine
         self._connection: Connection | None = None
+        self._ran: Ran | None = None
 
     @overload
     def execute(self, statement: TypedReturnsRows[*Ts], values: Any = None) -> Result[*Ts]:
@@ -49,7 +56,13 @@ class Transaction:
         connection = self._connection
         if connection is None:
             connection = self._begin()
-        return connection.execute(statement, values)
+        began = perf_counter()
+        try:
+            known = kept.of(statement)
+            return known.run(connection, values) if known else connection.execute(statement, values)
+        finally:
+            if self._ran is not None:
+                self._ran(connection, statement, values, perf_counter() - began)
 
     def scalars(self, statement: Executable, values: Any = None) -> ScalarResult[Any]:
         """The first column of what a statement returns."""
@@ -100,6 +113,7 @@ class Transaction:
 
     def _begin(self) -> Connection:
         connection = self._connection = self._engine().connect()
+        self._ran = connection.engine.get_execution_options().get(RAN)
         try:
             connection.begin()
             self._tell(connection, nested=False)

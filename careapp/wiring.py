@@ -31,7 +31,6 @@ from careapp.surface.replica import init_replica
 from careapp.surface.request_limits import init_request_limits
 from careapp.surface.sending import WholeResponse
 from careapp.surface.slow_bodies import init_slow_bodies
-from careapp.telemetry.statements import log_slow
 from careapp.web.templating import SharedGlobals
 
 LARGEST_BODY = 1024 * 1024  # bytes
@@ -129,6 +128,5 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
     with app.app_context():
         check_first_connection()
         for engine in db.engines.values():
-            log_slow(engine, settings.slow_query_ms)
             keep_prepared(engine)
     init_health(app, settings)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from careapp.access import Purpose
 from careapp.db import db
+from careapp.kept import keep
 from careapp.replica import note_write
 
 request_id: ContextVar[str | None] = ContextVar("careapp_request_id", default=None)
@@ -27,7 +28,7 @@ FOUND_BY = """
 INSERT INTO audit_patients (tenant_id, patient, at, event_id)
 SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING"""
 
-WRITE = text(f"WITH {WRITTEN}, found_by AS ({FOUND_BY}) SELECT max(xid::text::bigint) FROM written")
+WRITE = keep(text(f"WITH {WRITTEN}, found_by AS ({FOUND_BY}) SELECT max(xid::text::bigint) FROM written"))
 
 
 @dataclass(frozen=True)

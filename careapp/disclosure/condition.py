@@ -33,6 +33,7 @@ from sqlalchemy import (
 from careapp.db import written_out
 from careapp.disclosure.models import CONSENTS, EMERGENCIES, TEAM
 from careapp.disclosure.rules import NORMAL, PERMIT, PORTAL_SHARING, RECENT, Ground, Reader, Who
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
 
 # What lies above this layer is known only by these columns.
@@ -98,7 +99,7 @@ def is_open(tenant: ColumnElement[Any], patient: ColumnElement[Any]) -> ColumnEl
     return one.limit(1).scalar_subquery().is_(True)
 
 
-@cache
+@built_once
 def grounds_of() -> Select[Any]:
     """The ground for each of some patients (`tenant`, `patients`, by their ids)."""
     return select(PEOPLE.c.id, PEOPLE.c.locator, ground().label("ground")).where(
@@ -106,7 +107,7 @@ def grounds_of() -> Select[Any]:
     )
 
 
-@cache
+@built_once
 def record_of() -> Select[Any]:
     """One patient (`tenant`, `locator`) with his confidentiality and the ground on which the reader may see him."""
     return select(*PEOPLE.c, ground().label("ground")).where(

@@ -16,7 +16,7 @@ from careapp.disclosure.condition import PEOPLE
 from careapp.disclosure.events import EmergencyAccessDeclared
 from careapp.disclosure.models import EMERGENCIES, EmergencyAccess
 from careapp.disclosure.rules import EMERGENCY_LASTS, MANY_A_DAY, SHORTEST_REASON, Ground
-from careapp.disclosure.stewards import USERS, read_record, who_is
+from careapp.disclosure.stewards import USERS, name_of_actor, read_record
 from careapp.disclosure.views import EmergencyEntry, EmergencyView
 from careapp.errors import Conflict, Forbidden, Invalid, found
 from careapp.paging import DEFAULT_LIMIT, read_page
@@ -124,7 +124,8 @@ def _entries(actor: Actor) -> Select[Any]:
     return (
         select(
             table_of(EmergencyAccess), PEOPLE.c.locator.label("party_locator"),
-            name.scalar_subquery().label("user_name"), who_is(EMERGENCIES.reviewed_by).label("reviewer_name"),
+            name.scalar_subquery().label("user_name"),
+            name_of_actor(EMERGENCIES.tenant_id, EMERGENCIES.reviewed_by).label("reviewer_name"),
             within.correlate(table_of(EmergencyAccess)).scalar_subquery().label("within_a_day"),
         )
         .join(PEOPLE, (PEOPLE.c.tenant_id == EMERGENCIES.tenant_id) & (PEOPLE.c.id == EMERGENCIES.patient_id))

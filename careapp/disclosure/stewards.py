@@ -2,7 +2,20 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Row, Text, cast, column, func, select, table, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Row,
+    ScalarSelect,
+    Text,
+    cast,
+    column,
+    func,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from careapp.access import Actor, Permission
@@ -50,8 +63,17 @@ def require_steward(actor: Actor, record: Row[Any]) -> None:
         raise Restricted(record.locator)
 
 
-def who_is(named: Any) -> Any:
-    """The name of the member of staff that a column with an actor's name means, as a scalar subquery."""
-    number = cast(func.substring(named, "^user:([0-9]{1,18})$"), BigInteger)
+def name_of_actor(tenant: ColumnElement[int], named: Any) -> ScalarSelect[str]:
+    """The name of the member of staff that a column with an actor's name means: `user:7` is the user with the id 7.
+
+    The number is a query of its own, so that it is cut out once a row; PostgreSQL may else do so once for each pair of
+    a row and a member of staff.
+    """
+    number = select(cast(func.substring(named, "^user:([0-9]{1,18})$"), BigInteger)).correlate(named.table)
     one = _STAFF.alias("somebody").c
-    return select(one.name).where(one.tenant_id == named.table.c.tenant_id, one.id == number).scalar_subquery()
+    return select(one.name).where(one.tenant_id == tenant, one.id == number.scalar_subquery()).scalar_subquery()
+
+
+def who_did(history: Any) -> ColumnElement[str]:
+    """Who is behind these rows, which have `tenant_id` and `actor`: by name where it was somebody of the staff."""
+    return func.coalesce(name_of_actor(history.tenant_id, history.actor), history.actor)

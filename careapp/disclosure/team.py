@@ -11,7 +11,7 @@ from careapp.db import db, guarded_update, insert, table_of
 from careapp.disclosure import reading
 from careapp.disclosure.models import CONSENTS, TEAM, CareTeamMember, ConsentDirective
 from careapp.disclosure.rules import DECISIONS, LASTING, NORMAL, PORTAL_SHARING
-from careapp.disclosure.stewards import PROVIDERS, USERS, lock_record, read_record, require_steward, who_is
+from careapp.disclosure.stewards import PROVIDERS, USERS, lock_record, name_of_actor, read_record, require_steward
 from careapp.disclosure.views import Candidate, Change, Directive, Member, RecordAccess
 from careapp.errors import Forbidden, Invalid, found
 from careapp.lifecycle import HISTORY
@@ -125,7 +125,7 @@ def _candidates(actor: Actor) -> list[Candidate]:
 
 
 def _consent(actor: Actor, patient_id: int) -> Directive | None:
-    who = who_is(CONSENTS.recorded_by).label("who")
+    who = name_of_actor(CONSENTS.tenant_id, CONSENTS.recorded_by).label("who")
     newest = select(CONSENTS.decision, CONSENTS.since, CONSENTS.recorded_by, who).where(
         CONSENTS.tenant_id == actor.tenant_id, CONSENTS.patient_id == patient_id, CONSENTS.scope == PORTAL_SHARING
     )
@@ -134,7 +134,7 @@ def _consent(actor: Actor, patient_id: int) -> Directive | None:
 
 
 def _last_change(actor: Actor, patient_id: int) -> Change | None:
-    who = who_is(HISTORY.actor).label("name")
+    who = name_of_actor(HISTORY.tenant_id, HISTORY.actor).label("name")
     newest = select(HISTORY.action, HISTORY.at, HISTORY.actor, HISTORY.reason, who).where(
         HISTORY.tenant_id == actor.tenant_id, HISTORY.entity == PATIENT, HISTORY.entity_id == patient_id
     )

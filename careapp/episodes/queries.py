@@ -1,6 +1,5 @@
 """Reads of episodes."""
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam
@@ -14,6 +13,7 @@ from careapp.episodes.models import EPISODES
 from careapp.episodes.service import EPISODE_ROWS, episode_rows
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
+from careapp.kept import built_once
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.patients.models import PATIENTS
 from careapp.views import Page
@@ -48,7 +48,7 @@ def list_episodes(
     return page
 
 
-@cache
+@built_once
 def _listed(filters: tuple[str, ...]) -> Select[Any]:
     """The episodes of a list that is narrowed by these; built once for each shape."""
     columns = {

@@ -1,7 +1,6 @@
 """Actors of people: the one place that turns a user's row into who he is and what he may do."""
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, Integer, Row, Select, Text, bindparam, column, func, select, table
@@ -12,6 +11,7 @@ from careapp.db import db, table_of
 from careapp.errors import NotFound, TenantSuspended, Unauthenticated
 from careapp.identity import directory
 from careapp.identity.models import User, UserClinic
+from careapp.kept import built_once
 
 # Tenants belong to operations, a sibling: identity knows of the table only these columns.
 TENANTS = table(
@@ -106,7 +106,7 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
     )  # fmt: skip
 
 
-@cache
+@built_once
 def _tenant_and_user(by_id: bool) -> Select[Any]:
     """The tenant with the user of that id, or of that address, if he exists; built once: each API request asks it."""
     users = table_of(User).c
@@ -161,7 +161,7 @@ def refuse_closed(tenant_id: int) -> None:
     refuse_suspended(row)
 
 
-@cache
+@built_once
 def _tenant() -> Select[Any]:
     """A tenant, where it is not deleted; built once: each request of the portal asks it."""
     return select(TENANTS.c.suspended_at).where(TENANTS.c.id == bindparam("tenant"), TENANTS.c.deleted_at.is_(None))

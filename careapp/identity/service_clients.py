@@ -7,7 +7,6 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +21,7 @@ from careapp.db import db, guarded_update, insert
 from careapp.errors import Conflict, Invalid, TenantSuspended, found
 from careapp.identity.actors import TENANTS, known_roles, refuse_suspended
 from careapp.identity.client_models import CLIENTS, ServiceClient
+from careapp.kept import built_once
 from careapp.scopes import SCOPES, known_scopes, narrowed
 from careapp.views import View
 
@@ -164,7 +164,7 @@ def actor_of_client(tenant_id: int, tenant_key: str, subject: str, scopes: froze
     return narrowed(whole, scopes & known_scopes(row.scopes))
 
 
-@cache
+@built_once
 def _client_of_token() -> Select[Any]:
     """A client with its tenant; built once: each request of a client asks it."""
     mine = (CLIENTS.tenant_id == bindparam("the_tenant"), CLIENTS.id == bindparam("number"))

@@ -1,7 +1,6 @@
 """Where somebody is signed in: the list of his sessions, and ending one of them, by himself or an administrator."""
 
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -15,6 +14,7 @@ from careapp.errors import NotFound
 from careapp.identity import sessions
 from careapp.identity.confirmation import user_of
 from careapp.identity.sessions import ROWS
+from careapp.kept import built_once
 from careapp.views import View
 
 MOST_LISTED = 100
@@ -76,7 +76,7 @@ def _list(actor: Actor, user_id: int, settings: Settings) -> list[SessionView]:
     return [SessionView.of(row) for row in db.session.execute(_listed(), given)]
 
 
-@cache
+@built_once
 def _listed() -> Select[Any]:
     his = (ROWS.c.tenant_id == bindparam("tenant"), ROWS.c.user_id == bindparam("user"))
     columns = (ROWS.c[name] for name in SessionView.model_fields)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, func, update
@@ -26,6 +25,7 @@ from careapp.identity import factor_rules
 from careapp.identity.actors import TENANTS, actor_for_user, refuse_closed, users_joined
 from careapp.identity.models import User, UserSession
 from careapp.identity.preferences import Preferences, preference_columns, tenant_columns
+from careapp.kept import built_once
 
 SEEN_EVERY = timedelta(minutes=1)
 KEPT = timedelta(days=30)  # after it was last used
@@ -143,7 +143,7 @@ def live() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-@cache
+@built_once
 def _live_session() -> Select[Any]:
     """The session with its user, where it is live; built once, as each page asks it."""
     mine, users = ROWS, table_of(User)

@@ -1,7 +1,6 @@
 """Audit chain: how a tenant's chain of seals stands, and its anchors, which leave the database once a day."""
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import structlog
@@ -11,6 +10,7 @@ from careapp.access import Actor, Permission, Purpose
 from careapp.audit.models import AUDIT, AUDIT_SEAL
 from careapp.commands import command, publish, query, record
 from careapp.db import db
+from careapp.kept import built_once
 from careapp.operations.events import AuditAnchored
 from careapp.operations.maintenance import TenantName
 from careapp.views import View
@@ -76,7 +76,7 @@ def _last_seal(actor: Actor) -> Any:
     return db.session.execute(newest).one_or_none()
 
 
-@cache
+@built_once
 def _waiting() -> Select[Any]:
     """Rows that no seal holds yet: along the times, for under row-level security no index serves a transaction."""
     unsealed = (

@@ -7,7 +7,6 @@ hidden: whoever reads the log is shown no name of a patient.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, select
@@ -16,6 +15,7 @@ from careapp.access import Actor, Permission
 from careapp.audit.models import AUDIT, AUDIT_PATIENTS
 from careapp.commands import query, record_read
 from careapp.db import db
+from careapp.kept import built_once
 from careapp.late import may_be_late
 from careapp.operations.models import TENANTS
 from careapp.paging import DEFAULT_LIMIT, read_page
@@ -127,7 +127,7 @@ def _page(actor: Actor, sought: AuditFilter, limit: int, cursor: str | None) -> 
     )  # fmt: skip
 
 
-@cache
+@built_once
 def _statement(names: frozenset[str]) -> Select[Any]:
     """The rows that meet a filter with these parts. By patient they are read from the log by patient, which has the
     times as well, so that its order is the order of the list.

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Engine, QueuePool, event
 
 from careapp.config import Settings
 from careapp.db import LOCK_TIMEOUT, REPLICA
-from careapp.telemetry.statements import CountingPool
+from careapp.telemetry.statements import CountingPool, slow_log
 from careapp.tenancy import OPENING
+from careapp.transactions import RAN
 
 # A network that swallows packets is noticed.
 LIVELY: dict[str, Any] = {
@@ -39,7 +40,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_timeout": 5,
         "hide_parameters": True,
         "connect_args": {**LIVELY, **own},
-        "execution_options": {OPENING: OF_A_TRANSACTION} if pooled else {},
+        "execution_options": {OPENING: OF_A_TRANSACTION if pooled else "", RAN: slow_log(settings.slow_query_ms)},
     }
 
 
@@ -48,13 +49,13 @@ def binds(settings: Settings) -> dict[str, Any]:
     if settings.database_replica_url is None:
         return {}
     options = engine_options(settings)
-    opening = options["execution_options"].get(OPENING, "")
+    session = options["execution_options"]
     of_copy = {
         "poolclass": QueuePool,  # waits are counted of the primary's alone
         "url": settings.database_replica_url,
         "pool_timeout": 1,  # seconds; the primary is there as well
         "connect_args": {**options["connect_args"], "connect_timeout": 2},
-        "execution_options": {OPENING: f"{READ_ONLY}{opening}"},
+        "execution_options": {**session, OPENING: f"{READ_ONLY}{session[OPENING]}"},
     }
     return {REPLICA: {**options, **of_copy}}
 

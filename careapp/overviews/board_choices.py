@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, CompoundSelect, Text, bindparam, func, literal_column, or_, select, union_all
@@ -12,6 +11,7 @@ from careapp.clinics.models import CLINICS, Clinic
 from careapp.db import db, table_of
 from careapp.disclosure.scope import scope_of, within
 from careapp.errors import NotFound
+from careapp.kept import built_once
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.views import View
@@ -73,7 +73,7 @@ def _id_of(rows: Sequence[Any], locator: str) -> int:
     raise NotFound()
 
 
-@cache
+@built_once
 def _choices(scoped: bool) -> CompoundSelect[Any]:
     """Providers of the network and clinics in scope, as many as a list can show, those that are set among them."""
     own = PROVIDERS.id == bindparam("own", type_=BigInteger)

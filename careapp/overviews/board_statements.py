@@ -8,7 +8,6 @@ referral may stand without an appointment, from both: their cards differ, and ea
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +39,7 @@ from careapp.db import table_of, written_out
 from careapp.disclosure.condition import is_open
 from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
 from careapp.overviews.marks import mark_of_tenant
 from careapp.overviews.zones import tenant_zone, with_place
@@ -67,13 +67,13 @@ class Shape:
     later: bool = False
 
 
-@cache
+@built_once
 def cards(shape: Shape, stages: Sequence[str]) -> CompoundSelect[Any]:
     """The first cards of each of these stages, with patient, earliest open appointment and zone."""
     return union_all(*(select(_column(shape, stage).subquery()) for stage in stages))
 
 
-@cache
+@built_once
 def counts(shape: Shape, stages: Sequence[str]) -> Select[Any]:
     """One number a stage, each counted up to COUNT_UP_TO; and the mark of the tenant, read no later than the cards."""
     columns = []
@@ -197,7 +197,7 @@ def _rows_wanted() -> BindParameter[int]:
     return bindparam("rows_wanted", type_=Integer)
 
 
-@cache
+@built_once
 def news(shape: Shape) -> Select[Any]:
     """How many episodes in the filter were opened, ended or otherwise changed since the change `since`.
 

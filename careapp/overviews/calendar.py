@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -31,6 +30,7 @@ from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.errors import NotFound
+from careapp.kept import built_once
 from careapp.overviews.clinic_week import DAYS_OF_A_WEEK, Offer, Week, read_offers, read_week_version
 from careapp.overviews.slot_cells import BookedFor, SlotCell, booked_for, read_cells
 from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
@@ -191,7 +191,7 @@ def calendar_version(
     return str(db.session.execute(_version(actor.clinic_ids is not None, named), given).scalar_one())
 
 
-@cache
+@built_once
 def _version(scoped: bool, named: tuple[str, ...]) -> Select[Any]:
     """The statement of calendar_version() where these of its parameters are given; built once for each shape."""
     tenant: BindParameter[Any] = bindparam("tenant")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -31,6 +30,7 @@ from careapp import clock
 from careapp.access import Actor
 from careapp.db import db, written_out
 from careapp.disclosure.scope import scope_of, within
+from careapp.kept import built_once
 from careapp.overviews.slot_cells import BookedFor
 from careapp.overviews.zones import PLACE, Columns
 from careapp.providers.models import PROVIDERS
@@ -102,7 +102,7 @@ def _version(rows: Sequence[Row[Any]]) -> str:
     return ".".join(str(sum(numbers)) for numbers in zip(*(row[:COUNTED] for row in rows), strict=True)) or "0"
 
 
-@cache
+@built_once
 def _sums(scoped: bool, of_specialty: bool) -> Select[Any]:
     """One row a provider; built once for each shape."""
     one = _slots(scoped).subquery("counted").c
@@ -110,7 +110,7 @@ def _sums(scoped: bool, of_specialty: bool) -> Select[Any]:
     return _with_providers(sums, of_specialty)
 
 
-@cache
+@built_once
 def _offers(scoped: bool, of_specialty: bool, for_patient: bool) -> Select[Any]:
     """One row a provider and day; built once for each shape.
 

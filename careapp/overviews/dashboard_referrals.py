@@ -6,7 +6,6 @@ it as well.
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select
@@ -15,6 +14,7 @@ from careapp import clock
 from careapp.access import Actor
 from careapp.db import db, table_of, written_out
 from careapp.disclosure.scope import scope_of, within
+from careapp.kept import built_once
 from careapp.overviews.dashboard_statements import BOUNDS, CLINIC, NOW, TENANT
 from careapp.overviews.dashboard_views import AgeClass, Ageing, PriorityClass
 from careapp.referrals.models import REFERRALS, Referral
@@ -31,7 +31,7 @@ def read_ageing(actor: Actor, values: dict[str, Any], today: date, zone: str) ->
     return Ageing(ages=_ages(rows), priorities=_priorities(rows))
 
 
-@cache
+@built_once
 def _open_referrals(scoped: bool) -> Select[Any]:
     """Open referrals by priority, status and age class (0 is the oldest), with how many are overdue at `moment`.
 

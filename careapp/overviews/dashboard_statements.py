@@ -7,7 +7,6 @@ Days and weeks come as instants (`bounds`), reckoned on the clinic's clock, so t
 as long as it really is.
 """
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +33,7 @@ from sqlalchemy import (
 from careapp.clinics.models import CLINICS
 from careapp.db import table_of, written_out
 from careapp.disclosure.scope import within
+from careapp.kept import built_once
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
@@ -52,7 +52,7 @@ BOUNDS: BindParameter[Any] = bindparam("bounds", type_=ARRAY(MOMENT))
 _PLACES = select(PROVIDER_CLINICS.provider_id).where(PROVIDER_CLINICS.tenant_id == TENANT)
 
 
-@cache
+@built_once
 def clinics(scoped: bool) -> Select[Any]:
     """The clinics in scope, with whether somebody of the network works there: first the one asked for (`wanted`), then
     those of the provider the actor is (`own`), then by name. Hospitals of imported histories are clinics too.
@@ -76,7 +76,7 @@ def clinics(scoped: bool) -> Select[Any]:
     )  # fmt: skip
 
 
-@cache
+@built_once
 def visits_by_hour() -> Select[Any]:
     """The visits between `first` and `last` that are not cancelled: hour on the clinic's clock (`zone`), provider,
     status, how many, and how many of them should have begun by `moment`.
@@ -96,7 +96,7 @@ def visits_by_hour() -> Select[Any]:
     )
 
 
-@cache
+@built_once
 def visits_by_week() -> Select[Any]:
     """How many visits were attended and how many missed in each week; `bounds` are where the weeks begin."""
     visits = _visits(APPOINTMENTS.status.in_(written_out((ATTENDED, NO_SHOW))))
@@ -107,7 +107,7 @@ def visits_by_week() -> Select[Any]:
     ).group_by(week)
 
 
-@cache
+@built_once
 def places_by_day() -> Select[Any]:
     """Places by provider and day; `bounds` are where the days begin. Who has left the network has none that is free."""
     slots = _slots()

@@ -1,6 +1,5 @@
 """The statements behind a clinic's day: which clinics there are to choose from, its visits, and if they changed."""
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -29,9 +28,10 @@ from sqlalchemy.sql import ColumnElement
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.db import table_of, written_out
 from careapp.disclosure.scope import within
+from careapp.disclosure.stewards import name_of_actor
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import OPEN
-from careapp.identity.models import USERS, User
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
@@ -46,7 +46,7 @@ ARRIVE = "arrive"
 _EARLIER = table_of(Appointment).alias("earlier")
 
 
-@cache
+@built_once
 def clinics_to_choose(scoped: bool) -> Select[Any]:
     """The clinics of the actor's scope, those at work first, with what helps to choose one.
 
@@ -81,7 +81,7 @@ def _of_provider(column: Any, name: str, condition: ColumnElement[bool]) -> Colu
     return select(column).where(PROVIDERS.tenant_id == CLINICS.tenant_id, condition).scalar_subquery().label(name)
 
 
-@cache
+@built_once
 def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
     """The visits of a clinic (`clinic`, its id) that begin between `begins` and `ends`, by time, with all a row shows.
 
@@ -90,9 +90,6 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
     `missed_before` counts no-shows in the year before, as far as they are in the actor's scope.
     """
     last = _last_change()
-    by_user = (USERS.tenant_id == APPOINTMENTS.tenant_id) & (
-        USERS.id == cast(func.substring(last.c.actor, "^user:([0-9]{1,18})$"), BigInteger)
-    )
     columns = (
         "id", "locator", "patient_id", "starts_at", "ends_at", "type", "status", "category", "version",
     )  # fmt: skip
@@ -103,7 +100,8 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
             (EPISODES.status == OPEN).label("episode_open"),
             PATIENTS.locator.label("party_locator"), FULL_NAME, PATIENTS.birth_date, PATIENTS.confidentiality,
             PROVIDERS.locator.label("provider_locator"), PROVIDERS.name.label("provider_name"),
-            last.c.action, last.c.actor, last.c.cause, last.c.at, USERS.name.label("staff_name"),
+            last.c.action, last.c.actor, last.c.cause, last.c.at,
+            name_of_actor(APPOINTMENTS.tenant_id, last.c.actor).label("staff_name"),
             _arrived_at(), _missed_before(scoped),
         )
         .select_from(table_of(Appointment))
@@ -111,7 +109,6 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
         .join(table_of(Patient), _same(PATIENTS, APPOINTMENTS.patient_id))
         .join(table_of(Provider), _same(PROVIDERS, APPOINTMENTS.provider_id))
         .outerjoin(last, true())
-        .outerjoin(table_of(User), by_user)
         .where(
             APPOINTMENTS.tenant_id == bindparam("tenant"),
             or_(APPOINTMENTS.clinic_id == bindparam("clinic", type_=BigInteger), APPOINTMENTS.clinic_id.is_(None)),
@@ -160,7 +157,7 @@ def _missed_before(scoped: bool) -> ColumnElement[Any]:
     return missed.correlate(table_of(Appointment)).scalar_subquery().label("missed_before")
 
 
-@cache
+@built_once
 def state_of_day(scoped: bool, named: bool) -> Select[Any]:
     """What tells whether the list of a clinic's day has changed: one row for a clinic in scope, else none.
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
@@ -11,8 +10,9 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from careapp.access import Actor, Permission
 from careapp.db import db, table_of, written_out
 from careapp.disclosure.scope import scope_of, within
+from careapp.disclosure.stewards import who_did
 from careapp.episodes.states import EPISODE
-from careapp.identity.models import USERS, User
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.episode_items import (
     CHANGE,
@@ -21,7 +21,6 @@ from careapp.overviews.episode_items import (
     Part,
     PrescriptionRow,
     ReferralRow,
-    is_staff,
 )
 from careapp.paging import decode_cursor, encode_cursor
 from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
@@ -106,7 +105,7 @@ def _changes_of(may: frozenset[Permission], scoped: bool, part: Part) -> Select[
     return statement.order_by(HISTORY.at.desc(), HISTORY.id.desc()).limit(part.limit + 1)
 
 
-_kept_changes = lru_cache(maxsize=64)(_changes_of)  # the first part of a timeline, which most people look at
+_kept_changes = built_once(_changes_of)  # the first part of a timeline, which most people look at
 
 
 def _changes(may: frozenset[Permission], scoped: bool) -> Select[Any]:
@@ -119,9 +118,12 @@ def _changes(may: frozenset[Permission], scoped: bool) -> Select[Any]:
         named.append(REFERRALS.id.is_not(None))
     whats: list[Any] = [PROVIDERS.name, REFERRALS.type, *([] if medicine is None else [medicine])]
     return (
-        select(*HISTORY, func.coalesce(USERS.name, HISTORY.actor).label("who"), func.coalesce(*whats).label("what"))
+        select(
+            *HISTORY,
+            who_did(HISTORY).label("who"),
+            func.coalesce(*whats).label("what"),
+        )
         .select_from(table_of(StatusChange))
-        .outerjoin(table_of(User), is_staff(HISTORY.actor))
         .outerjoin(table_of(Appointment), _about(APPOINTMENT.entity, APPOINTMENTS))
         .outerjoin(
             table_of(Provider),

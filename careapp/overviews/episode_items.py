@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -13,8 +12,6 @@ from sqlalchemy import (
     Row,
     Select,
     bindparam,
-    cast,
-    func,
     lateral,
     literal,
     or_,
@@ -29,7 +26,8 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.db import db, table_of, written_out
 from careapp.disclosure.scope import scope_of, within
-from careapp.identity.models import USERS, User
+from careapp.disclosure.stewards import who_did
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.overdue import Overdue, why_overdue_visit
 from careapp.overviews.zones import with_place
@@ -123,12 +121,6 @@ def named_appointments(actor: Actor) -> Select[Any]:
     return with_place(rows, APPOINTMENTS, actor.tenant_id)
 
 
-def is_staff(actor_column: ColumnElement[str]) -> ColumnElement[bool]:
-    """The condition that joins users to history by their key: `user:7` is the user with the id 7."""
-    number = cast(func.substring(actor_column, "^user:([0-9]{1,18})$"), BigInteger)
-    return (USERS.tenant_id == HISTORY.tenant_id) & (USERS.id == number)
-
-
 def read_appointments(actor: Actor, episode_id: int, part: Part, *, is_open: bool) -> list[AppointmentRow]:
     """The episode's open appointments, and those of a part of its timeline; the newest time first."""
     may_move, now = is_open and actor.may(Permission.APPOINTMENT_MOVE), clock.now()
@@ -207,18 +199,17 @@ def _statement(kind: str, scoped: bool, part: Part) -> Select[Any]:
     )
 
 
-_kept_statement = lru_cache(maxsize=64)(_statement)  # the first part of a timeline, which most people look at
+_kept_statement = built_once(_statement)  # the first part of a timeline, which most people look at
 
 
 def _last_change(entity: str, rows: Columns) -> LateralFromClause:
     """The newest status change of each of these rows, with the name of the member of staff who made it."""
-    who = func.coalesce(USERS.name, HISTORY.actor)
     return lateral(
         select(
             HISTORY.action.label("change_action"), HISTORY.at.label("change_at"), HISTORY.cause.label("change_cause"),
-            who.label("change_who"),
+            who_did(HISTORY).label("change_who"),
         )
-        .select_from(table_of(StatusChange).outerjoin(table_of(User), is_staff(HISTORY.actor)))
+        .select_from(table_of(StatusChange))
         .where(HISTORY.tenant_id == rows.tenant_id, HISTORY.entity == entity, HISTORY.entity_id == rows.id)
         .order_by(HISTORY.id.desc())
         .limit(1)

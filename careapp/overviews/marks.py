@@ -6,26 +6,26 @@ not do: numbers are given out before the commit, so a change may appear below on
 newest NEWEST numbers grows with each of them, as a higher number pushes the lowest out, wherever it comes in.
 """
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, Select, Subquery, bindparam, func, select
 
 from careapp.db import table_of
 from careapp.episodes.models import EPISODES, Episode
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
 
 NEWEST = 64  # more changes than can be on their way in one tenant between a number and its commit
 
 
-@cache
+@built_once
 def mark_of_tenant() -> Select[Any]:
     """The columns `newest` and `total` of a tenant's changes (`tenant`): the end of one index, however long it is."""
     mine = HISTORY.tenant_id == bindparam("tenant")
     return _mark(select(HISTORY.id).where(mine).order_by(HISTORY.id.desc()).limit(NEWEST).subquery("newest_changes"))
 
 
-@cache
+@built_once
 def mark_of_episode() -> Select[Any]:
     """The same of one episode (`tenant`, `locator`), and `undoable_since`, how many changes are younger than a moment:
     the mark of a page that offers to take a change back for some minutes."""

@@ -13,6 +13,7 @@ from careapp.episodes.queries import list_episodes
 from careapp.episodes.service import episode_rows
 from careapp.episodes.views import EpisodeView
 from careapp.errors import NotFound, found
+from careapp.kept import keep
 from careapp.patients.models import PATIENTS
 from careapp.prescriptions.models import PRESCRIPTIONS
 from careapp.prescriptions.service import prescription_rows
@@ -25,8 +26,10 @@ from careapp.scheduling.models import APPOINTMENTS
 from careapp.scheduling.views import PortalAppointmentView
 from careapp.views import Page
 
-_MEMBER = select(PATIENTS.id.label("patient_id"), PATIENTS.confidentiality).where(
-    PATIENTS.tenant_id == bindparam("tenant"), PATIENTS.locator == bindparam("party")
+_MEMBER = keep(
+    select(PATIENTS.id.label("patient_id"), PATIENTS.confidentiality).where(
+        PATIENTS.tenant_id == bindparam("tenant"), PATIENTS.locator == bindparam("party")
+    )
 )
 
 

@@ -1,7 +1,6 @@
 """What the prescription form offers besides its fields: who signs, the clinician's favourites, what the patient had."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -11,6 +10,7 @@ from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.episodes.service import episode_id_of, readable_episode
 from careapp.errors import found
+from careapp.kept import built_once
 from careapp.overviews.prescribers import Prescribers, get_prescribers
 from careapp.prescriptions.favourites import list_favourites
 from careapp.prescriptions.models import PRESCRIPTIONS
@@ -72,7 +72,7 @@ def find_medicines(actor: Actor, episode_locator: str, text: str) -> Found:
     return search_medicines(actor, text)
 
 
-@cache
+@built_once
 def _earlier() -> Select[Any]:
     return (
         select(

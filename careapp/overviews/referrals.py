@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -32,11 +31,11 @@ from careapp.db import db, table_of, written_out
 from careapp.disclosure import reading
 from careapp.disclosure.condition import is_open
 from careapp.disclosure.scope import scope_of, within
+from careapp.disclosure.stewards import who_did
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import found
-from careapp.identity.models import USERS, User
+from careapp.kept import built_once, keep
 from careapp.lifecycle import HISTORY, StatusChange
-from careapp.overviews.episode_items import is_staff
 from careapp.overviews.zones import PLACE, at_place, tenant_zone
 from careapp.paging import decode_cursor, page_of
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
@@ -142,7 +141,7 @@ def get_booking(actor: Actor, locator: str) -> Booking:
     last = _last_place(scoped=actor.clinic_ids is not None)
     statement: Select[Any] = (
         select(
-            func.coalesce(USERS.name, HISTORY.actor).label("who"), HISTORY.at, REFERRALS.scheduled_for,
+            who_did(HISTORY).label("who"), HISTORY.at, REFERRALS.scheduled_for,
             REFERRALS.facility, PATIENTS.locator.label("party_locator"), PATIENTS.confidentiality, REFERRALS.patient_id,
             func.coalesce(last.c.zone, tenant_zone(actor.tenant_id)).label("zone"),
         )
@@ -154,7 +153,6 @@ def get_booking(actor: Actor, locator: str) -> Booking:
             (HISTORY.tenant_id == REFERRALS.tenant_id) & (HISTORY.entity == REFERRAL.entity)
             & (HISTORY.entity_id == REFERRALS.id),
         )
-        .outerjoin(table_of(User), is_staff(HISTORY.actor))
         .where(REFERRALS.tenant_id == actor.tenant_id, REFERRALS.locator == locator, HISTORY.action == "book")
         .order_by(HISTORY.id.desc())
         .limit(1)
@@ -177,8 +175,11 @@ class _Shape:
         return cls(frozenset(name for name, value in vars(wanted).items() if value), actor.clinic_ids is not None)
 
 
-_CHANGES = select(func.max(REFERRALS.status_at).label("newest"), func.count().label("count")).where(
-    REFERRALS.tenant_id == bindparam("tenant"), REFERRALS.status_at > bindparam("since", type_=DateTime(timezone=True))
+_CHANGES = keep(
+    select(func.max(REFERRALS.status_at).label("newest"), func.count().label("count")).where(
+        REFERRALS.tenant_id == bindparam("tenant"),
+        REFERRALS.status_at > bindparam("since", type_=DateTime(timezone=True)),
+    )
 )
 
 
@@ -218,7 +219,7 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
     return [*wanted, *(filters[name] for name in sorted(shape.filters))]
 
 
-@cache
+@built_once
 def _counts(shape: _Shape, columns: tuple[str, ...]) -> Select[Any]:
     """Two numbers a column, how many and how many overdue, each counted up to COUNT_UP_TO."""
     numbers = []
@@ -234,7 +235,7 @@ def _counts(shape: _Shape, columns: tuple[str, ...]) -> Select[Any]:
     return select(*numbers)
 
 
-@cache
+@built_once
 def _all_cards(shape: _Shape, columns: tuple[str, ...], later: bool) -> CompoundSelect[Any]:
     """The first cards of every column; of one column alone, those after the keys of a cursor."""
     return union_all(*(select(_cards(shape, status, later).subquery()) for status in columns))

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import ARRAY, BigInteger, DateTime, Row, Select, any_, bindparam, func, select
@@ -16,6 +15,7 @@ from careapp.db import db, table_of
 from careapp.disclosure.scope import in_scope, reaches
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import NotFound, found
+from careapp.kept import built_once
 from careapp.operations.models import SETTINGS
 from careapp.overviews.zones import with_place
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
@@ -198,7 +198,7 @@ def _visits(actor: Actor, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
     return db.session.execute(_visits_statement(), values).all()
 
 
-@cache
+@built_once
 def _visits_statement() -> Select[Any]:
     """Found through the slots they are in, as those have an index by provider and time."""
     moment = DateTime(timezone=True)

@@ -1,7 +1,6 @@
 """Staff and places as administrators see them: users with their clinics and provider, and what a change would touch."""
 
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, bindparam, func, literal_column, or_, select
@@ -14,6 +13,7 @@ from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.errors import found
 from careapp.identity.models import USERS, User, UserClinic, UserSession
+from careapp.kept import built_once
 from careapp.overviews.zones import read_tenant_zone
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.providers.models import PROVIDERS, Provider
@@ -112,7 +112,7 @@ def count_future_appointments(actor: Actor, clinic_locator: str) -> int:
     return db.session.execute(select(func.count()).select_from(ahead)).scalar_one()
 
 
-@cache
+@built_once
 def _staff(by_text: bool) -> Select[Any]:
     """Users with the clinics and the provider they are linked to, and when they were last seen; built once."""
     columns = (USERS.id, USERS.email, USERS.name, USERS.roles, USERS.disabled_at, USERS.version)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, select
@@ -19,6 +18,7 @@ from careapp.episodes.service import EPISODE_ROWS
 from careapp.episodes.states import OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
+from careapp.kept import built_once
 from careapp.overviews.entries import Entry, merged, part_of, read_changes
 from careapp.overviews.episode_items import (
     CHANGE,
@@ -180,7 +180,7 @@ def _episode(actor: Actor, locator: str) -> Row[Any]:
     return found(db.session.execute(_with_patient(actor.clinic_ids is not None), given).one_or_none())
 
 
-@cache
+@built_once
 def _with_patient(scoped: bool) -> Select[Any]:
     """An episode (`locator`) with its patient and its zone; built once."""
     statement = EPISODE_ROWS.add_columns(

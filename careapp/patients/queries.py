@@ -2,10 +2,10 @@
 
 import re
 from datetime import date
-from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Select, Text, bindparam, exists, select
+from sqlalchemy import BindParameter, Select, Text, any_, bindparam, exists, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from careapp import clock
 from careapp.access import Actor, Permission
@@ -13,6 +13,7 @@ from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.disclosure import reading
 from careapp.errors import Invalid, found
+from careapp.kept import built_once
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.patients.contacts import phone_key
 from careapp.patients.models import FACTS, KEYS, NAME_WORDS, PATIENTS, Patient
@@ -87,7 +88,7 @@ class Search(NamedTuple):
     phone: bool = False
 
 
-@cache
+@built_once
 def _meant(asked: Search) -> Select[Any]:
     """The patients of a search (of none: all); built once for each shape."""
     tenant: BindParameter[Any] = bindparam("tenant")
@@ -99,7 +100,7 @@ def _meant(asked: Search) -> Select[Any]:
     if asked.birth_date:
         statement = statement.where(PATIENTS.birth_date == bindparam("birth_date"))
     if asked.locators:
-        statement = statement.where(PATIENTS.locator.in_(bindparam("locators", expanding=True)))
+        statement = statement.where(PATIENTS.locator == any_(bindparam("locators", type_=ARRAY(Text))))
     if asked.phone:
         same = (KEYS.tenant_id == tenant, KEYS.kind == PHONE, KEYS.value == bindparam("phone"))
         statement = statement.where(exists().where(*same, KEYS.patient_id == PATIENTS.id).correlate(table_of(Patient)))

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, Text, all_, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of
+from careapp.db import db, table_of, written_out
 from careapp.episodes.service import readable_episode
 from careapp.errors import Invalid
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
 from careapp.patients.models import FACTS
 from careapp.patients.states import NONE_KNOWN
@@ -110,18 +111,19 @@ def _still_taken(row: Row[Any]) -> bool:
     return bool((row.filled_at or row.issued_at) + timedelta(days=days) >= clock.now())
 
 
-@cache
+@built_once
 def _allergies() -> Select[Any]:
     """The allergies of a patient that still hold, as the banner shows them: "no known allergies" is none."""
+    known = func.coalesce(FACTS.code, "") != all_(literal(sorted(NONE_KNOWN), ARRAY(Text)))
     return (
         select(FACTS.text, FACTS.code, FACTS.system)
         .where(FACTS.tenant_id == bindparam("the_tenant"), FACTS.patient_id == bindparam("the_patient"))
-        .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None), func.coalesce(FACTS.code, "").not_in(NONE_KNOWN))
+        .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None), known)
         .order_by(FACTS.id)
     )
 
 
-@cache
+@built_once
 def _earlier() -> Select[Any]:
     return (
         select(
@@ -130,7 +132,7 @@ def _earlier() -> Select[Any]:
             PRESCRIPTIONS.issued_at, PRESCRIPTIONS.dosage_parts, _filled_at(),
         )
         .where(PRESCRIPTIONS.tenant_id == bindparam("the_tenant"), PRESCRIPTIONS.patient_id == bindparam("the_patient"))
-        .where(PRESCRIPTIONS.issued_at >= bindparam("since"), PRESCRIPTIONS.status.in_((ISSUED, FILLED)))
+        .where(PRESCRIPTIONS.issued_at >= bindparam("since"), PRESCRIPTIONS.status.in_(written_out((ISSUED, FILLED))))
         .order_by(PRESCRIPTIONS.issued_at.desc(), PRESCRIPTIONS.id.desc())
         .limit(MOST_EARLIER)
     )  # fmt: skip

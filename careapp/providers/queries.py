@@ -1,6 +1,5 @@
 """Reads of the provider directory; it holds no patient data, so its reads leave no audit rows."""
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, cast, func, select
@@ -12,6 +11,7 @@ from careapp.clinics.models import CLINICS, Clinic
 from careapp.commands import query
 from careapp.db import db, table_of
 from careapp.errors import found
+from careapp.kept import built_once
 from careapp.late import may_be_late
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider, ProviderClinic
@@ -24,7 +24,7 @@ def provider_rows(actor: Actor) -> Select[Any]:
     return _rows().where(PROVIDERS.tenant_id == actor.tenant_id)
 
 
-@cache
+@built_once
 def _rows() -> Select[Any]:
     in_order = func.array_agg(aggregate_order_by(CLINICS.locator, CLINICS.locator))
     works_at = (
@@ -61,7 +61,7 @@ def list_providers(
     return read_page(statement, keys, ProviderView.of, limit=limit, cursor=cursor, values=values)
 
 
-@cache
+@built_once
 def _listed(of_specialty: bool, of_status: bool, of_clinic: bool) -> Select[Any]:
     """The providers of a list; built once for each shape."""
     statement = _rows().where(PROVIDERS.tenant_id == bindparam("tenant"))

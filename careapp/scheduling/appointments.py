@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, null, select, true
@@ -17,6 +16,7 @@ from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Conflict
+from careapp.kept import built_once
 from careapp.lifecycle import check_version, kept_history, move, record_move, told_by
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
@@ -36,7 +36,7 @@ from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CANCELLED, PE
 from careapp.scheduling.views import AppointmentView
 
 
-@cache
+@built_once
 def all_appointments() -> Select[Any]:
     """All appointments, with the locators of all they belong to."""
     return (
@@ -68,14 +68,14 @@ def appointment_rows(actor: Actor) -> Select[Any]:
     return all_appointments().where(APPOINTMENTS.tenant_id == actor.tenant_id, in_scope(actor, APPOINTMENTS.clinic_id))
 
 
-@cache
+@built_once
 def appointment_row(scoped: bool) -> Select[Any]:
     """The one appointment with `the_locator`, for actors with a clinic scope and for those without; built once."""
     mine = (APPOINTMENTS.tenant_id == bindparam("tenant"), within(scoped, APPOINTMENTS.clinic_id))
     return all_appointments().where(*mine, APPOINTMENTS.locator == bindparam("the_locator"))
 
 
-@cache
+@built_once
 def _lock_its_episode(scoped: bool) -> Select[Any]:
     return episodes.lock_of(appointment_row(scoped))
 
@@ -131,7 +131,7 @@ _NOTES = (
 )
 
 
-@cache
+@built_once
 def _booking(scoped: bool) -> Select[Any]:
     """The statement that claims the episode, takes a place in the slot, puts the appointment into it and keeps that.
 

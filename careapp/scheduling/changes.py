@@ -11,6 +11,7 @@ from careapp.commands import command, publish
 from careapp.db import db
 from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Forbidden, Invalid
+from careapp.kept import keep
 from careapp.lifecycle import HISTORY, check_version, set_status
 from careapp.scheduling.appointments import count_change, lock_appointment, tell_status
 from careapp.scheduling.events import AppointmentRescheduled
@@ -155,8 +156,8 @@ def _place_in(actor: Actor, slot_locator: str, row: Row[Any]) -> Row[Any]:
 
 
 # One row after the other, in the order of the array.
-_TAKE_TURNS = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name"
+_TAKE_TURNS = keep(
+    text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(CAST(:names AS text[])) AS name")
 )
 
 

@@ -1,7 +1,6 @@
 """Reads of slots and appointments."""
 
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, Text, bindparam, select
@@ -13,6 +12,7 @@ from careapp.db import db, table_of
 from careapp.disclosure.scope import scope_of, within
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
+from careapp.kept import built_once, keep
 from careapp.late import may_be_late
 from careapp.paging import DEFAULT_LIMIT, patients_in, read_page
 from careapp.providers.models import PROVIDERS
@@ -22,8 +22,8 @@ from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
 from careapp.scheduling.views import AppointmentView, SlotView
 from careapp.views import Page
 
-_PROVIDER = select(PROVIDERS.id).where(
-    PROVIDERS.tenant_id == bindparam("tenant"), PROVIDERS.locator == bindparam("locator")
+_PROVIDER = keep(
+    select(PROVIDERS.id).where(PROVIDERS.tenant_id == bindparam("tenant"), PROVIDERS.locator == bindparam("locator"))
 )
 
 
@@ -53,7 +53,7 @@ def list_slots(
     return read_page(statement, (SLOTS.starts_at, SLOTS.id), SlotView.of, limit=limit, cursor=cursor, values=values)
 
 
-@cache
+@built_once
 def _slots(given: frozenset[str]) -> Select[Any]:
     """The slots of a provider, narrowed by what is given; built once for each set of names."""
     narrowed = {

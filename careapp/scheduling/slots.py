@@ -1,7 +1,6 @@
 """Slots: adding, blocking and unblocking them, and taking and giving back the places in them."""
 
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +22,7 @@ from careapp.commands import command
 from careapp.db import db, guarded_update, insert_unless_clash, table_of
 from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.errors import Conflict, Forbidden, Invalid, found
+from careapp.kept import built_once
 from careapp.lifecycle import check_version, move, remember
 from careapp.operations.models import SETTINGS
 from careapp.providers.models import PROVIDERS, Provider
@@ -133,7 +133,7 @@ def take_place(actor: Actor, slot_locator: str) -> Row[Any] | None:
     return db.session.execute(statement, place_wanted(actor, slot_locator)).one_or_none()
 
 
-@cache
+@built_once
 def taking_a_place(scoped: bool) -> ReturningUpdate[Any]:
     """The guarded UPDATE that takes a place: of many at once, exactly as many succeed as there are places.
 

@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
@@ -20,11 +20,11 @@ from careapp.telemetry.metrics import (
     POOL_WAITS,
     SLOW_STATEMENTS,
 )
+from careapp.transactions import Ran
 
 LONGEST_SHAPE = 2000  # characters
 # Texts, dollar-quoted ones included, and numbers; what stands in a name or a parameter's name is none.
 _LITERAL = re.compile(r"""E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$.*?\$\1\$|(?<![\w.%])-?\d+(?:\.\d+)?\b""", re.S)
-_BEGAN = "careapp_began"
 
 _log = structlog.get_logger()
 _limit_beside: float | None = None  # seconds, for connections beside the engines; each engine has its own
@@ -60,38 +60,21 @@ def shape(statement: str) -> str:
     return " ".join(_LITERAL.sub("?", statement).split())[:LONGEST_SHAPE]
 
 
-def log_slow(engine: Engine, milliseconds: int) -> None:
-    """Log each statement of an engine that takes longer, also one that fails, by its shape; 0 logs none.
+def slow_log(milliseconds: int) -> Ran | None:
+    """What an engine's transactions call after each statement: logs one that took longer, also one that failed, by its
+    shape; None for 0.
 
     One that is sent for many rows at once is as many statements: an import is no slow statement.
     """
-    if not milliseconds:
-        return
     limit = milliseconds / 1000
 
-    def begins(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        vars(context)[_BEGAN] = time.perf_counter()
+    def ran(connection: Connection, statement: Executable, values: Any, seconds: float) -> None:
+        if seconds > limit:
+            taken = seconds / (len(values) if isinstance(values, list) else 1)
+            if taken > limit:
+                _tell(str(statement.compile(dialect=connection.dialect)), taken)  # type: ignore[attr-defined]
 
-    def ends(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        look(statement, context)
-
-    def fails(failed: Any) -> None:
-        if failed.execution_context is not None and failed.statement is not None:
-            look(failed.statement, failed.execution_context)
-
-    def look(statement: str, context: Any) -> None:
-        began = vars(context).pop(_BEGAN, None)
-        if began is None:
-            return
-        taken = (time.perf_counter() - began) / (len(context.parameters) if context.executemany else 1)
-        if taken > limit:
-            _tell(statement, taken)
-
-    listeners: tuple[tuple[str, Callable[..., None]], ...] = (
-        ("before_cursor_execute", begins), ("after_cursor_execute", ends), ("handle_error", fails),
-    )  # fmt: skip
-    for name, listener in listeners:
-        event.listen(engine, name, listener)
+    return ran if limit else None
 
 
 def log_slow_beside(milliseconds: int) -> None:

@@ -1,7 +1,6 @@
 """Reads of the coded list of medicines: as somebody types, and by code."""
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Integer, Select, Text, any_, bindparam, func, intersect, or_, select, union, union_all
@@ -9,7 +8,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from careapp.access import Actor, Permission
 from careapp.commands import query
-from careapp.db import db
+from careapp.db import db, written_out
+from careapp.kept import built_once
 from careapp.late import may_be_late
 from careapp.terminology.models import CODE_LISTS, MEDICINES, WORDS
 from careapp.terminology.names import words
@@ -66,7 +66,7 @@ def concepts(codes: Iterable[str], named: Iterable[str]) -> list[MedicineView]:
     return [_view(row) for row in found]
 
 
-@cache
+@built_once
 def _search(count: int, by_code: bool) -> Select[Any]:
     """The search for `count` words. `^@` (begins with) takes the index; the words' matches are intersected first."""
     begins = [
@@ -79,7 +79,7 @@ def _search(count: int, by_code: bool) -> Select[Any]:
         matches = union(matches, select(MEDICINES.code).where(MEDICINES.code.op("^@")(code)))
     return (
         select(*MEDICINES)
-        .where(MEDICINES.active, MEDICINES.term_type.in_(PRESCRIBABLE), MEDICINES.code.in_(matches))
+        .where(MEDICINES.active, MEDICINES.term_type.in_(written_out(PRESCRIBABLE)), MEDICINES.code.in_(matches))
         .order_by(
             (MEDICINES.code == code).desc(),
             func.starts_with(func.lower(MEDICINES.name), bindparam("begins", type_=Text)).desc(),
@@ -92,7 +92,7 @@ def _search(count: int, by_code: bool) -> Select[Any]:
     )
 
 
-@cache
+@built_once
 def _concepts() -> Select[Any]:
     """One index look-up a code or word: an OR over two conditions would read the whole list."""
     codes, named = (func.unnest(bindparam(name, type_=ARRAY(Text))) for name in ("codes", "words"))

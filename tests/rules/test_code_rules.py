@@ -125,3 +125,17 @@ def test_the_clinic_scope_is_decided_in_one_place() -> None:
     assert {file for file in FILES if uses_of_clinics(ast.parse(source(file)))} == KNOWS_CLINICS
     assert uses_of_clinics(ast.parse("mine = row.clinic_id in actor.clinic_ids")) == [1]
     assert uses_of_clinics(ast.parse("scoped = actor.clinic_ids is not None")) == []
+
+
+def statements_not_kept(tree: ast.AST) -> list[str]:
+    """Functions that build a statement once, by their return type, and do not keep it."""
+    return [
+        one.name for one in functions(tree)
+        if one.returns and re.match(r"(Select|CompoundSelect|Returning\w+)\b", ast.unparse(one.returns))
+        and any("cache" in ast.unparse(decorator) for decorator in one.decorator_list)
+    ]  # fmt: skip
+
+
+def test_what_is_built_once_is_kept() -> None:
+    assert [name for file in FILES for name in statements_not_kept(ast.parse(source(file)))] == []
+    assert statements_not_kept(ast.parse("@cache\ndef rows() -> Select[Any]: ...")) == ["rows"]

@@ -8,13 +8,14 @@ from typing import Any
 import psycopg
 import pytest
 from apiflask import APIFlask
-from sqlalchemy import text
+from sqlalchemy import Text, bindparam, func, select, text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from careapp import partitions
 from careapp.audit import sealer
 from careapp.db import db
+from careapp.kept import keep
 from careapp.outbox import upkeep
 from careapp.outbox.relay import Relay
 from careapp.outbox.senders import LogSender
@@ -47,6 +48,17 @@ def test_a_slow_statement_leaves_its_shape_and_its_time(slow_app: APIFlask) -> N
     [line] = slow_lines(slow_app, f"SELECT pg_sleep(0.02), :name || '{MARK}', 1903", name=MARK)
     assert line["statement"] == "SELECT pg_sleep(?), %(name)s || ?, ?"
     assert isinstance(line["milliseconds"], float)
+    assert line["milliseconds"] >= 20
+    assert MARK not in str(line)
+
+
+def test_one_that_is_kept_leaves_one_as_well(slow_app: APIFlask) -> None:
+    kept = keep(select(func.pg_sleep(0.02), bindparam("name", type_=Text)))
+    with capture_logs() as lines, slow_app.app_context():
+        db.session.execute(kept, {"name": MARK})
+        db.session.rollback()
+    [line] = [line for line in lines if line["event"] == "slow statement"]
+    assert "pg_sleep(%(pg_sleep_2)s)" in line["statement"]
     assert line["milliseconds"] >= 20
     assert MARK not in str(line)
 

@@ -1,0 +1,163 @@
+"""Kept statements: built once, and run by the driver itself from then on.
+
+SQLAlchemy puts a statement into words, says what its types do to values, and tells of errors. What it does besides each
+time one runs costs more than psycopg's part in it, on every page and in every command; a statement that is kept need
+not have that done again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+from sqlalchemy import ARRAY, BindParameter, ColumnElement, Connection, Dialect, Executable, Result, TextClause
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+A = ParamSpec("A")
+S = TypeVar("S", bound=Executable)
+Values = dict[str, Any]
+Processor = Callable[[Any], Any]
+
+
+def keep(statement: S) -> S:
+    """Keep a statement; it has to be whole, so that values alone are given when it runs, of one row.
+
+    What is made out of it (`statement.where(…)`) is another one, and is not kept.
+    """
+    _kept[statement] = Kept(statement)
+    return statement
+
+
+def built_once(build: Callable[A, S]) -> Callable[A, S]:
+    """Make a function that builds a statement build it once for each set of arguments, and keep it."""
+    made = cache(lambda *args, **kwargs: keep(build(*args, **kwargs)))
+
+    @wraps(build)
+    def built(*args: A.args, **kwargs: A.kwargs) -> S:
+        return made(*args, **kwargs)  # type: ignore[arg-type]
+
+    return built
+
+
+def of(statement: Executable) -> "Kept | None":
+    """What is kept of a statement."""
+    return _kept.get(statement)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A statement as the driver takes it: its text, the values that stand in it, and what types do to the others."""
+
+    text: str
+    fixed: Values
+    inwards: dict[str, Processor]
+
+    def given(self, values: Values | None) -> Values:
+        """All values of one run."""
+        if not values:
+            return self.fixed
+        given = {**self.fixed, **values}
+        for name, process in self.inwards.items():
+            given[name] = process(values[name])
+        return given
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The rows a statement returns: their names, and what types do to the values of some columns, by position."""
+
+    names: SimpleResultMetaData
+    outwards: dict[int, Processor]
+
+    def rows(self, found: list[tuple[Any, ...]]) -> Result[Any]:
+        """Rows as SQLAlchemy gives them."""
+        return IteratorResult(self.names, iter([self._row(row) for row in found] if self.outwards else found))
+
+    def _row(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        made = list(row)
+        for position, process in self.outwards.items():
+            made[position] = process(made[position])
+        return tuple(made)
+
+
+class Kept:
+    """A kept statement; put into words when it first runs, as that needs a connection's dialect."""
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+        self._words: Words | None = None
+        self._columns: Columns | None = None
+
+    def run(self, connection: Connection, values: Values | None) -> Result[Any]:
+        """Run it in what is under way on a connection. Raises what SQLAlchemy raises.
+
+        It is run SQLAlchemy's way for whoever listens to the statements of an engine, to trace or to count them, and
+        where SQLAlchemy has something to say, as what is under way has failed.
+        """
+        told = connection.engine.dispatch
+        if told.before_cursor_execute or told.after_cursor_execute or not connection.in_transaction():
+            return connection.execute(self._statement, values)
+        words = self._words
+        if words is None:
+            words = self._words = _words_of(self._statement, connection.dialect)
+        given = words.given(values)
+        cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+        try:
+            cursor.execute(words.text, given)
+            columns = self._columns
+            if columns is None:
+                columns = self._columns = _columns_of(self._statement, connection.dialect, cursor.description or ())
+            return columns.rows(cursor.fetchall() if columns.names.keys else [])
+        except BaseException as error:
+            connection._handle_dbapi_exception(error, words.text, given, cursor, None)
+
+
+_kept: dict[Executable, Kept] = {}
+
+
+def _words_of(statement: Executable, dialect: Dialect) -> Words:
+    """Raises TypeError for a statement that is not whole: a part of it is written anew each time, or would be filled in
+    by SQLAlchemy when it runs.
+    """
+    made = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    assert isinstance(made, SQLCompiler)
+    late = made.post_compile_params or made.literal_execute_params or made.prefetch
+    if late or any(bind.callable for bind in made.bind_names):
+        raise TypeError(f"this cannot be kept: {made}")
+    fixed, inwards = {}, {}
+    for bind, name in made.bind_names.items():
+        process = _inwards(bind, dialect)
+        if not bind.required:
+            fixed[name] = process(bind.value) if process else bind.value
+        elif process:
+            inwards[name] = process
+    return Words(str(made), fixed, inwards)
+
+
+def _inwards(bind: BindParameter[Any], dialect: Dialect) -> Processor | None:
+    return bind.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _outwards(kind: TypeEngine[Any], dialect: Dialect, code: int) -> Processor | None:
+    if isinstance(kind, ARRAY) and _outwards(kind.item_type, dialect, code) is None:
+        return None  # the driver gives a list; SQLAlchemy makes another one of it
+    return kind.dialect_impl(dialect).result_processor(dialect, code)
+
+
+def _columns_of(statement: Executable, dialect: Dialect, described: Any) -> Columns:
+    """Raises TypeError for two columns of one name."""
+    names = [column.name for column in described]
+    if len(set(names)) < len(names):
+        raise TypeError(f"this cannot be kept, as its columns are {names}")
+    if isinstance(statement, TextClause) or not names:
+        return Columns(SimpleResultMetaData(names), {})
+    declared: list[ColumnElement[Any]] = list(statement.exported_columns)  # type: ignore[attr-defined]
+    outwards: dict[int, Processor] = {}
+    for position, (one, column) in enumerate(zip(declared, described, strict=True)):
+        process = _outwards(one.type, dialect, column.type_code)
+        if process:
+            outwards[position] = process
+    return Columns(SimpleResultMetaData(names, extra=[(one,) for one in declared]), outwards)
