@@ -125,8 +125,8 @@ def _read(
     )  # fmt: skip
     values = {**scope_of(actor), "care_type": wanted.care_type, **ids, **reading.values(actor)}
     counted = db.session.execute(board_statements.counts(shape, stages), values).one()
-    given = {**values, **_after(cursor), "rows_wanted": limit + 1}
-    rows = db.session.execute(board_statements.cards(replace(shape, later=cursor is not None), stages), given).all()
+    cards = board_statements.cards(replace(shape, later=cursor is not None, rows=limit + 1), stages)
+    rows = db.session.execute(cards, {**values, **_after(cursor)}).all()
     reading.look(actor, rows)
     columns = [_column(actor, stage, [row for row in rows if row.stage == stage], counted, limit) for stage in stages]
     news = None if since is None else db.session.execute(board_statements.news(shape), {**values, "since": since}).one()

@@ -16,7 +16,6 @@ from sqlalchemy import (
     CompoundSelect,
     DateTime,
     FromClause,
-    Integer,
     Select,
     Subquery,
     and_,
@@ -35,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from careapp.db import table_of, written_out
+from careapp.db import at_most, table_of, written_out
 from careapp.disclosure.condition import is_open
 from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
@@ -56,7 +55,7 @@ _LAST: FromClause = table_of(Provider).alias("last_provider")
 @dataclass(frozen=True)
 class Shape:
     """What the board's statements depend on besides their values: which filters are set, whether the actor has a clinic
-    scope, whether he may know of referrals, and whether cards after a cursor are wanted.
+    scope, whether he may know of referrals, whether cards after a cursor are wanted, and how many rows of each stage.
     """
 
     care_type: bool = False
@@ -65,6 +64,7 @@ class Shape:
     scoped: bool = False
     shows_referrals: bool = True
     later: bool = False
+    rows: int = 0
 
 
 @built_once
@@ -79,7 +79,7 @@ def counts(shape: Shape, stages: Sequence[str]) -> Select[Any]:
     columns = []
     for stage in stages:
         some: list[Select[Any]] = [select(literal_column("1")).where(*wanted) for wanted in _branches(shape, stage)]
-        found = (union_all(*some) if len(some) > 1 else some[0]).limit(COUNT_UP_TO).subquery()
+        found = (union_all(*some) if len(some) > 1 else some[0]).limit(at_most(COUNT_UP_TO)).subquery()
         columns.append(select(func.count()).select_from(found).scalar_subquery().label(stage))
     return mark_of_tenant().add_columns(*columns)
 
@@ -128,7 +128,7 @@ def _newest(shape: Shape, wanted: list[ColumnElement[bool]]) -> Select[Any]:
     if shape.later:
         last = tuple_(bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=BigInteger))
         statement = statement.where(tuple_(EPISODES.opened_at, EPISODES.id) < last)
-    return statement.order_by(EPISODES.opened_at.desc(), EPISODES.id.desc()).limit(_rows_wanted())
+    return statement.order_by(EPISODES.opened_at.desc(), EPISODES.id.desc()).limit(at_most(shape.rows))
 
 
 def _picked(shape: Shape, stage: str) -> Subquery:
@@ -137,7 +137,7 @@ def _picked(shape: Shape, stage: str) -> Subquery:
     if len(found) == 1:
         return found[0]
     both = union_all(*(select(one) for one in found)).subquery()
-    return select(both).order_by(both.c.opened_at.desc(), both.c.id.desc()).limit(_rows_wanted()).subquery()
+    return select(both).order_by(both.c.opened_at.desc(), both.c.id.desc()).limit(at_most(shape.rows)).subquery()
 
 
 def _column(shape: Shape, stage: str) -> Select[Any]:
@@ -177,7 +177,7 @@ def _earliest_visit(shape: Shape, one: Any) -> LateralFromClause:
         .where(APPOINTMENTS.tenant_id == one.tenant_id, APPOINTMENTS.episode_id == one.id)
         .where(IS_ACTIVE, within(shape.scoped, APPOINTMENTS.clinic_id))
         .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
-        .limit(1)
+        .limit(at_most(1))
     )
 
 
@@ -188,13 +188,9 @@ def _quiet_since(one: Any) -> ColumnElement[Any]:
         .where(HISTORY.tenant_id == one.tenant_id, HISTORY.episode_id == one.id)
         .where(HISTORY.entity.in_(written_out(("appointment", "referral"))))
         .order_by(HISTORY.id.desc())
-        .limit(1)
+        .limit(at_most(1))
         .scalar_subquery()
     )
-
-
-def _rows_wanted() -> BindParameter[int]:
-    return bindparam("rows_wanted", type_=Integer)
 
 
 @built_once
@@ -209,7 +205,7 @@ def news(shape: Shape) -> Select[Any]:
         .where(HISTORY.tenant_id == bindparam("tenant"), HISTORY.id > bindparam("since", type_=BigInteger))
         .where(HISTORY.entity.in_(written_out(entities)))
         .order_by(HISTORY.id.desc())
-        .limit(NEWS_OF)
+        .limit(at_most(NEWS_OF))
         .subquery()
     )
     own = some.c.entity == "episode"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Subquery, bindparam, func, select
 
-from careapp.db import table_of
+from careapp.db import at_most, table_of
 from careapp.episodes.models import EPISODES, Episode
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
@@ -22,7 +22,9 @@ NEWEST = 64  # more changes than can be on their way in one tenant between a num
 def mark_of_tenant() -> Select[Any]:
     """The columns `newest` and `total` of a tenant's changes (`tenant`): the end of one index, however long it is."""
     mine = HISTORY.tenant_id == bindparam("tenant")
-    return _mark(select(HISTORY.id).where(mine).order_by(HISTORY.id.desc()).limit(NEWEST).subquery("newest_changes"))
+    return _mark(
+        select(HISTORY.id).where(mine).order_by(HISTORY.id.desc()).limit(at_most(NEWEST)).subquery("newest_changes")
+    )
 
 
 @built_once
@@ -35,7 +37,7 @@ def mark_of_episode() -> Select[Any]:
         .where(HISTORY.tenant_id == bindparam("tenant"))
         .where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.locator == bindparam("locator"))
         .order_by(HISTORY.id.desc())
-        .limit(NEWEST)
+        .limit(at_most(NEWEST))
         .subquery("newest_changes")
     )
     young = func.count().filter(changes.c.at > bindparam("undoable_since")).label("young")

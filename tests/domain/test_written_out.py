@@ -1,10 +1,12 @@
-"""Words that stand in a statement: what is no word of the code is refused, before anything could be made of it."""
+"""Words and limits that stand in a statement: what is none of the code is refused, before anything is made of it."""
 
 import pytest
-from sqlalchemy import Text, column, select
+from sqlalchemy import Executable, Text, column, select
 from sqlalchemy.dialects import postgresql
 
-from careapp.db import written_out
+from careapp.db import at_most, written_out
+from careapp.overviews.board_statements import Shape, cards, counts, news
+from careapp.overviews.marks import mark_of_episode, mark_of_tenant
 
 
 def test_words_stand_in_the_statement_and_nothing_is_bound() -> None:
@@ -18,3 +20,20 @@ def test_words_stand_in_the_statement_and_nothing_is_bound() -> None:
 def test_anything_else_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="Only words of the code"):
         written_out(["fine", word])
+
+
+@pytest.mark.parametrize("rows", ["5; DROP TABLE x", "ALL", None])
+def test_a_limit_is_a_number(rows: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        at_most(rows)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [cards(Shape(rows=13), ("NEW", "IN_CARE")), cards(Shape(provider=True, rows=13), ("IN_CARE",)),
+     counts(Shape(), ("NEW",)), news(Shape()), mark_of_tenant(), mark_of_episode()],
+)  # fmt: skip
+def test_what_a_live_board_asks_can_be_planned_once(statement: Executable) -> None:
+    made = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[attr-defined]
+    assert "LIMIT" in made
+    assert "LIMIT %(" not in made
