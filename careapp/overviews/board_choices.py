@@ -51,10 +51,8 @@ def read_choices(actor: Actor, wanted: Filter) -> tuple[Choices, dict[str, int]]
     is_provider = actor.provider_id is not None
     named = {"clinician": wanted.clinician, "clinic": wanted.clinic, "own": actor.provider_id}
     rows = db.session.execute(_choices(actor.clinic_ids is not None), {**scope_of(actor), **named}).all()
-    found = {
-        kind: [row for row in sorted(rows, key=lambda row: (row.name, row.id)) if row.kind == kind]
-        for kind in ("provider", "clinic")
-    }
+    ordered = sorted(rows, key=lambda row: (row.name, row.id))
+    found = {kind: [row for row in ordered if row.kind == kind] for kind in ("provider", "clinic")}
     ids: dict[str, int] = {}
     if wanted.clinician == MINE and actor.provider_id is not None:
         ids["provider"] = actor.provider_id
