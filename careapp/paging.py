@@ -49,22 +49,20 @@ def _exactly(kind: type, key: Any) -> Any:
 
 
 def read_page(
-    statement: Select[Any], keys: tuple[ColumnElement[Any], ...], view: Callable[[Row[Any]], T], *, limit: int,
-    cursor: str | None, newest_first: bool = False, values: dict[str, Any] | None = None,
-    look: Callable[[Sequence[Row[Any]]], object] = len,
+    statement: Select[Any], keys: tuple[ColumnElement[Any], ...], views: Callable[[Sequence[Row[Any]]], list[T]], *,
+    limit: int, cursor: str | None, newest_first: bool = False, values: dict[str, Any] | None = None,
 ) -> Page[T]:  # fmt: skip
     """One page of a list ordered by `keys`, the last of which is unique; `cursor` is the nextCursor of the page before.
 
     `values` are those of a statement that is built once and kept; a statement built for one request holds its own.
-    `look` is shown all rows before any becomes a view. Raises Invalid for a cursor that is not one of ours.
+    `views` makes views of the rows that are shown. Raises Invalid for a cursor that is not one of ours.
     """
     last = () if cursor is None else decode_cursor(cursor, *(key.type.python_type for key in keys))
     after = {f"after_{number}": value for number, value in enumerate(last)}
     ordered = _ordered if values is None else _kept_ordered
     paged = ordered(statement, keys, newest_first, bool(last))
     rows = db.session.execute(paged, {**(values or {}), **after, "rows_wanted": limit + 1}).all()
-    look(rows)
-    return page_of(rows, limit, view, lambda row: tuple(row._mapping[key] for key in keys))
+    return page_of(rows, limit, views, lambda row: tuple(row._mapping[key] for key in keys))
 
 
 def _ordered(
@@ -82,12 +80,13 @@ _kept_ordered = built_once(_ordered)
 
 
 def page_of(
-    rows: Sequence[Row[Any]], limit: int, view: Callable[[Row[Any]], T], keys: Callable[[Row[Any]], tuple[Any, ...]]
-) -> Page[T]:
+    rows: Sequence[Row[Any]], limit: int, views: Callable[[Sequence[Row[Any]]], list[T]],
+    keys: Callable[[Row[Any]], tuple[Any, ...]],
+) -> Page[T]:  # fmt: skip
     """A page from up to `limit` + 1 rows: one row more than the limit means that there is a next page."""
     shown = rows[:limit]
     more = len(rows) > limit
-    return Page(items=[view(row) for row in shown], next_cursor=encode_cursor(*keys(shown[-1])) if more else None)
+    return Page(items=tuple(views(shown)), next_cursor=encode_cursor(*keys(shown[-1])) if more else None)
 
 
 def patients_in(items: Sequence[Any]) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def places_of(actor: Actor) -> list[ClinicView]:
 
 def providers_of(actor: Actor) -> list[ProviderView]:
     """The tenant's providers in the order they were entered: the blueprint's."""
-    return [ProviderView.of(row) for row in db.session.execute(provider_rows(actor).order_by(PROVIDERS.id))]
+    return ProviderView.of_each(db.session.execute(provider_rows(actor).order_by(PROVIDERS.id)))
 
 
 def parties_of(actor: Actor) -> list[str]:

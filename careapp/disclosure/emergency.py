@@ -3,9 +3,10 @@
 Everything he reads or does about that patient meanwhile stands in the log with the purpose ETREAT (HL7 PurposeOfUse).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Row, Select, func, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -84,7 +85,7 @@ def list_emergencies(
     if only_open:
         statement = statement.where(EMERGENCIES.reviewed_at.is_(None))
     keys = (EMERGENCIES.started_at, EMERGENCIES.id)
-    page = read_page(statement, keys, _entry, limit=limit, cursor=cursor, newest_first=True)
+    page = read_page(statement, keys, _shown, limit=limit, cursor=cursor, newest_first=True)
     record_read("patient.emergency_list", patients=tuple(sorted({one.party_locator for one in page.items})))
     return page
 
@@ -133,5 +134,5 @@ def _entries(actor: Actor) -> Select[Any]:
     )  # fmt: skip
 
 
-def _entry(row: Any) -> EmergencyEntry:
-    return EmergencyEntry.of(row, too_many=row.within_a_day > MANY_A_DAY)
+def _shown(rows: Sequence[Row[Any]]) -> list[EmergencyEntry]:
+    return EmergencyEntry.of_each(rows, lambda row: {"too_many": row.within_a_day > MANY_A_DAY})

@@ -102,4 +102,4 @@ def _kept_until(actor: Actor, patient: Row[Any]) -> datetime:
 
 def _holds(actor: Actor, patient_id: int) -> list[HoldView]:
     mine = (HOLDS.tenant_id == actor.tenant_id, HOLDS.patient_id == patient_id)
-    return [HoldView.of(row) for row in db.session.execute(select(*HOLDS).where(*mine).order_by(HOLDS.id))]
+    return HoldView.of_each(db.session.execute(select(*HOLDS).where(*mine).order_by(HOLDS.id)))

@@ -140,6 +140,6 @@ def of_user(tenant_id: int, user_id: int) -> FactorsView:
         .where(KEYS.tenant_id == tenant_id, KEYS.user_id == user_id).order_by(KEYS.id)
     )  # fmt: skip
     return FactorsView(
-        totp_since=user.since, passkeys=tuple(PasskeyView.of(row) for row in keys),
+        totp_since=user.since, passkeys=tuple(PasskeyView.of_each(keys)),
         recovery_codes=recovery.left(tenant_id, user_id), required=user.required,
     )  # fmt: skip

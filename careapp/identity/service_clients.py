@@ -104,7 +104,7 @@ def enable_client(actor: Actor, number: int) -> ServiceClientView:
 @query(Permission.USER_MANAGE)
 def list_clients(actor: Actor) -> list[ServiceClientView]:
     """All service clients by name."""
-    return [ServiceClientView.of(row) for row in _all(actor)]
+    return ServiceClientView.of_each(_all(actor))
 
 
 @query(Permission.USER_MANAGE)

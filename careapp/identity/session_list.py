@@ -73,7 +73,7 @@ def _end(actor: Actor, user_id: int, session_id: int, reason: str) -> None:
 
 def _list(actor: Actor, user_id: int, settings: Settings) -> list[SessionView]:
     given = {"tenant": actor.tenant_id, "user": user_id, **sessions.limits(settings)}
-    return [SessionView.of(row) for row in db.session.execute(_listed(), given)]
+    return SessionView.of_each(db.session.execute(_listed(), given))
 
 
 @built_once

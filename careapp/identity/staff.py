@@ -46,4 +46,4 @@ def find_staff(actor: Actor, text: str) -> list[StaffName]:
         .order_by(USERS.name, USERS.id)
         .limit(FOUND_AT_ONCE)
     )
-    return [StaffName.of(row) for row in rows]
+    return StaffName.of_each(rows)

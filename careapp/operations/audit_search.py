@@ -4,12 +4,12 @@ It shows locators, codes and counts. What people typed into a search of patients
 hidden: whoever reads the log is shown no name of a patient.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from careapp.access import Actor, Permission
 from careapp.audit.models import AUDIT, AUDIT_PATIENTS
@@ -122,7 +122,7 @@ def _page(actor: Actor, sought: AuditFilter, limit: int, cursor: str | None) -> 
     given = sought.given()
     at, number = (AUDIT_PATIENTS.at, AUDIT_PATIENTS.event_id) if sought.patient else (AUDIT.at, AUDIT.id)
     return read_page(
-        _statement(frozenset(given)), (at, number), _entry, limit=limit, cursor=cursor, newest_first=True,
+        _statement(frozenset(given)), (at, number), _entries, limit=limit, cursor=cursor, newest_first=True,
         values={"tenant": actor.tenant_id, **{f"sought_{name}": value for name, value in given.items()}},
     )  # fmt: skip
 
@@ -151,7 +151,11 @@ def _statement(names: frozenset[str]) -> Select[Any]:
     return statement.add_columns(*keys).where(AUDIT_PATIENTS.tenant_id == bindparam("tenant"), *same)
 
 
-def _entry(row: Any) -> AuditEntry:
+def _entries(rows: Sequence[Row[Any]]) -> list[AuditEntry]:
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
     """The row as it is shown: of its details only those that can hold no name of a patient."""
     found = dict(row._mapping)
     detail = {name: value for name, value in found["detail"].items() if name in SHOWN_DETAILS}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
@@ -21,7 +22,7 @@ from careapp.overviews.board_statements import COUNT_UP_TO, Shape
 from careapp.overviews.marks import mark, mark_of_tenant
 from careapp.overviews.overdue import Overdue, why_overdue
 from careapp.paging import decode_cursor, page_of
-from careapp.views import Page, View
+from careapp.views import View
 
 __all__ = ["COUNT_UP_TO", "Board", "Card", "Column", "Filter", "News", "get_board", "get_board_mark", "get_stage"]
 
@@ -147,20 +148,21 @@ def _after(cursor: str | None) -> dict[str, Any]:
 
 def _column(actor: Actor, stage: str, found: Sequence[Row[Any]], counted: Row[Any], limit: int) -> Column:
     ordered = sorted(found, key=_keys, reverse=True)
-    page: Page[Card] = page_of(ordered, limit, lambda row: _card(actor, row), _keys)
+    told = partial(_told, actor, clock.now())
+    page = page_of(ordered, limit, lambda rows: Card.of_each(rows, told), _keys)
     count = counted._mapping[stage]
     return Column(stage=stage, count=count, cards=page.items, next_cursor=page.next_cursor)
 
 
-def _card(actor: Actor, row: Row[Any]) -> Card:
+def _told(actor: Actor, now: datetime, row: Row[Any]) -> dict[str, Any]:
+    """What a card says besides what stands in its row, or instead of it."""
     hidden = {} if reading.sees(actor, row) else {**HIDDEN, "open_referrals": None}
-    now = clock.now()
     overdue = why_overdue(
         row.stage, now=now, opened_at=row.opened_at, quiet_since=row.quiet_since, visit_status=row.next_status,
         visit_ends_at=row.next_ends_at,
     )  # fmt: skip
     since = row.next_ends_at or row.quiet_since or row.opened_at
-    return Card.of(row, overdue=overdue, waits_days=max(0, (now - since).days), **hidden)
+    return {"overdue": overdue, "waits_days": max(0, (now - since).days), **hidden}
 
 
 def _keys(row: Row[Any]) -> tuple[datetime, int]:

@@ -60,7 +60,7 @@ def read_choices(actor: Actor, wanted: Filter) -> tuple[Choices, dict[str, int]]
         ids["provider"] = _id_of(found["provider"], wanted.clinician)
     if wanted.clinic is not None:
         ids["clinic"] = _id_of(found["clinic"], wanted.clinic)
-    clinicians, clinics = (tuple(Choice.of(row) for row in found[kind]) for kind in ("provider", "clinic"))
+    clinicians, clinics = (tuple(Choice.of_each(found[kind])) for kind in ("provider", "clinic"))
     return Choices(clinicians=clinicians, clinics=clinics, is_provider=is_provider), ids
 
 

@@ -141,7 +141,7 @@ def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
         statement.where(SLOTS.locator == slot_locator, APPOINTMENTS.status != CANCELLED).order_by(APPOINTMENTS.id)
     ).all()
     record_read("slot.bookings", slot_locator, patients=tuple(sorted({row.party_locator for row in rows})))
-    return [Booking.of(row) for row in rows]
+    return Booking.of_each(rows)
 
 
 class SameDay(View):
@@ -165,7 +165,7 @@ def list_same_day(actor: Actor, slot: SlotCell, parties: Sequence[str]) -> list[
     )  # fmt: skip
     rows = db.session.execute(statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)).all()
     record_read("appointment.same_day", slot.locator, patients=tuple(sorted({row.party_locator for row in rows})))
-    return [SameDay.of(row) for row in rows]
+    return SameDay.of_each(rows)
 
 
 @query(Permission.PATIENT_VIEW)

@@ -249,7 +249,7 @@ def _clinics_in_scope(actor: Actor) -> Sequence[ClinicView]:
         .where(CLINICS.tenant_id == actor.tenant_id, in_scope(actor, CLINICS.id))
         .order_by(CLINICS.name, CLINICS.id)
     )
-    return [ClinicView.of(row) for row in db.session.execute(statement)]
+    return ClinicView.of_each(db.session.execute(statement))
 
 
 def _own_provider(actor: Actor) -> str | None:

@@ -51,7 +51,7 @@ def get_dashboard(actor: Actor, *, clinic: str | None = None) -> Choice:
         return Choice(clinics=[], dashboard=None)
     offered = [row for row in rows if row.at_work or row is rows[0]] if any(row.at_work for row in rows) else rows
     by_name = sorted(offered, key=lambda row: (row.name, row.id))
-    return Choice(clinics=[ClinicView.of(row) for row in by_name], dashboard=_figures(actor, rows[0]))
+    return Choice(clinics=ClinicView.of_each(by_name), dashboard=_figures(actor, rows[0]))
 
 
 def _figures(actor: Actor, clinic: Row[Any]) -> Dashboard:

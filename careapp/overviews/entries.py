@@ -86,7 +86,7 @@ def read_changes(actor: Actor, episode_id: int, part: Part) -> list[Happening]:
     for entity, permission in _READ.items():
         if actor.may(permission):
             read.add(entity)
-    return [Happening.of(row, **({} if row.entity in read else {"reason": None})) for row in rows]
+    return Happening.of_each(rows, lambda row: {} if row.entity in read else {"reason": None})
 
 
 _READ = {PRESCRIPTION.entity: Permission.PRESCRIPTION_READ, REFERRAL.entity: Permission.REFERRAL_READ}

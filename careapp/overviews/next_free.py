@@ -12,7 +12,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query
 from careapp.db import db
 from careapp.late import may_be_late
-from careapp.overviews.slot_cells import SlotCell, booked_for, cell_rows
+from careapp.overviews.slot_cells import SlotCell, booked_for, cell_rows, cells_of_free
 from careapp.overviews.zones import PLACE, tenant_zone
 from careapp.paging import decode_cursor, page_of
 from careapp.providers.models import PROVIDERS
@@ -63,7 +63,7 @@ def find_next_free(
     if cursor is not None:
         conditions.append(tuple_(SLOTS.starts_at, SLOTS.id) > tuple_(*decode_cursor(cursor, datetime, int)))
     rows = db.session.execute(_soonest(actor, wanted, conditions, limit + 1)).all()
-    return page_of(rows, limit, lambda row: SlotCell.of(row, over=False, why=None), lambda row: (row.starts_at, row.id))
+    return page_of(rows, limit, cells_of_free, lambda row: (row.starts_at, row.id))
 
 
 def _soonest(actor: Actor, wanted: Wanted, conditions: list[ColumnElement[bool]], limit: int) -> Select[Any]:

@@ -55,8 +55,9 @@ def read_past(actor: Actor, locator: str, *, limit: int, cursor: str | None = No
     statement = named_appointments(actor).where(PATIENTS.locator == locator, APPOINTMENTS.status.not_in(ACTIVE))
     keys = (APPOINTMENTS.starts_at, APPOINTMENTS.id)
     return read_page(
-        statement, keys, lambda row: AppointmentRow.seen_by(actor, row), limit=limit, cursor=cursor, newest_first=True
-    )
+        statement, keys, lambda rows: [AppointmentRow.seen_by(actor, row) for row in rows],
+        limit=limit, cursor=cursor, newest_first=True,
+    )  # fmt: skip
 
 
 def read_attendance(actor: Actor, locator: str) -> Attendance:
@@ -80,7 +81,8 @@ def read_prescribed(actor: Actor, locator: str, *, limit: int, cursor: str | Non
     statement = prescription_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
     return read_page(
         statement.where(PATIENTS.locator == locator), (PRESCRIPTIONS.issued_at, PRESCRIPTIONS.id),
-        lambda row: PrescriptionRow.seen_by(actor, row), limit=limit, cursor=cursor, newest_first=True,
+        lambda rows: [PrescriptionRow.seen_by(actor, row) for row in rows],
+        limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 
 
@@ -88,7 +90,8 @@ def read_referred(actor: Actor, locator: str, *, limit: int, cursor: str | None 
     """A patient's referrals, newest first, as far as the actor may know them."""
     return read_page(
         referral_rows(actor).where(PATIENTS.locator == locator), (REFERRALS.referred_at, REFERRALS.id),
-        lambda row: EarlierReferral.seen_by(actor, row), limit=limit, cursor=cursor, newest_first=True,
+        lambda rows: [EarlierReferral.seen_by(actor, row) for row in rows],
+        limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 
 

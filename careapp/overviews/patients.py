@@ -130,6 +130,7 @@ def _episodes(
     status = EPISODES.status == OPEN if still_open else EPISODES.status != OPEN
     statement = episode_rows(actor).where(PATIENTS.locator == locator, status)
     return read_page(
-        statement, (EPISODES.opened_at, EPISODES.id), lambda row: EpisodeView.seen_by(actor, row), limit=limit,
-        cursor=cursor, newest_first=True,
+        statement, (EPISODES.opened_at, EPISODES.id),
+        lambda rows: [EpisodeView.seen_by(actor, row) for row in rows],
+        limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip

@@ -186,7 +186,7 @@ def _works_at(actor: Actor, provider_id: int) -> list[Head]:
         .where(PROVIDER_CLINICS.provider_id == provider_id)
         .order_by(CLINICS.name, CLINICS.id)
     )
-    return [Head.of(row) for row in db.session.execute(statement)]
+    return Head.of_each(db.session.execute(statement))
 
 
 def _clinics(actor: Actor) -> Select[Any]:

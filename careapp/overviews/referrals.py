@@ -44,7 +44,7 @@ from careapp.referrals.states import BOOKED, COMPLETED, OPEN, REFERRAL, REFERRED
 from careapp.referrals.views import ReferralView
 from careapp.scheduling.models import APPOINTMENTS, Appointment
 from careapp.scheduling.states import CANCELLED
-from careapp.views import Page, View
+from careapp.views import View
 
 STATUSES = (REFERRED, BOOKED, COMPLETED)
 RECENT = timedelta(days=14)  # how long what was completed stays on the board
@@ -267,7 +267,7 @@ def _cards(shape: _Shape, status: str, later: bool) -> Select[Any]:
 
 def _column(actor: Actor, status: str, rows: Sequence[Row[Any]], counts: Any, limit: int) -> ReferralColumn:
     ordered = sorted(rows, key=_keys, reverse=status not in OPEN)
-    page: Page[ReferralCard] = page_of(ordered, limit, lambda row: ReferralCard.seen_by(actor, row), _keys)
+    page = page_of(ordered, limit, lambda rows: [ReferralCard.seen_by(actor, row) for row in rows], _keys)
     return ReferralColumn(
         status=status, count=counts[status], overdue=counts.get(f"{status}_overdue", 0), cards=page.items,
         next_cursor=page.next_cursor,

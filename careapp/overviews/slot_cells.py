@@ -138,7 +138,12 @@ def cell_rows(actor: Actor) -> Select[Any]:
 def free_cells(actor: Actor, *conditions: ColumnElement[bool], limit: int | None = None) -> list[SlotCell]:
     """Slots known to be bookable (can_be_offered()), by time."""
     statement = cell_rows(actor).where(*conditions).order_by(SLOTS.starts_at, SLOTS.id).limit(limit)
-    return [SlotCell.of(row, over=False, why=None) for row in db.session.execute(statement)]
+    return cells_of_free(db.session.execute(statement))
+
+
+def cells_of_free(rows: Iterable[Row[Any]]) -> list[SlotCell]:
+    """Rows of `cell_rows()` that are known to be bookable, as cells."""
+    return SlotCell.of_each(rows, lambda row: {"over": False, "why": None})
 
 
 def read_cells(actor: Actor, *conditions: ColumnElement[bool], whom: BookedFor = NOBODY) -> list[SlotCell]:

@@ -68,7 +68,7 @@ def list_staff(
     """
     values = {"tenant": actor.tenant_id, **({"text": text.strip()} if text else {})}
     page = read_page(
-        _staff(bool(text)), (USERS.name, USERS.id), StaffMember.of, limit=limit, cursor=cursor, values=values
+        _staff(bool(text)), (USERS.name, USERS.id), StaffMember.of_each, limit=limit, cursor=cursor, values=values
     )
     return page, read_tenant_zone(actor)
 
@@ -88,7 +88,7 @@ def get_staff_choices(actor: Actor) -> StaffChoices:
     def choices(columns: Any) -> tuple[Choice, ...]:
         mine = select(columns.id, columns.locator, columns.name).where(columns.tenant_id == actor.tenant_id)
         rows = db.session.execute(mine.order_by(columns.name, columns.id).limit(MOST_CHOICES))
-        return tuple(Choice.of(row) for row in rows)
+        return tuple(Choice.of_each(rows))
 
     return StaffChoices(clinics=choices(CLINICS), providers=choices(PROVIDERS))
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from pydantic import Field
+from sqlalchemy import Row
 
 from careapp import clock
 from careapp.access import Actor, Permission
@@ -221,7 +223,7 @@ def read_desk(actor: Actor, wanted: Wanted) -> Desk:
     asked = wanted.provider if wanted.provider != EVERYBODY else None
     given = {"clinic": wanted.clinic, "own": actor.provider_id, "provider": asked, "rows_wanted": MAX_LIMIT}
     rows = db.session.execute(clinics_to_choose(actor.clinic_ids is not None), {**scope_of(actor), **given}).all()
-    clinics = [DeskClinic.of(row) for row in rows]
+    clinics = DeskClinic.of_each(rows)
     chosen = next((one for one in clinics if one.locator == wanted.clinic), None)
     if (wanted.clinic and chosen is None) or (asked and rows and rows[0].asked_name is None):
         raise NotFound()
@@ -246,13 +248,12 @@ def read_visits(
     rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None), given).all()
     reading.look(actor, rows)
     may_move = actor.may(Permission.APPOINTMENT_MOVE)
-    return [
-        Visit.of(
-            row, can_undo=may_move and row.episode_open and undoable(actor, row),
-            care_type=row.care_type if reading.sees(actor, row) else WITHHELD,
-        )
-        for row in rows
-    ]  # fmt: skip
+
+    def changes(row: Row[Any]) -> dict[str, Any]:
+        seen = {} if reading.sees(actor, row) else {"care_type": WITHHELD}
+        return {"can_undo": may_move and row.episode_open and undoable(actor, row), **seen}
+
+    return Visit.of_each(rows, changes)
 
 
 def span_of(day: date, zone: str) -> tuple[datetime, datetime]:

@@ -138,7 +138,7 @@ def list_facts(actor: Actor, locator: str, *, kind: str | None = None) -> list[F
         statement = statement.where(FACTS.kind == kind)
     rows = db.session.execute(statement.order_by(FACTS.abated_at.is_not(None), FACTS.onset_at.desc(), FACTS.id)).all()
     record_read("patient.facts", locator, patients=(locator,))
-    return [FactView.of(row) for row in rows]
+    return FactView.of_each(rows)
 
 
 def _page(
@@ -147,7 +147,7 @@ def _page(
 ) -> Page[PatientView]:  # fmt: skip
     """One page of the patients that are meant, newest first, audited with everybody it shows."""
     page = read_page(
-        _meant(asked), (PATIENTS.created_at, PATIENTS.id), PatientView.from_row, limit=limit, cursor=cursor,
+        _meant(asked), (PATIENTS.created_at, PATIENTS.id), PatientView.from_each, limit=limit, cursor=cursor,
         newest_first=True, values={"tenant": actor.tenant_id, **values},
     )  # fmt: skip
     record_read(action, patients=tuple(patient.locator for patient in page.items), **detail)

@@ -95,7 +95,7 @@ def _person_of(one: PatientView) -> Person:
 
 def _likely(actor: Actor, person: Person) -> list[Likely]:
     """Those registered who may be this person, the likeliest first."""
-    seen = [PatientView.from_row(row) for row in db.session.execute(_candidates(actor, person))]
+    seen = PatientView.from_each(db.session.execute(_candidates(actor, person)))
     compared = [(one, compare(person, _person_of(one))) for one in seen]
     shown = sorted((pair for pair in compared if pair[1].shown), key=lambda pair: -pair[1].weight)[:MOST_SHOWN]
     return [Likely(patient=one, reasons=like.reasons, very_likely=like.very_likely) for one, like in shown]

@@ -1,5 +1,6 @@
 """What patients look like from outside: FHIR's names for the parts of a person."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Self
 
@@ -48,9 +49,12 @@ class PatientView(View):
     @classmethod
     def from_row(cls, row: Row[Any]) -> Self:
         """The view of a row of the patients table."""
-        given = list(row.given)
-        text = " ".join((*given, row.family)).strip()
-        return cls.of(row, name=HumanName(family=row.family or None, given=given, text=text))
+        return cls.of(row, name=_name_in(row))
+
+    @classmethod
+    def from_each(cls, rows: Iterable[Row[Any]]) -> list[Self]:
+        """The views of such rows."""
+        return cls.of_each(rows, lambda row: {"name": _name_in(row)})
 
 
 class PatientDetails(PatientView):
@@ -85,3 +89,9 @@ class FactView(View):
 
 class PatientPage(Page[PatientView]):
     """A page of patients."""
+
+
+def _name_in(row: Row[Any]) -> HumanName:
+    given = list(row.given)
+    text = " ".join((*given, row.family)).strip()
+    return HumanName(family=row.family or None, given=given, text=text)

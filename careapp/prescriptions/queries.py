@@ -33,7 +33,7 @@ def list_prescriptions(
     page = read_page(
         statement,
         (PRESCRIPTIONS.issued_at, PRESCRIPTIONS.id),
-        lambda row: PrescriptionView.seen_by(actor, row),
+        lambda rows: [PrescriptionView.seen_by(actor, row) for row in rows],
         limit=limit,
         cursor=cursor,
         newest_first=True,

@@ -32,7 +32,7 @@ def list_referrals(
     page = read_page(
         statement,
         (REFERRALS.created_at, REFERRALS.id),
-        lambda row: ReferralView.seen_by(actor, row),
+        lambda rows: [ReferralView.seen_by(actor, row) for row in rows],
         limit=limit,
         cursor=cursor,
         newest_first=True,

@@ -50,7 +50,9 @@ def list_slots(
     if status is not None:
         values["status"] = status
     statement = _slots(frozenset(values))
-    return read_page(statement, (SLOTS.starts_at, SLOTS.id), SlotView.of, limit=limit, cursor=cursor, values=values)
+    return read_page(
+        statement, (SLOTS.starts_at, SLOTS.id), SlotView.of_each, limit=limit, cursor=cursor, values=values
+    )
 
 
 @built_once
@@ -86,8 +88,8 @@ def list_appointments(
     episode_id = episode_id_of(actor, episode_locator)
     statement = appointment_rows(actor).where(APPOINTMENTS.episode_id == episode_id)
     page = read_page(
-        statement, (APPOINTMENTS.starts_at, APPOINTMENTS.id), lambda row: AppointmentView.seen_by(actor, row),
-        limit=limit, cursor=cursor,
+        statement, (APPOINTMENTS.starts_at, APPOINTMENTS.id),
+        lambda rows: [AppointmentView.seen_by(actor, row) for row in rows], limit=limit, cursor=cursor,
     )  # fmt: skip
     record_read("appointment.list", episode_locator, patients=patients_in(page.items))
     return page
