@@ -24,6 +24,7 @@ import psycopg
 from apiflask import APIFlask
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from werkzeug.test import TestResponse
 
 from bench import report
 from bench.cases import Case, Credentials, Request
@@ -138,7 +139,9 @@ def lay_scene(stack: ExitStack, database: Database) -> Scene:
 
 
 def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
-    """A token as an identity provider would sign it, and the cookie of a session that has just begun."""
+    """A token as an identity provider would sign it, and the cookie of a session as its browser has it from the second
+    page on: with what the first one has put into it for forms.
+    """
     now = int(time.time())
     claims = {
         "iss": "careapp", "aud": "careapp", "iat": now, "exp": now + 3600, "sub": f"user:{scene.user_id}",
@@ -150,9 +153,14 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
     cookie = serializer.dumps({"tenant": scene.tenant_id, "sid": sid})
     cookie = f"{app.config['SESSION_COOKIE_NAME']}={cookie}"
 
-    def mark() -> str:
+    def board(cookie: str) -> TestResponse:
         with redirect_stdout(StringIO()):
-            page = app.test_client(use_cookies=False).get("/episodes", headers={"Host": "127.0.0.1", "Cookie": cookie})
+            return app.test_client(use_cookies=False).get("/episodes", headers={"Host": "127.0.0.1", "Cookie": cookie})
+
+    cookie = board(cookie).headers["Set-Cookie"].partition(";")[0]
+
+    def mark() -> str:
+        page = board(cookie)
         found = _MARK.search(page.text)
         assert found, page.text
         return found[1]

@@ -86,17 +86,20 @@ def secret_keys() -> list[str]:
 
 def signed_in_actor() -> Actor | None:
     """Who is signed in by this request's cookie, or None."""
-    return current_user.actor if current_user.is_authenticated else None
+    person = _person()
+    return person.actor if person else None
 
 
 def signed_in_preferences() -> Preferences | None:
     """How who is signed in likes pages, or None."""
-    return current_user.preferences if current_user.is_authenticated else None
+    person = _person()
+    return person.preferences if person else None
 
 
 def signed_in_session() -> OpenSession | None:
     """The live session of this request's cookie, or None."""
-    return current_user.session if current_user.is_authenticated else None
+    person = _person()
+    return person.session if person else None
 
 
 def session_waits() -> bool:
@@ -154,6 +157,12 @@ def peer() -> str:
 def device() -> str | None:
     """The browser and system the request came from, in words, where they are known."""
     return device_of(request.headers.get("User-Agent"))
+
+
+def _person() -> Person | None:
+    """Who is signed in, as Flask-Login keeps him for this request."""
+    found = current_user._get_current_object()
+    return found if isinstance(found, Person) else None
 
 
 def _held() -> tuple[int, str] | None:

@@ -21,24 +21,24 @@ from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
 from careapp.web import times
 from careapp.web.drawn import Drawn
-from careapp.web.language import current_language, current_preferences
+from careapp.web.language import current_language, current_preferences, once_a_language
 from careapp.web.words import label, words
 
 LIFECYCLES: dict[str, Lifecycle] = {one.entity: one for one in (EPISODE, SLOT, APPOINTMENT, PRESCRIPTION, REFERRAL)}
 FAR_AHEAD = timedelta(hours=12)
 OF_THE_DAY = ("arrive", "start", "attend", "no-show")
 
-# Address, name, the key that leads there after g, and who sees it.
-MENU = (
-    ("/today", lazy_gettext("Today"), "t", Permission.APPOINTMENT_VIEW),
-    ("/calendar", lazy_gettext("Calendar"), "c", Permission.SLOT_VIEW),
-    ("/episodes", lazy_gettext("Board"), "b", Permission.EPISODE_VIEW),
-    ("/referrals", lazy_gettext("Referrals"), "r", Permission.REFERRAL_VIEW),
-    ("/patients", lazy_gettext("Patients"), "p", Permission.PATIENT_VIEW),
-    ("/dashboard", lazy_gettext("Dashboard"), "d", Permission.APPOINTMENT_VIEW),
-    ("/admin/users", lazy_gettext("Administration"), "a", Permission.USER_MANAGE),
-    ("/admin/audit", lazy_gettext("Audit"), "l", Permission.AUDIT_VIEW),
-)
+# Name, the key that leads there after g, and who sees it, by address.
+MENU = {
+    "/today": (lazy_gettext("Today"), "t", Permission.APPOINTMENT_VIEW),
+    "/calendar": (lazy_gettext("Calendar"), "c", Permission.SLOT_VIEW),
+    "/episodes": (lazy_gettext("Board"), "b", Permission.EPISODE_VIEW),
+    "/referrals": (lazy_gettext("Referrals"), "r", Permission.REFERRAL_VIEW),
+    "/patients": (lazy_gettext("Patients"), "p", Permission.PATIENT_VIEW),
+    "/dashboard": (lazy_gettext("Dashboard"), "d", Permission.APPOINTMENT_VIEW),
+    "/admin/users": (lazy_gettext("Administration"), "a", Permission.USER_MANAGE),
+    "/admin/audit": (lazy_gettext("Audit"), "l", Permission.AUDIT_VIEW),
+}
 
 ALSO = {  # where an entry leads as well
     "/admin/users": (
@@ -114,6 +114,11 @@ def written_in(text: str) -> Markup:
     return Markup(' lang="my"') if MYANMAR.search(text) else Markup("")
 
 
+@once_a_language
+def _name_of(url: str) -> str:
+    return str(MENU[url][0])
+
+
 def _within(here: str, url: str) -> bool:
     """Whether the present page belongs to an entry of the menu."""
     return any(here == one or here.startswith(f"{one}/") for one in (url, *ALSO.get(url, ())))
@@ -124,8 +129,8 @@ def _frame() -> dict[str, Any]:
     actor = signed_in_actor()
     here = request.path
     menu = [
-        (MINE.get(url, url) if actor.provider_id else url, name, key, _within(here, url))
-        for url, name, key, permission in MENU
+        (MINE.get(url, url) if actor.provider_id else url, _name_of(url), key, _within(here, url))
+        for url, (_, key, permission) in MENU.items()
         if actor and actor.may(permission)
     ]
     return {

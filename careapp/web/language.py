@@ -88,10 +88,11 @@ def current_language() -> str:
     """The language of this answer, such as `my`; English outside a request."""
     if not has_request_context():
         return SOURCE
-    language: str | None = g.get("language")
+    here = g._get_current_object()  # a long page asks so often that a proxy's part counts
+    language: str | None = here.get("language")
     if language is None:
         locale = get_locale()
-        language = g.language = locale.language if locale else SOURCE
+        language = here.language = locale.language if locale else SOURCE
     return language
 
 

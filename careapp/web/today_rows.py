@@ -13,6 +13,7 @@ from careapp.overviews.today import GROUPS, Day, Found, Visit
 from careapp.surface.csrf import form_token
 from careapp.web.context import moves_of
 from careapp.web.language import gettext as _
+from careapp.web.language import once_a_language
 from careapp.web.times import local_time, near_date
 from careapp.web.words import words
 
@@ -53,17 +54,26 @@ def mark_of(visit: Visit, shown: Day | Found) -> Mark | None:
         if shown.day < shown.today:
             return Mark(_("Still open"), "urgent")
         late = _minutes(visit.starts_at, shown.as_of)
-        return Mark(_("%(span)s late", span=span(late)), "long") if late > 0 else None
+        return _late(late) if late > 0 else None
     if visit.arrived_at is None:
         return None
     if shown.day < shown.today:
         return Mark(_("Still open"), "urgent")
-    waits = _minutes(visit.arrived_at, shown.as_of)
-    if waits >= VERY_LONG_WAIT:
-        return Mark(_("Very long wait: %(span)s", span=span(waits)), "urgent")
-    if waits >= LONG_WAIT:
-        return Mark(_("Long wait: %(span)s", span=span(waits)), "long")
-    return Mark(_("Waits %(span)s", span=span(waits)) if waits else _("Just arrived"))
+    return _waiting(_minutes(visit.arrived_at, shown.as_of))
+
+
+@once_a_language
+def _late(minutes: int) -> Mark:
+    return Mark(_("%(span)s late", span=span(minutes)), "long")
+
+
+@once_a_language
+def _waiting(minutes: int) -> Mark:
+    if minutes >= VERY_LONG_WAIT:
+        return Mark(_("Very long wait: %(span)s", span=span(minutes)), "urgent")
+    if minutes >= LONG_WAIT:
+        return Mark(_("Long wait: %(span)s", span=span(minutes)), "long")
+    return Mark(_("Waits %(span)s", span=span(minutes)) if minutes else _("Just arrived"))
 
 
 def span(minutes: int) -> str:
