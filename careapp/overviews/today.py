@@ -245,15 +245,14 @@ def read_visits(
         "ends": ends,
         **({"party": party} if party else {}),
     }
-    rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None), given).all()
-    reading.look(actor, rows)
     may_move = actor.may(Permission.APPOINTMENT_MOVE)
 
     def changes(row: Row[Any]) -> dict[str, Any]:
         seen = {} if reading.sees(actor, row) else {"care_type": WITHHELD}
         return {"can_undo": may_move and row.episode_open and undoable(actor, row), **seen}
 
-    return Visit.of_each(rows, changes)
+    rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None), given).all()
+    return Visit.of_each(reading.look(actor, rows), changes)
 
 
 def span_of(day: date, zone: str) -> tuple[datetime, datetime]:

@@ -21,18 +21,14 @@ def asset(name: str) -> str:
 
     Raises FileNotFoundError for a name that does not exist: a page must not be sent with a dead link in its head.
     """
-    changing = current_app.config["SETTINGS"].development
-    return _address(request.root_path, name, os.stat(_path(name)).st_mtime_ns if changing else 0)
+    path = f"{current_app.static_folder}/{name}"
+    return _address(request.root_path, name, path, os.stat(path).st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _address(root: str, name: str, modified: int) -> str:
+def _address(root: str, name: str, path: str, modified: int) -> str:
     """The address below `root`, where the application stands; each page asks for nine."""
-    return url_for("static", filename=name, v=_fingerprint(_path(name), modified))
-
-
-def _path(name: str) -> Path:
-    return Path(current_app.static_folder or "") / name
+    return url_for("static", filename=name, v=_fingerprint(Path(path), modified))
 
 
 def _keep_fingerprinted(response: Response) -> Response:

@@ -25,6 +25,8 @@ HERE = ("arrive", "start", "attend")
 OPENLY = {"past": ("attend", "no-show"), "future": ("confirm", "accept"), "late": ("arrive", "no-show")}
 EXPECTED = ("arrive", "confirm")
 
+Moves = tuple[Transition, ...]
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -95,13 +97,13 @@ def done_by(visit: Visit, zone: str, today: date) -> str:
     return _("%(done)s, %(when)s", done=words(visit.action), when=at)
 
 
-def moves_in_row(visit: Visit, shown: Day | Found) -> tuple[Sequence[Transition], Sequence[Transition]]:
+def moves_in_row(visit: Visit, shown: Day | Found) -> tuple[Moves, Moves]:
     """The moves that stand as buttons in a visit's row, the likeliest first, and the others. None once its episode has
     ended.
     """
     moves = {one.name: one for one in moves_of("appointment", visit.status)} if visit.episode_open else {}
-    openly = [moves[name] for name in _likely(visit, shown) if name in moves]
-    return openly, [one for one in moves.values() if one.name not in {move.name for move in openly}]
+    openly = tuple(moves[name] for name in _likely(visit, shown) if name in moves)
+    return openly, tuple(one for one in moves.values() if one not in openly)
 
 
 class RowMoves:
@@ -110,18 +112,20 @@ class RowMoves:
     Visits of one kind differ in whom they are about. Where the drawing has a mark, each gets its own, escaped.
     """
 
-    def __init__(
-        self, draw: Callable[[MarkedVisit, str, Sequence[Transition], Sequence[Transition]], Markup], prefix: str = ""
-    ) -> None:
-        """`prefix`: what ids begin with where a visit stands on the page twice."""
-        self._draw, self._key = draw, prefix + MarkedVisit.locator
+    def __init__(self, draw: Callable[..., Markup], query: str, categories: Sequence[str], prefix: str = "") -> None:
+        """`query`: what follows addresses. `categories`: who may have called a visit off. `prefix`: what ids begin with
+        where a visit stands on the page twice.
+        """
+        self._draw, self._key, self._same = draw, prefix + MarkedVisit.locator, (query, categories)
         self._drawn: dict[object, Markup] = {}
 
     def of_kind(self, visit: Visit, shown: Day | Found) -> Markup:
         """The buttons of all visits of this one's kind, with marks."""
         kind = (visit.status, visit.episode_open, visit.can_undo, _likely(visit, shown))  # all that decides the moves
         if kind not in self._drawn:
-            self._drawn[kind] = self._draw(MarkedVisit(visit.can_undo), self._key, *moves_in_row(visit, shown))
+            self._drawn[kind] = self._draw(
+                MarkedVisit(visit.can_undo), self._key, *moves_in_row(visit, shown), *self._same
+            )
         return self._drawn[kind]
 
     def __call__(self, visit: Visit, shown: Day | Found) -> Markup:

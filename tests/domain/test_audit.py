@@ -125,7 +125,7 @@ def test_a_fault_rolls_everything_back(god: Actor, monkeypatch: pytest.MonkeyPat
         make.an_episode(god, patient)
     monkeypatch.undo()
     assert newest(god) == before
-    assert episode_queries.list_episodes(god).items == []
+    assert episode_queries.list_episodes(god).items == ()
 
 
 def test_a_read_that_cannot_be_audited_shows_nothing(god: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_commands_inside_a_command_stand_or_fall_with_it(god: Actor) -> None:
 
     with pytest.raises(Conflict):
         two_at_once(god)
-    assert episode_queries.list_episodes(god).items == []
+    assert episode_queries.list_episodes(god).items == ()
     assert events(god, after=before["events"]) == []
 
 

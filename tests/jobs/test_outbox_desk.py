@@ -69,7 +69,7 @@ def test_withheld_it_leaves_without_data_and_without_a_gap(
     outbox_desk.withhold(speaker, parked, reason="too large to send")
     assert relay.run_pass() == 2
     assert sequences(reader, tenant, A) == [("0000000001", True), ("0000000002", False), ("0000000003", True)]
-    assert outbox_desk.list_unsent(speaker).items == []
+    assert outbox_desk.list_unsent(speaker).items == ()
     statement = text("SELECT subject, detail FROM audit_event WHERE action = 'outbox.withhold'")
     with tenancy.bound(tenant.id):
         audit = db.session.execute(statement).one()
@@ -106,7 +106,7 @@ def test_the_desk_is_for_administrators_of_the_same_tenant(
         with pytest.raises(Forbidden):
             outbox_desk.retry(actor_of(role), parked)
     stranger = actor_of(Role.ADMIN, tenant=new_tenant())
-    assert outbox_desk.list_unsent(stranger).items == []
+    assert outbox_desk.list_unsent(stranger).items == ()
     with pytest.raises(NotFound):
         outbox_desk.withhold(stranger, parked, reason="not mine")
     assert outbox_desk.list_unsent(actor_of(Role.ADMIN)).items[0].event_id == parked

@@ -109,7 +109,7 @@ def test_only_auditors_search_and_only_their_own_tenant(
 ) -> None:
     there = everything(new_tenant())
     made = make.an_episode(there)
-    assert search_audit(auditor, AuditFilter(patient=made.party_locator)).items == []
+    assert search_audit(auditor, AuditFilter(patient=made.party_locator)).items == ()
     assert audit_zone(auditor) == "Asia/Yangon"
     stranger = a_user(there)
     assert names_of_staff(auditor, {stranger.id}) == {}

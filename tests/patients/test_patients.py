@@ -160,7 +160,7 @@ def test_another_tenants_patient_is_not_found(god: Actor, new_tenant: Callable[.
         queries.get_patient(god, foreign.locator)
     assert found(god, name="Einzigartig") == []
     assert found(god, locator=foreign.locator) == []
-    assert queries.list_patients(god).items == []
+    assert queries.list_patients(god).items == ()
 
 
 def test_an_auditor_sees_no_patient(god: Actor, actor_of: Callable[..., Actor]) -> None:

@@ -26,7 +26,7 @@ def test_what_was_ordered_is_kept_whole(clinician: Actor, god: Actor) -> None:
     assert (issued.medication, issued.quantity, issued.refills, issued.status) == (MEDICINE, 21, 2, "ISSUED")
     assert (issued.episode_locator, issued.party_locator) == (episode.locator, episode.party_locator)
     assert issued == queries.get_prescription(clinician, issued.locator)
-    assert queries.list_prescriptions(clinician, episode.locator).items == [issued]
+    assert queries.list_prescriptions(clinician, episode.locator).items == (issued,)
     event = events(god)[-1]
     assert (event.topic, event.key) == ("care.prescription.issued", episode.locator)
     assert set(event.envelope["data"]) == {

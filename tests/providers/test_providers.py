@@ -67,7 +67,7 @@ def test_an_unknown_clinic_refuses_the_provider(admin: Actor, new_tenant: Callab
         with pytest.raises(Invalid) as refusal:
             make.a_provider(admin, clinic_locators=[make.a_clinic(admin).locator, locator])
         assert set(refusal.value.errors) == {"clinics"}
-    assert queries.list_providers(admin).items == []
+    assert queries.list_providers(admin).items == ()
 
 
 def test_lists_are_filtered_and_by_name(admin: Actor) -> None:

@@ -119,7 +119,7 @@ def test_a_refusal_leaves_none_of_what_was_done_before_it(god: Actor) -> None:
 
     before = newest(god)
     assert once(god, half).body == b"HALF"
-    assert episode_queries.list_episodes(god).items == []
+    assert episode_queries.list_episodes(god).items == ()
     assert events(god, after=before["events"]) == []
 
 
@@ -133,7 +133,7 @@ def test_other_errors_keep_nothing_so_a_retry_runs_again(god: Actor, error: Base
 
     with pytest.raises(type(error)):
         once(god, fail)
-    assert (one(god, STORED), episode_queries.list_episodes(god).items) == (0, [])
+    assert (one(god, STORED), episode_queries.list_episodes(god).items) == (0, ())
     assert once(god, lambda: make.an_episode(god, patient)).status == 201
 
 
@@ -146,7 +146,7 @@ def test_a_connection_lost_on_the_way_leaves_neither_key_nor_effect(god: Actor) 
 
     with pytest.raises(OperationalError):
         once(god, lose)
-    assert (one(god, STORED), episode_queries.list_episodes(god).items) == (0, [])
+    assert (one(god, STORED), episode_queries.list_episodes(god).items) == (0, ())
     assert once(god, lambda: make.an_episode(god, patient)).status == 201
 
 

@@ -12,12 +12,15 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "careapp" / "templates"
 # What such a macro may use besides its values. A piece is known by language and quarter of an hour, too (web/drawn.py).
 GLOBALS = {
     "_": "a text in the reader's language",
+    "arranged": "moves put in order, by their values",
     "ngettext": "the same, with a number",
     "tone_of": "a table in the code",
 }
 FILTERS = {
     "age": "of a birth date, on this day",
     "done_by": "of a visit, its zone and the day there",
+    "label": "of a move, in the reader's language",
+    "length": "of a list",
     "local_date": "of a moment and its zone",
     "local_datetime": "of a moment and its zone",
     "local_time": "of a moment and its zone",
@@ -96,7 +99,7 @@ def test_what_is_drawn_once_says_the_same_to_everybody(piece: Piece) -> None:
 
 
 def test_the_rows_of_long_lists_are_among_them() -> None:
-    assert {name for _, name in PIECES} >= {"board_card", "timeline_entry", "visit_row"}
+    assert {name for _, name in PIECES} >= {"board_card", "buttons_of", "timeline_entry", "visit_row"}
 
 
 CARD = "{% macro card(one) %}BODY{% endmacro %}"

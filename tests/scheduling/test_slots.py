@@ -102,7 +102,7 @@ def test_a_clinician_manages_only_his_own_slots(god: Actor, actor_of: Callable[.
 
 
 def test_a_provider_without_slots_has_an_empty_list_and_an_unknown_one_is_not_found(god: Actor) -> None:
-    assert queries.list_slots(god, make.a_provider(god).locator).items == []
+    assert queries.list_slots(god, make.a_provider(god).locator).items == ()
     with pytest.raises(NotFound):
         queries.list_slots(god, "PRV-2026-000000")
 
