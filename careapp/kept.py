@@ -5,11 +5,13 @@ time one runs costs more than psycopg's part in it, on every page and in every c
 not have that done again.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
+from psycopg import RawCursor
 from sqlalchemy import ARRAY, BindParameter, ColumnElement, Connection, Dialect, Executable, Result, TextClause
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
@@ -20,6 +22,9 @@ A = ParamSpec("A")
 S = TypeVar("S", bound=Executable)
 Values = dict[str, Any]
 Processor = Callable[[Any], Any]
+
+# What the driver looks for in a statement as SQLAlchemy writes it; in a long one anew each time it runs.
+_NAMED = re.compile(r"%%|%\((\w+)\)s")
 
 
 def keep(statement: S) -> S:
@@ -49,20 +54,23 @@ def of(statement: Executable) -> "Kept | None":
 
 @dataclass(frozen=True)
 class Words:
-    """A statement as the driver takes it: its text, the values that stand in it, and what types do to the others."""
+    """A statement as PostgreSQL takes it: its text, the names of its values in order, the values that stand in it, and
+    what types do to the others.
+    """
 
-    text: str
+    text: bytes
+    order: tuple[str, ...]
     fixed: Values
     inwards: dict[str, Processor]
 
-    def given(self, values: Values | None) -> Values:
-        """All values of one run."""
-        if not values:
-            return self.fixed
-        given = {**self.fixed, **values}
-        for name, process in self.inwards.items():
-            given[name] = process(values[name])
-        return given
+    def given(self, values: Values | None) -> list[Any]:
+        """All values of one run, in their order."""
+        given = self.fixed
+        if values:
+            given = {**given, **values}
+            for name, process in self.inwards.items():
+                given[name] = process(values[name])
+        return [given[name] for name in self.order]
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,7 @@ class Kept:
         if words is None:
             words = self._words = _words_of(self._statement, connection.dialect)
         given = words.given(values)
-        cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+        cursor: Any = RawCursor(connection.connection.driver_connection)  # type: ignore[arg-type]
         try:
             cursor.execute(words.text, given)
             columns = self._columns
@@ -112,7 +120,7 @@ class Kept:
                 columns = self._columns = _columns_of(self._statement, connection.dialect, cursor.description or ())
             return columns.rows(cursor.fetchall() if columns.names.keys else [])
         except BaseException as error:
-            connection._handle_dbapi_exception(error, words.text, given, cursor, None)
+            connection._handle_dbapi_exception(error, words.text.decode(), given, cursor, None)
 
 
 _kept: dict[Executable, Kept] = {}
@@ -134,7 +142,14 @@ def _words_of(statement: Executable, dialect: Dialect) -> Words:
             fixed[name] = process(bind.value) if process else bind.value
         elif process:
             inwards[name] = process
-    return Words(str(made), fixed, inwards)
+    order: dict[str, str] = {}
+
+    def numbered(found: re.Match[str]) -> str:
+        name = found[1]
+        return order.setdefault(name, f"${len(order) + 1}") if name else "%"
+
+    text = _NAMED.sub(numbered, str(made))
+    return Words(text.encode(), tuple(order), fixed, inwards)
 
 
 def _inwards(bind: BindParameter[Any], dialect: Dialect) -> Processor | None:
