@@ -18,7 +18,7 @@ from careapp.episodes.service import EPISODE_ROWS
 from careapp.episodes.states import OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
-from careapp.kept import built_once
+from careapp.kept import built_once, keep
 from careapp.overviews.entries import Entry, merged, part_of, read_changes
 from careapp.overviews.episode_items import (
     CHANGE,
@@ -190,7 +190,7 @@ def _with_patient(scoped: bool) -> Select[Any]:
     return statement.where(EPISODES.locator == bindparam("locator"))
 
 
-_ALLERGIES = (
+_ALLERGIES = keep(
     select(FACTS.text, FACTS.code)
     .where(FACTS.tenant_id == bindparam("tenant"), FACTS.patient_id == bindparam("patient"))
     .where(FACTS.kind == "ALLERGY", FACTS.abated_at.is_(None))
