@@ -64,7 +64,7 @@ class Column(View):
 
     stage: str
     count: int
-    cards: Sequence[Card]
+    cards: tuple[Card, ...]
     next_cursor: str | None
 
 
@@ -79,7 +79,7 @@ class News(View):
 class Board(View):
     """Columns in the order care runs, what the filters offer, the mark this is the state of, and what is new."""
 
-    columns: Sequence[Column]
+    columns: tuple[Column, ...]
     choices: Choices
     mark: str
     news: News | None

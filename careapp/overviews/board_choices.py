@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, CompoundSelect, Text, bindparam, func, literal_column, or_, select, union_all
 
@@ -14,7 +14,6 @@ from careapp.errors import NotFound
 from careapp.kept import built_once
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDERS, Provider
-from careapp.views import View
 
 MINE = "mine"  # stands for the provider the actor is, so that a link to one's own board can be passed on
 
@@ -28,14 +27,15 @@ class Filter:
     clinic: str | None = None
 
 
-class Choice(View):
-    """A provider or a clinic to choose."""
+class Choice(NamedTuple):
+    """A provider or a clinic to choose. No view, as a page has some hundred and compares them all with those drawn."""
 
     locator: str
     name: str
 
 
-class Choices(View):
+@dataclass(frozen=True)
+class Choices:
     """All that can be chosen, by name; `is_provider` says whether the actor has episodes of his own."""
 
     clinicians: tuple[Choice, ...]
@@ -60,8 +60,8 @@ def read_choices(actor: Actor, wanted: Filter) -> tuple[Choices, dict[str, int]]
         ids["provider"] = _id_of(found["provider"], wanted.clinician)
     if wanted.clinic is not None:
         ids["clinic"] = _id_of(found["clinic"], wanted.clinic)
-    clinicians, clinics = (tuple(Choice.of_each(found[kind])) for kind in ("provider", "clinic"))
-    return Choices(clinicians=clinicians, clinics=clinics, is_provider=is_provider), ids
+    offered = {kind: tuple(Choice(row.locator, row.name) for row in found[kind]) for kind in found}
+    return Choices(offered["provider"], offered["clinic"], is_provider), ids
 
 
 def _id_of(rows: Sequence[Any], locator: str) -> int:

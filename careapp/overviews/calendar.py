@@ -57,9 +57,9 @@ class Calendar(View):
     clinic's week has `offers` instead of slots.
     """
 
-    clinics: Sequence[ClinicView]
-    clinics_at_work: Sequence[ClinicView]
-    providers: Sequence[ProviderView]
+    clinics: tuple[ClinicView, ...]
+    clinics_at_work: tuple[ClinicView, ...]
+    providers: tuple[ProviderView, ...]
     own_provider: str | None
     clinic: ClinicView | None
     provider: ProviderView | None
@@ -69,8 +69,8 @@ class Calendar(View):
     days: int
     today: date
     version: str = ""
-    slots: Sequence[SlotCell] = ()
-    offers: Sequence[Offer] = ()
+    slots: tuple[SlotCell, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
     @property
     def last(self) -> date:

@@ -76,12 +76,12 @@ class EpisodePage:
     banner: Banner
     zone: str
     mark: str
-    open_appointments: Sequence[AppointmentRow]
-    open_referrals: Sequence[ReferralRow]
-    unfilled: Sequence[PrescriptionRow]
+    open_appointments: tuple[AppointmentRow, ...]
+    open_referrals: tuple[ReferralRow, ...]
+    unfilled: tuple[PrescriptionRow, ...]
     open_unseen: int
-    kinds: Sequence[str]
-    entries: Sequence[Entry]
+    kinds: tuple[str, ...]
+    entries: tuple[Entry, ...]
     next_cursor: str | None
     likely_provider: str | None
 
@@ -126,8 +126,8 @@ def get_episode_page(
     entries, next_cursor = merged(
         part, appointments, prescriptions or (), referrals or (), read_changes(actor, row.id, part)
     )
-    open_appointments = [one for one in reversed(appointments) if one.status in ACTIVE]
-    open_referrals = [one for one in referrals or () if one.status in OPEN_REFERRAL]
+    open_appointments = tuple(one for one in reversed(appointments) if one.status in ACTIVE)
+    open_referrals = tuple(one for one in referrals or () if one.status in OPEN_REFERRAL)
     all_open = row.open_appointments + row.open_referrals  # what refuses a close; read first, so it may be the older
     record_read("episode.page", locator, patients=(row.party_locator,))
     seen = {"appointment": appointments, "prescription": prescriptions, "referral": referrals}
@@ -138,10 +138,10 @@ def get_episode_page(
         mark=state,
         open_appointments=open_appointments,
         open_referrals=open_referrals,
-        unfilled=[one for one in prescriptions or () if one.status == ISSUED],
+        unfilled=tuple(one for one in prescriptions or () if one.status == ISSUED),
         open_unseen=max(0, all_open - len(open_appointments) - len(open_referrals)),
-        kinds=[*(name for name, rows in seen.items() if rows is not None), CHANGE],
-        entries=entries,
+        kinds=(*(name for name, rows in seen.items() if rows is not None), CHANGE),
+        entries=tuple(entries),
         next_cursor=next_cursor,
         likely_provider=appointments[0].provider_locator if appointments else None,
     )

@@ -61,7 +61,7 @@ class DeskClinic(View):
 class Desk(View):
     """Where the actor is: the clinic he has chosen, or the only one it can be, else None; and whose list he wants."""
 
-    clinics: Sequence[DeskClinic]
+    clinics: tuple[DeskClinic, ...]
     clinic: DeskClinic | None
     provider: str | None
     provider_name: str | None
@@ -110,7 +110,7 @@ class Day(View):
     day: date
     today: date
     as_of: datetime
-    visits: Sequence[Visit] = ()
+    visits: tuple[Visit, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)
     providers: dict[str, str] = Field(default_factory=dict)
     about: Visit | None = None
@@ -134,7 +134,7 @@ class Found(View):
     day: date
     today: date
     as_of: datetime
-    visits: Sequence[Visit]
+    visits: tuple[Visit, ...]
     patients: Sequence[PatientView]
     more: bool
 

@@ -59,7 +59,7 @@ def register(app: Flask) -> None:
     Htmx(app)
     init_language(app)
     init_row_numbers(app)
-    init_assets(app)
+    init_assets(app, changing=app.config["SETTINGS"].development)
     init_context(app)
     init_errors(app)
     for pages in PAGES:

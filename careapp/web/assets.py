@@ -8,6 +8,7 @@ from pathlib import Path
 from flask import Flask, Response, current_app, request, url_for
 
 YEAR = 365 * 24 * 3600  # seconds
+CHANGES = "careapp.assets_change"
 
 
 @lru_cache(maxsize=64)
@@ -21,14 +22,18 @@ def asset(name: str) -> str:
 
     Raises FileNotFoundError for a name that does not exist: a page must not be sent with a dead link in its head.
     """
-    path = f"{current_app.static_folder}/{name}"
-    return _address(request.root_path, name, path, os.stat(path).st_mtime_ns)
+    changes: bool = current_app.extensions[CHANGES]
+    return _address(request.root_path, name, os.stat(_path(name)).st_mtime_ns if changes else 0)
 
 
 @lru_cache(maxsize=64)
-def _address(root: str, name: str, path: str, modified: int) -> str:
+def _address(root: str, name: str, modified: int) -> str:
     """The address below `root`, where the application stands; each page asks for nine."""
-    return url_for("static", filename=name, v=_fingerprint(Path(path), modified))
+    return url_for("static", filename=name, v=_fingerprint(_path(name), modified))
+
+
+def _path(name: str) -> Path:
+    return Path(current_app.static_folder or "", name)
 
 
 def _keep_fingerprinted(response: Response) -> Response:
@@ -49,8 +54,11 @@ def _in_one_piece(response: Response) -> Response:
     return response
 
 
-def init_assets(app: Flask) -> None:
-    """Give templates `asset(name)` and set the caching of what it points at."""
+def init_assets(app: Flask, *, changing: bool = True) -> None:
+    """Give templates `asset(name)` and set the caching of what it points at. Unless they are `changing`, as on a
+    developer's machine, files are looked at once.
+    """
+    app.extensions[CHANGES] = changing
     app.add_template_global(asset)
     app.after_request(_keep_fingerprinted)
     app.after_request(_in_one_piece)

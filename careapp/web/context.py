@@ -115,27 +115,22 @@ def written_in(text: str) -> Markup:
 
 
 @once_a_language
-def _name_of(url: str) -> str:
-    return str(MENU[url][0])
-
-
-def _within(here: str, url: str) -> bool:
-    """Whether the present page belongs to an entry of the menu."""
-    return any(here == one or here.startswith(f"{one}/") for one in (url, *ALSO.get(url, ())))
+def _entries(permissions: frozenset[Permission], treats: bool) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """The menu of who has these: address, name, key, and how addresses begin that belong to it."""
+    return [
+        (MINE.get(url, url) if treats else url, str(name), key, tuple(f"{one}/" for one in (url, *ALSO.get(url, ()))))
+        for url, (name, key, permission) in MENU.items()
+        if permission in permissions
+    ]
 
 
 def _frame() -> dict[str, Any]:
     """What the frame of every page needs."""
-    actor = signed_in_actor()
-    here = request.path
-    menu = [
-        (MINE.get(url, url) if actor.provider_id else url, _name_of(url), key, _within(here, url))
-        for url, (_, key, permission) in MENU.items()
-        if actor and actor.may(permission)
-    ]
+    actor, here = signed_in_actor(), f"{request.path}/"
+    menu = _entries(actor.permissions, actor.provider_id is not None) if actor else []
     return {
         "actor": actor,
-        "nav": menu,
+        "nav": [(address, name, key, here.startswith(below)) for address, name, key, below in menu],
         "language": current_language(),
         "preferences": current_preferences(),
         "session_seconds": current_app.config["SETTINGS"].session_idle_seconds,
