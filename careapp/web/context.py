@@ -20,7 +20,7 @@ from careapp.scheduling.states import APPOINTMENT, SLOT
 from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
 from careapp.web import times
-from careapp.web.drawn import Drawn
+from careapp.web.drawn import TOKEN_MARK, Drawn, with_token
 from careapp.web.language import current_language, current_preferences, once_a_language
 from careapp.web.words import label, words
 
@@ -63,26 +63,26 @@ def init_context(app: Flask) -> None:
         local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
         day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age, local_week=times.local_week,
         near_date=times.near_date, near_datetime=times.near_datetime,
-        utc_minutes=times.utc_minutes, written_in=written_in,
+        utc_minutes=times.utc_minutes, with_token=with_token, written_in=written_in,
     )  # fmt: skip
     app.jinja_env.globals.update(
         arranged=arranged, drawn=Drawn(), moves_of=moves_of, moves_of_visit=moves_of_visit, tone_of=tone_of, may=may,
-        new_submission=uuid4,
+        new_submission=uuid4, token_mark=TOKEN_MARK,
     )  # fmt: skip
 
 
-def moves_of(entity: str, status: str) -> list[Transition]:
+def moves_of(entity: str, status: str) -> tuple[Transition, ...]:
     """The moves the signed-in user may make with a thing of this kind in this state: the buttons to draw."""
-    return LIFECYCLES[entity].available(status, current_actor())
+    return tuple(LIFECYCLES[entity].available(status, current_actor()))
 
 
-def moves_of_visit(status: str, starts_at: datetime) -> list[Transition]:
+def moves_of_visit(status: str, starts_at: datetime) -> tuple[Transition, ...]:
     """The same for a visit. While it lies far ahead, what needs the patient here (or missing) is not offered: a slip of
     the finger would close a visit nobody has had. The lifecycle itself asks no clock (design §5).
     """
     moves = moves_of("appointment", status)
     ahead = starts_at - clock.now() > FAR_AHEAD
-    return [move for move in moves if move.name not in OF_THE_DAY] if ahead else moves
+    return tuple(move for move in moves if move.name not in OF_THE_DAY) if ahead else moves
 
 
 def arranged(

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from secrets import token_urlsafe
 from typing import Any
 
 from jinja2.runtime import Macro
+from markupsafe import Markup
 
 from careapp import clock
+from careapp.surface.csrf import form_token
 from careapp.web.language import current_language
 
+TOKEN_MARK = token_urlsafe()  # stands for the CSRF token in pieces; nobody can have typed it
 QUARTER = 15 * 60  # seconds
 MOST_KEPT = 1024  # pieces; the rows of three long lists
 
@@ -37,6 +41,11 @@ class Drawn:
             self._quarter = quarter
             self.piece.cache_clear()
         return partial(self.piece, macro, current_language(), quarter)
+
+
+def with_token(pieces: Markup) -> Markup:
+    """Pieces with the CSRF token of this request's forms in its places."""
+    return pieces.replace(TOKEN_MARK, form_token())
 
 
 def _draw(macro: Macro, language: str, quarter: int, *given: Any) -> str:

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from secrets import token_urlsafe
 
 from markupsafe import Markup
 
 from careapp import clock
 from careapp.lifecycle import Transition
 from careapp.overviews.today import GROUPS, Day, Found, Visit
-from careapp.surface.csrf import form_token
 from careapp.web.context import moves_of
+from careapp.web.drawn import TOKEN_MARK, with_token
 from careapp.web.language import gettext as _
 from careapp.web.language import once_a_language
 from careapp.web.times import local_time, near_date
@@ -34,9 +33,6 @@ class Mark:
 
     text: str
     tone: str = ""
-
-
-TOKEN_MARK = token_urlsafe()  # nobody can have typed it, so it stands nowhere else in a row
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ class RowMoves:
 
     def __call__(self, visit: Visit, shown: Day | Found) -> Markup:
         """The buttons of one visit."""
-        return of_visit(self.of_kind(visit, shown), visit).replace(TOKEN_MARK, form_token())
+        return with_token(of_visit(self.of_kind(visit, shown), visit))
 
 
 def of_visit(buttons: Markup, visit: Visit) -> Markup:
@@ -147,7 +143,7 @@ class VisitRows:
 
     def __call__(self, visits: Iterable[Visit]) -> Markup:
         """The rows of these visits of the day."""
-        return Markup("").join([self._row(visit) for visit in visits]).replace(TOKEN_MARK, form_token())
+        return with_token(Markup("").join([self._row(visit) for visit in visits]))
 
     def _row(self, visit: Visit) -> Markup:
         day, clinic = self._day, self._day.desk.clinic
