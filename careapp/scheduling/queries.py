@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Select, Text, bindparam, select
 
 from careapp.access import Actor, Permission
-from careapp.clinics.models import CLINICS, Clinic
+from careapp.clinics.models import CLINICS
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.disclosure.scope import scope_of, within
@@ -65,10 +65,12 @@ def _slots(given: frozenset[str]) -> Select[Any]:
     mine = (SLOTS.tenant_id == bindparam("tenant"), SLOTS.provider_id == bindparam("provider"))
     wanted = (condition for name, condition in narrowed.items() if name in given)
     shown = (column for column in table_of(Slot).c if column.name in {"id", *SlotView.model_fields})
-    # A week has 200 slots: whose they are is known, and their clinics are joined, not looked up for each of them.
-    named = (bindparam("of_provider", type_=Text).label("provider_locator"), CLINICS.locator.label("clinic_locator"))
-    at = (CLINICS.tenant_id == SLOTS.tenant_id) & (CLINICS.id == SLOTS.clinic_id)
-    rows = select(*shown, *named).select_from(table_of(Slot)).outerjoin(table_of(Clinic), at)
+    # A week has 200 slots. Whose they are is known; the tenant's clinics are read once and joined. Joined as they are,
+    # all tenants' are read for each slot: PostgreSQL expects one slot, as it knows nothing of how long a slot is.
+    clinics = select(CLINICS.id, CLINICS.locator).where(CLINICS.tenant_id == bindparam("tenant"))
+    places = clinics.cte("places").prefix_with("MATERIALIZED")
+    named = (bindparam("of_provider", type_=Text).label("provider_locator"), places.c.locator.label("clinic_locator"))
+    rows = select(*shown, *named).select_from(table_of(Slot)).outerjoin(places, places.c.id == SLOTS.clinic_id)
     return rows.where(*mine, within("clinics" in given, SLOTS.clinic_id), *wanted)
 
 
