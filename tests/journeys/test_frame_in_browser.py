@@ -46,7 +46,8 @@ TEMPLATES = {
 {% endblock %}""",
     "_row.html": """{% from "_macros/actions.html" import actions %}{% from "_macros/status.html" import badge %}
 <tr id="APT-1"><th scope="row">Ama Owusu</th><td data-label="Status">{{ badge(state, state, tone, focus=True) }}</td>
-<td data-label="Actions">{{ actions(moves, "/rows", 1, "Ama Owusu", "APT-1", csrf_token(), target="APT-1") }}</td></tr>""",
+<td data-label="Actions">
+{{ actions(moves, "/rows", 1, "Ama Owusu", "APT-1", csrf_token(), target="APT-1") }}</td></tr>""",
     "_form.html": """{% from "_macros/forms.html" import hidden, summary, field, submit %}
 <form id="note" method="post" action="/note" hx-post="/note" hx-swap="outerHTML" novalidate data-guard
 hx-disabled-elt="find button">{{ hidden(form) }}{{ summary(form) }}
