@@ -4,8 +4,8 @@
 `require()` then know. Who forgets to look first asks once a patient, and shows nothing that he may not.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from careapp import clock
 from careapp.access import Actor
@@ -16,6 +16,7 @@ from careapp.disclosure.rules import NORMAL, Ground, Reader, Who, who_is
 from careapp.errors import Restricted
 
 Rows = Sequence[Any]
+V = TypeVar("V")
 
 
 def values(actor: Actor) -> dict[str, Any]:
@@ -32,6 +33,11 @@ def look(actor: Actor, rows: Rows) -> Rows:
 def sees(actor: Actor, row: Any) -> bool:
     """Whether this actor may see what is clinical about the row's patient."""
     return _plain(actor, row) or _ground(actor, row.patient_id) is not None
+
+
+def each(seen_by: Callable[[Actor, Any], V], actor: Actor) -> Callable[[Rows], list[V]]:
+    """What makes of each row of a list its view for this actor; whom he may read is found out for all at once."""
+    return lambda rows: [seen_by(actor, row) for row in look(actor, rows)]
 
 
 def require(actor: Actor, row: Any) -> None:

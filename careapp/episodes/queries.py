@@ -1,9 +1,8 @@
 """Reads of episodes."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam
+from sqlalchemy import Select, bindparam
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
@@ -42,11 +41,8 @@ def list_episodes(
     filters = {name: value for name, value in asked.items() if value is not None}
     values = {"tenant": actor.tenant_id, **filters, **(reading.values(actor) if care_type is not None else {})}
 
-    def seen(rows: Sequence[Row[Any]]) -> list[EpisodeView]:
-        return [EpisodeView.seen_by(actor, row) for row in reading.look(actor, rows)]
-
     page = read_page(
-        _listed(tuple(filters)), (EPISODES.opened_at, EPISODES.id), seen,
+        _listed(tuple(filters)), (EPISODES.opened_at, EPISODES.id), reading.each(EpisodeView.seen_by, actor),
         limit=limit, cursor=cursor, newest_first=True, values=values,
     )  # fmt: skip
     record_read("episode.list", party, patients=patients_in(page.items))

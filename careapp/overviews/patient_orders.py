@@ -8,6 +8,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure import reading
 from careapp.disclosure.scope import in_scope
 from careapp.episodes.queries import get_episode
 from careapp.overviews.episode_items import AppointmentRow, PrescriptionRow, named_appointments
@@ -55,7 +56,7 @@ def read_past(actor: Actor, locator: str, *, limit: int, cursor: str | None = No
     statement = named_appointments(actor).where(PATIENTS.locator == locator, APPOINTMENTS.status.not_in(ACTIVE))
     keys = (APPOINTMENTS.starts_at, APPOINTMENTS.id)
     return read_page(
-        statement, keys, lambda rows: [AppointmentRow.seen_by(actor, row) for row in rows],
+        statement, keys, reading.each(AppointmentRow.seen_by, actor),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 
@@ -81,7 +82,7 @@ def read_prescribed(actor: Actor, locator: str, *, limit: int, cursor: str | Non
     statement = prescription_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
     return read_page(
         statement.where(PATIENTS.locator == locator), (PRESCRIPTIONS.issued_at, PRESCRIPTIONS.id),
-        lambda rows: [PrescriptionRow.seen_by(actor, row) for row in rows],
+        reading.each(PrescriptionRow.seen_by, actor),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 
@@ -90,7 +91,7 @@ def read_referred(actor: Actor, locator: str, *, limit: int, cursor: str | None 
     """A patient's referrals, newest first, as far as the actor may know them."""
     return read_page(
         referral_rows(actor).where(PATIENTS.locator == locator), (REFERRALS.referred_at, REFERRALS.id),
-        lambda rows: [EarlierReferral.seen_by(actor, row) for row in rows],
+        reading.each(EarlierReferral.seen_by, actor),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 

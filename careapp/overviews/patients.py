@@ -5,6 +5,7 @@ from typing import Any
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
+from careapp.disclosure import reading
 from careapp.episodes.models import EPISODES
 from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
@@ -131,6 +132,6 @@ def _episodes(
     statement = episode_rows(actor).where(PATIENTS.locator == locator, status)
     return read_page(
         statement, (EPISODES.opened_at, EPISODES.id),
-        lambda rows: [EpisodeView.seen_by(actor, row) for row in rows],
+        reading.each(EpisodeView.seen_by, actor),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip

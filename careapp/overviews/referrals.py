@@ -267,7 +267,7 @@ def _cards(shape: _Shape, status: str, later: bool) -> Select[Any]:
 
 def _column(actor: Actor, status: str, rows: Sequence[Row[Any]], counts: Any, limit: int) -> ReferralColumn:
     ordered = sorted(rows, key=_keys, reverse=status not in OPEN)
-    page = page_of(ordered, limit, lambda rows: [ReferralCard.seen_by(actor, row) for row in rows], _keys)
+    page = page_of(ordered, limit, reading.each(ReferralCard.seen_by, actor), _keys)
     return ReferralColumn(
         status=status, count=counts[status], overdue=counts.get(f"{status}_overdue", 0), cards=page.items,
         next_cursor=page.next_cursor,

@@ -33,7 +33,7 @@ def list_prescriptions(
     page = read_page(
         statement,
         (PRESCRIPTIONS.issued_at, PRESCRIPTIONS.id),
-        lambda rows: [PrescriptionView.seen_by(actor, row) for row in rows],
+        reading.each(PrescriptionView.seen_by, actor),
         limit=limit,
         cursor=cursor,
         newest_first=True,

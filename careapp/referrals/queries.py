@@ -32,7 +32,7 @@ def list_referrals(
     page = read_page(
         statement,
         (REFERRALS.created_at, REFERRALS.id),
-        lambda rows: [ReferralView.seen_by(actor, row) for row in rows],
+        reading.each(ReferralView.seen_by, actor),
         limit=limit,
         cursor=cursor,
         newest_first=True,

@@ -9,6 +9,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
+from careapp.disclosure import reading
 from careapp.disclosure.scope import scope_of, within
 from careapp.episodes.service import episode_id_of
 from careapp.errors import found
@@ -91,7 +92,7 @@ def list_appointments(
     statement = appointment_rows(actor).where(APPOINTMENTS.episode_id == episode_id)
     page = read_page(
         statement, (APPOINTMENTS.starts_at, APPOINTMENTS.id),
-        lambda rows: [AppointmentView.seen_by(actor, row) for row in rows], limit=limit, cursor=cursor,
+        reading.each(AppointmentView.seen_by, actor), limit=limit, cursor=cursor,
     )  # fmt: skip
     record_read("appointment.list", episode_locator, patients=patients_in(page.items))
     return page

@@ -1,6 +1,5 @@
 """Statements that are kept: run by the driver itself, they give and refuse what SQLAlchemy would."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,6 +38,7 @@ from careapp.kept import built_once, keep
 from careapp.operations.models import SETTINGS
 from careapp.patients.models import PATIENTS
 from tests.conftest import TestTenant
+from tests.races.crowd import Crowd
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -216,19 +216,10 @@ def test_who_listens_to_statements_hears_of_it() -> None:
 
 
 def test_many_may_be_the_first_to_run_it(app: APIFlask) -> None:
-    statement, found = keep(of_all_kinds()), []
-    at_once = threading.Barrier(8)
+    statement = keep(of_all_kinds())
 
-    def run() -> None:
-        with app.app_context():
-            at_once.wait()
-            row = db.session.execute(statement, {"given": "abc", "many": [1], "object": {}}).one()
-            found.append((row.number, row.fixed, row.given))
-            db.session.rollback()
+    def run() -> tuple[int, str, str]:
+        row = db.session.execute(statement, {"given": "abc", "many": [1], "object": {}}).one()
+        return row.number, row.fixed, row.given
 
-    threads = [threading.Thread(target=run) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [(7, "fixed", "abc")] * 8
+    assert Crowd(app)([run] * 8) == [(7, "fixed", "abc")] * 8
