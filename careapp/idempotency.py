@@ -50,7 +50,8 @@ _THIS = [
     for name in ("tenant_id", "principal", "route", "key")
 ]
 _READ = keep(select(_TABLE).where(*_THIS))
-_KEEP = update(_TABLE).where(*_THIS)
+_GIVEN = [_TABLE.c[name] for name in ("status", "headers", "body", "subject", "patients")]
+_STORE = keep(update(_TABLE).where(*_THIS).values({one: bindparam(one.name, type_=one.type) for one in _GIVEN}))
 # The second request with a key waits two seconds for the first one to end, no longer; what comes after this statement
 # waits for locks as ever. A key that was there already leaves the short wait in force: nothing is locked after that.
 _TAKE = keep(
@@ -139,7 +140,7 @@ def _keep(actor: Actor, route: str, key: str, given: Answer) -> None:
         "patients": sorted({patient for audit in audits for patient in audit.patients}),
     }
     kept = {"status": given.status, "headers": given.headers, "body": given.body, **about}
-    db.session.execute(_KEEP, {**_this(actor, route, key), **kept})
+    db.session.execute(_STORE, {**_this(actor, route, key), **kept})
 
 
 def _this(actor: Actor, route: str, key: str) -> dict[str, Any]:

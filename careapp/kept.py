@@ -100,7 +100,8 @@ class Kept:
         self._columns: Columns | None = None
 
     def run(self, connection: Connection, values: Values | None) -> Result[Any]:
-        """Run it in what is under way on a connection. Raises what SQLAlchemy raises.
+        """Run it in what is under way on a connection. Raises SQLAlchemy's errors for those of the database; a slip of
+        the code, such as a value that is missing, may come as it is.
 
         It is run SQLAlchemy's way for whoever listens to the statements of an engine, to trace or to count them, and
         where SQLAlchemy has something to say, as what is under way has failed.

@@ -104,7 +104,6 @@ class Transaction:
         except DBAPIError as lost:
             if not lost.connection_invalidated:
                 raise
-            connection.close()
 
     def remove(self) -> None:
         """Undo what is under way, and forget whose it was; Flask-SQLAlchemy calls it at the end of the context."""

@@ -9,7 +9,7 @@ from careapp.access import Actor, Role
 from careapp.clinics import service as clinics
 from careapp.clinics.models import CLINICS
 from careapp.clinics.views import ClinicView
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.demo.blueprints import Blueprint, ProviderPlan
 from careapp.demo.names import Person, people
 from careapp.demo.texts import FACTS, SNOMED
@@ -57,7 +57,7 @@ def make_places_and_staff(actor: Actor, blueprint: Blueprint) -> None:
     for plan, npi in zip(blueprint.providers, blueprint.npis(), strict=True):
         _provider(actor, plan, npi, places[plan.clinic])
     first_provider = db.session.execute(
-        select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id).order_by(PROVIDERS.id).limit(1)
+        select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id).order_by(PROVIDERS.id).limit(at_most(1))
     ).scalar_one()
     for role, email in addresses(blueprint).items():
         users.create_user(

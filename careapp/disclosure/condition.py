@@ -1,5 +1,7 @@
 """The rules of rules.py as SQL: the ground on which the reader may see a patient, as an expression beside his row.
 
+It asks for what a reader of his kind can have and no more: with all rules in one expression, whose values say which of
+them hold for him, PostgreSQL planned such statements anew each time they ran, which took longer than to run them.
 Nothing in it is looked at for a patient who is not restricted. Relations are asked one after the other and each by an
 index; LIMIT 1 keeps the planner from reading a whole table to answer for many patients at once.
 """
@@ -11,7 +13,6 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    Boolean,
     ColumnElement,
     DateTime,
     Integer,
@@ -30,9 +31,9 @@ from sqlalchemy import (
     table,
 )
 
-from careapp.db import written_out
+from careapp.db import at_most, written_out
 from careapp.disclosure.models import CONSENTS, EMERGENCIES, TEAM
-from careapp.disclosure.rules import NORMAL, PERMIT, PORTAL_SHARING, RECENT, Ground, Reader, Who
+from careapp.disclosure.rules import NORMAL, PERMIT, PORTAL_SHARING, RECENT, Ground, Kind, Reader, Who
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
 
@@ -62,61 +63,60 @@ MOMENT = DateTime(timezone=True)
 def given(reader: Reader, now: datetime) -> dict[str, Any]:
     """The values of ground() for this reader now."""
     return {
-        "reader_who": reader.who, "reader_name": reader.name, "reader_user": reader.user_id,
-        "reader_provider": reader.provider_id, "reader_treats": reader.treats, "read_at": now,
-        "recent_since": now - RECENT,
+        "reader_name": reader.name, "reader_user": reader.user_id, "reader_provider": reader.provider_id,
+        "read_at": now, "recent_since": now - RECENT,
     }  # fmt: skip
 
 
 @cache
-def ground() -> ColumnElement[Any]:
-    """The ground (rules.Ground) for the patient of the PEOPLE row beside it, or NULL where his record is withheld."""
-    people, who = PEOPLE.c, bindparam("reader_who", type_=Text)
-    consent = _consent()
-    open_to_all = people.confidentiality == NORMAL
-    permitted = consent == PERMIT
-    return case(
-        (and_(who == Who.PORTAL, permitted), Ground.CONSENT),
-        (and_(who == Who.PORTAL, consent.is_(None), open_to_all), Ground.NORMAL),
-        (who == Who.PORTAL, null()),
-        (open_to_all, Ground.NORMAL),
-        (who == Who.SYSTEM, Ground.SYSTEM),
-        (and_(who == Who.SERVICE, permitted), Ground.CONSENT),
-        (who != Who.PERSON, null()),
-        (_any(_membership()), Ground.MEMBER),
-        (_any(_visit()), Ground.VISIT),
-        (_any(_order()), Ground.PRESCRIBED),
-        (_any(_opening()), Ground.OPENED),
-        (_any(_emergency()), Ground.EMERGENCY),
-        else_=null(),
-    )
+def ground(kind: Kind) -> ColumnElement[Any]:
+    """The ground (rules.Ground) for the patient of the PEOPLE row beside it, or NULL where his record is withheld from
+    this reader of that kind."""
+    open_to_all = (PEOPLE.c.confidentiality == NORMAL, Ground.NORMAL)
+    match kind.who:
+        case Who.PORTAL:
+            consent = _consent()
+            untold = and_(consent.is_(None), PEOPLE.c.confidentiality == NORMAL)
+            return case((consent == PERMIT, Ground.CONSENT), (untold, Ground.NORMAL), else_=null())
+        case Who.SYSTEM:
+            return case(open_to_all, else_=Ground.SYSTEM)
+        case Who.SERVICE:
+            return case(open_to_all, (_consent() == PERMIT, Ground.CONSENT), else_=null())
+        case Who.ADMINISTRATION:
+            return case(open_to_all, else_=null())
+    relations = [(_membership(), Ground.MEMBER)]
+    if kind.provides:
+        relations += [(_visit(), Ground.VISIT), (_order(), Ground.PRESCRIBED)]
+    if kind.treats:
+        relations += [(_opening(), Ground.OPENED), (_emergency(), Ground.EMERGENCY)]
+    return case(open_to_all, *((_any(asked), ground) for asked, ground in relations), else_=null())
 
 
-def is_open(tenant: ColumnElement[Any], patient: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The condition that the patient with this id is open to the reader: where rows are chosen by what is clinical, so
-    that the choice itself tells nothing."""
-    one = select(ground().is_not(None)).where(PEOPLE.c.tenant_id == tenant, PEOPLE.c.id == patient)
-    return one.limit(1).scalar_subquery().is_(True)
+def is_open(kind: Kind, tenant: ColumnElement[Any], patient: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition that the patient with this id is open to a reader of that kind: where rows are chosen by what is
+    clinical, so that the choice itself tells nothing."""
+    one = select(ground(kind).is_not(None)).where(PEOPLE.c.tenant_id == tenant, PEOPLE.c.id == patient)
+    return one.limit(at_most(1)).scalar_subquery().is_(True)
 
 
 @built_once
-def grounds_of() -> Select[Any]:
+def grounds_of(kind: Kind) -> Select[Any]:
     """The ground for each of some patients (`tenant`, `patients`, by their ids)."""
-    return select(PEOPLE.c.id, PEOPLE.c.locator, ground().label("ground")).where(
+    return select(PEOPLE.c.id, PEOPLE.c.locator, ground(kind).label("ground")).where(
         PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.id == any_(bindparam("patients", type_=ARRAY(BigInteger)))
     )
 
 
 @built_once
-def record_of() -> Select[Any]:
+def record_of(kind: Kind) -> Select[Any]:
     """One patient (`tenant`, `locator`) with his confidentiality and the ground on which the reader may see him."""
-    return select(*PEOPLE.c, ground().label("ground")).where(
+    return select(*PEOPLE.c, ground(kind).label("ground")).where(
         PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.locator == bindparam("locator")
     )
 
 
 def _any(statement: Select[Any]) -> ColumnElement[bool]:
-    return statement.limit(1).correlate(PEOPLE).scalar_subquery().is_(True)
+    return statement.limit(at_most(1)).correlate(PEOPLE).scalar_subquery().is_(True)
 
 
 def _of(rows: Any) -> tuple[ColumnElement[bool], ...]:
@@ -131,7 +131,7 @@ def _consent() -> ColumnElement[Any]:
         select(CONSENTS.decision)
         .where(*_of(CONSENTS), CONSENTS.scope == PORTAL_SHARING)
         .order_by(CONSENTS.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     )
     return newest.correlate(PEOPLE).scalar_subquery()
 
@@ -169,7 +169,7 @@ def _order() -> Select[Any]:
 
 def _opening() -> Select[Any]:
     return select(_TRUE).where(
-        *_of(_EPISODES), _treats(), _DONE.tenant_id == _EPISODES.tenant_id, _DONE.entity == "episode",
+        *_of(_EPISODES), _DONE.tenant_id == _EPISODES.tenant_id, _DONE.entity == "episode",
         _DONE.entity_id == _EPISODES.id, _DONE.action == "open", _DONE.actor == _name(),
         _DONE.at < PEOPLE.c.restricted_at,
         or_(_EPISODES.status == "OPEN", _DONE.at > bindparam("recent_since", type_=MOMENT)),
@@ -178,7 +178,7 @@ def _opening() -> Select[Any]:
 
 def _emergency() -> Select[Any]:
     return select(_TRUE).where(
-        *_of(EMERGENCIES), _treats(), EMERGENCIES.user_id == _user(), EMERGENCIES.started_at <= _now(),
+        *_of(EMERGENCIES), EMERGENCIES.user_id == _user(), EMERGENCIES.started_at <= _now(),
         EMERGENCIES.ends_at > _now(), EMERGENCIES.ended_at.is_(None),
     )  # fmt: skip
 
@@ -197,7 +197,3 @@ def _name() -> ColumnElement[Any]:
 
 def _now() -> ColumnElement[Any]:
     return bindparam("read_at", type_=MOMENT)
-
-
-def _treats() -> ColumnElement[bool]:
-    return bindparam("reader_treats", type_=Boolean)

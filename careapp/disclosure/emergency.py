@@ -11,13 +11,14 @@ from sqlalchemy import Row, Select, func, select
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command, query, record_read
-from careapp.db import db, guarded_update, insert, table_of
+from careapp.db import at_most, db, guarded_update, insert, table_of
 from careapp.disclosure import reading
 from careapp.disclosure.condition import PEOPLE
 from careapp.disclosure.events import EmergencyAccessDeclared
 from careapp.disclosure.models import EMERGENCIES, EmergencyAccess
+from careapp.disclosure.people import USERS, name_of_actor
 from careapp.disclosure.rules import EMERGENCY_LASTS, MANY_A_DAY, SHORTEST_REASON, Ground
-from careapp.disclosure.stewards import USERS, name_of_actor, read_record
+from careapp.disclosure.stewards import read_record
 from careapp.disclosure.views import EmergencyEntry, EmergencyView
 from careapp.errors import Conflict, Forbidden, Invalid, found
 from careapp.paging import DEFAULT_LIMIT, read_page
@@ -110,7 +111,7 @@ def _present(actor: Actor, patient_id: int) -> Any:
     mine = (EMERGENCIES.tenant_id == actor.tenant_id, EMERGENCIES.user_id == actor.user_id)
     holds = (EMERGENCIES.started_at <= now, EMERGENCIES.ends_at > now, EMERGENCIES.ended_at.is_(None))
     statement = select(*columns).where(*mine, EMERGENCIES.patient_id == patient_id, *holds)
-    return db.session.execute(statement.order_by(EMERGENCIES.ends_at.desc()).limit(1)).one_or_none()
+    return db.session.execute(statement.order_by(EMERGENCIES.ends_at.desc()).limit(at_most(1))).one_or_none()
 
 
 def _entries(actor: Actor) -> Select[Any]:

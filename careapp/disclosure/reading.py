@@ -12,7 +12,7 @@ from careapp.access import Actor
 from careapp.commands import current_unit
 from careapp.db import db
 from careapp.disclosure import condition
-from careapp.disclosure.rules import NORMAL, Ground, Reader, Who, who_is
+from careapp.disclosure.rules import NORMAL, Ground, Kind, Reader, Who, who_is
 from careapp.errors import Restricted
 
 Rows = Sequence[Any]
@@ -22,6 +22,11 @@ V = TypeVar("V")
 def values(actor: Actor) -> dict[str, Any]:
     """The values of the conditions in condition.py for this actor now."""
     return condition.given(Reader.of(actor), clock.now())
+
+
+def kind(actor: Actor) -> Kind:
+    """The kind of reader this actor is; such a condition is built for it."""
+    return Reader.of(actor).kind
 
 
 def look(actor: Actor, rows: Rows) -> Rows:
@@ -75,7 +80,7 @@ def _find(actor: Actor, patients: Iterable[int]) -> None:
     if not unknown:
         return
     given = {**values(actor), "tenant": actor.tenant_id, "patients": unknown}
-    for row in db.session.execute(condition.grounds_of(), given):
+    for row in db.session.execute(condition.grounds_of(kind(actor)), given):
         unit.grounds[row.id] = row.ground
         if row.ground == Ground.EMERGENCY:
             unit.in_emergency.add(row.locator)

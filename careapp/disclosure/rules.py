@@ -54,6 +54,15 @@ LASTING = frozenset({Ground.MEMBER, Ground.VISIT, Ground.PRESCRIBED, Ground.OPEN
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What of a reader decides which relations to a patient he can have at all."""
+
+    who: Who
+    provides: bool = False
+    treats: bool = False
+
+
+@dataclass(frozen=True)
 class Reader:
     """Who asks, as far as it matters: `treats` says that he holds the clinical permissions."""
 
@@ -68,6 +77,13 @@ class Reader:
         """The reader an actor is."""
         treats = actor.may(Permission.CLINICAL_READ)
         return cls(who_is(actor), actor.name, actor.user_id, actor.provider_id if treats else None, treats)
+
+    @property
+    def kind(self) -> Kind:
+        """His kind; only a person in care has relations."""
+        if self.who is not Who.PERSON:
+            return Kind(self.who)
+        return Kind(self.who, provides=self.provider_id is not None, treats=self.treats)
 
 
 def who_is(actor: Actor) -> Who:

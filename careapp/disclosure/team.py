@@ -7,11 +7,12 @@ from sqlalchemy import Select, literal, or_, select
 from careapp import clock, commands
 from careapp.access import Actor, Permission, Role
 from careapp.commands import command, query, record_read
-from careapp.db import db, guarded_update, insert, table_of
+from careapp.db import at_most, db, guarded_update, insert, table_of
 from careapp.disclosure import reading
 from careapp.disclosure.models import CONSENTS, TEAM, CareTeamMember, ConsentDirective
+from careapp.disclosure.people import PROVIDERS, USERS, name_of_actor
 from careapp.disclosure.rules import DECISIONS, LASTING, NORMAL, PORTAL_SHARING
-from careapp.disclosure.stewards import PROVIDERS, USERS, lock_record, name_of_actor, read_record, require_steward
+from careapp.disclosure.stewards import lock_record, read_record, require_steward
 from careapp.disclosure.views import Candidate, Change, Directive, Member, RecordAccess
 from careapp.errors import Forbidden, Invalid, found
 from careapp.lifecycle import HISTORY
@@ -120,7 +121,7 @@ def _candidates(actor: Actor) -> list[Candidate]:
     return [
         Candidate(key=f"{kind}:{row.id}", name=row.name)
         for kind, some, name in both
-        for row in db.session.execute(some.order_by(name).limit(MOST_CANDIDATES))
+        for row in db.session.execute(some.order_by(name).limit(at_most(MOST_CANDIDATES)))
     ]
 
 
@@ -129,7 +130,7 @@ def _consent(actor: Actor, patient_id: int) -> Directive | None:
     newest = select(CONSENTS.decision, CONSENTS.since, CONSENTS.recorded_by, who).where(
         CONSENTS.tenant_id == actor.tenant_id, CONSENTS.patient_id == patient_id, CONSENTS.scope == PORTAL_SHARING
     )
-    row: Any = db.session.execute(newest.order_by(CONSENTS.id.desc()).limit(1)).one_or_none()
+    row: Any = db.session.execute(newest.order_by(CONSENTS.id.desc()).limit(at_most(1))).one_or_none()
     return Directive.of(row, recorded_by=row.who or row.recorded_by) if row else None
 
 
@@ -138,5 +139,5 @@ def _last_change(actor: Actor, patient_id: int) -> Change | None:
     newest = select(HISTORY.action, HISTORY.at, HISTORY.actor, HISTORY.reason, who).where(
         HISTORY.tenant_id == actor.tenant_id, HISTORY.entity == PATIENT, HISTORY.entity_id == patient_id
     )
-    row: Any = db.session.execute(newest.order_by(HISTORY.id.desc()).limit(1)).one_or_none()
+    row: Any = db.session.execute(newest.order_by(HISTORY.id.desc()).limit(at_most(1))).one_or_none()
     return Change.of(row, who=row.name or row.actor) if row else None

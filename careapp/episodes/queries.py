@@ -9,6 +9,7 @@ from careapp.commands import query, record_read
 from careapp.db import db
 from careapp.disclosure import reading
 from careapp.disclosure.condition import is_open
+from careapp.disclosure.rules import Kind
 from careapp.episodes.models import EPISODES
 from careapp.episodes.service import EPISODE_ROWS, episode_rows
 from careapp.episodes.views import EpisodeView
@@ -40,20 +41,21 @@ def list_episodes(
     asked = {"status": status, "care_type": care_type, "stage": stage, "party": party}
     filters = {name: value for name, value in asked.items() if value is not None}
     values = {"tenant": actor.tenant_id, **filters, **(reading.values(actor) if care_type is not None else {})}
-
     page = read_page(
-        _listed(tuple(filters)), (EPISODES.opened_at, EPISODES.id), reading.each(EpisodeView.seen_by, actor),
-        limit=limit, cursor=cursor, newest_first=True, values=values,
+        _listed(tuple(filters), reading.kind(actor)), (EPISODES.opened_at, EPISODES.id),
+        reading.each(EpisodeView.seen_by, actor), limit=limit, cursor=cursor, newest_first=True, values=values,
     )  # fmt: skip
     record_read("episode.list", party, patients=patients_in(page.items))
     return page
 
 
 @built_once
-def _listed(filters: tuple[str, ...]) -> Select[Any]:
-    """The episodes of a list that is narrowed by these; built once for each shape."""
+def _listed(filters: tuple[str, ...], kind: Kind) -> Select[Any]:
+    """The episodes of a list that is narrowed by these, for a kind of reader; built once for each shape."""
     columns = {
         "status": EPISODES.status, "care_type": EPISODES.care_type, "stage": EPISODES.stage, "party": PATIENTS.locator,
     }  # fmt: skip
     statement = EPISODE_ROWS.where(*(columns[name] == bindparam(name) for name in filters))
-    return statement.where(is_open(EPISODES.tenant_id, EPISODES.patient_id)) if "care_type" in filters else statement
+    if "care_type" not in filters:
+        return statement
+    return statement.where(is_open(kind, EPISODES.tenant_id, EPISODES.patient_id))

@@ -17,7 +17,7 @@ from careapp.access import Actor, Permission, Purpose, Role, permissions_of
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.commands import command, query
-from careapp.db import db, guarded_update, insert
+from careapp.db import at_most, db, guarded_update, insert
 from careapp.errors import Conflict, Invalid, TenantSuspended, found
 from careapp.identity.actors import TENANTS, known_roles, refuse_suspended
 from careapp.identity.client_models import CLIENTS, ServiceClient
@@ -189,7 +189,7 @@ def _locked(actor: Actor, number: int) -> Row[Any] | None:
 
 def _all(actor: Actor) -> list[Row[Any]]:
     wanted = select(*_viewed()).where(CLIENTS.tenant_id == actor.tenant_id).order_by(CLIENTS.name, CLIENTS.id)
-    return list(db.session.execute(wanted.limit(MOST_CLIENTS)).all())
+    return list(db.session.execute(wanted.limit(at_most(MOST_CLIENTS))).all())
 
 
 def _viewed() -> tuple[Any, ...]:

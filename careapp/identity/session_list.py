@@ -9,7 +9,7 @@ from careapp import commands
 from careapp.access import Actor, Permission
 from careapp.commands import command, query
 from careapp.config import Settings
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.errors import NotFound
 from careapp.identity import sessions
 from careapp.identity.confirmation import user_of
@@ -81,4 +81,4 @@ def _listed() -> Select[Any]:
     his = (ROWS.c.tenant_id == bindparam("tenant"), ROWS.c.user_id == bindparam("user"))
     columns = (ROWS.c[name] for name in SessionView.model_fields)
     newest_first = (ROWS.c.last_seen_at.desc(), ROWS.c.id.desc())
-    return select(*columns).where(*his, *sessions.live()).order_by(*newest_first).limit(MOST_LISTED)
+    return select(*columns).where(*his, *sessions.live()).order_by(*newest_first).limit(at_most(MOST_LISTED))

@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 
 from careapp.access import Actor, Permission, Role
 from careapp.commands import query
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.identity.models import USERS
 from careapp.views import View
 
@@ -44,6 +44,6 @@ def find_staff(actor: Actor, text: str) -> list[StaffName]:
         select(*(USERS[name] for name in StaffName.model_fields))
         .where(USERS.tenant_id == actor.tenant_id, containing)
         .order_by(USERS.name, USERS.id)
-        .limit(FOUND_AT_ONCE)
+        .limit(at_most(FOUND_AT_ONCE))
     )
     return StaffName.of_each(rows)

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Integer, Row, Text, any_, column, delete, lit
 from careapp import clock, commands
 from careapp.access import Actor, Permission, Role
 from careapp.commands import command, refuse_on
-from careapp.db import db, guarded_update, insert, insert_many, table_of
+from careapp.db import at_most, db, guarded_update, insert, insert_many, table_of
 from careapp.errors import Conflict, Invalid, NotFound, Refusal
 from careapp.identity import directory, passwords, sessions
 from careapp.identity.models import USERS, User, UserClinic
@@ -180,7 +180,7 @@ def _refuse_without(actor: Actor, row: Row[Any]) -> None:
         USERS.tenant_id == actor.tenant_id, USERS.id != row.id, USERS.disabled_at.is_(None),
         (literal(Role.ADMIN.value) == any_(USERS.roles)),
     )  # fmt: skip
-    if db.session.execute(others.limit(1)).one_or_none() is None:
+    if db.session.execute(others.limit(at_most(1))).one_or_none() is None:
         raise Conflict(
             "This is the last administrator who can sign in. Make somebody else an administrator first.",
             code="LAST_ADMINISTRATOR",

@@ -9,7 +9,7 @@ from sqlalchemy import Select, bindparam, func, select
 from careapp.access import Actor, Permission, Purpose
 from careapp.audit.models import AUDIT, AUDIT_SEAL
 from careapp.commands import command, publish, query, record
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.kept import built_once
 from careapp.operations.events import AuditAnchored
 from careapp.operations.maintenance import TenantName
@@ -72,7 +72,9 @@ def keeper(tenant: TenantName, name: str = "jobs") -> Actor:
 
 def _last_seal(actor: Actor) -> Any:
     columns = (AUDIT_SEAL.n, AUDIT_SEAL.hash, AUDIT_SEAL.sealed_at, AUDIT_SEAL.after_id, AUDIT_SEAL.xid_to)
-    newest = select(*columns).where(AUDIT_SEAL.tenant_id == actor.tenant_id).order_by(AUDIT_SEAL.n.desc()).limit(1)
+    newest = (
+        select(*columns).where(AUDIT_SEAL.tenant_id == actor.tenant_id).order_by(AUDIT_SEAL.n.desc()).limit(at_most(1))
+    )
     return db.session.execute(newest).one_or_none()
 
 

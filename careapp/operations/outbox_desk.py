@@ -17,7 +17,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.collected import PATIENT
 from careapp.commands import command, query, record, record_read
-from careapp.db import db, guarded_update, table_of
+from careapp.db import at_most, db, guarded_update, table_of
 from careapp.errors import Conflict, Invalid, NotFound
 from careapp.operations.models import TENANTS
 from careapp.outbox.models import OutboxEvent, SentEvent
@@ -116,7 +116,7 @@ def get_figures(actor: Actor) -> OutboxFigures:
     unsent = (
         select(_outbox.created_at, _outbox.parked_at, _outbox.withheld_at)
         .where(mine, _outbox.published_at.is_(None))
-        .limit(COUNT_UP_TO)
+        .limit(at_most(COUNT_UP_TO))
         .subquery()
         .c
     )
@@ -124,7 +124,7 @@ def get_figures(actor: Actor) -> OutboxFigures:
     sent = []
     for columns in (_sent, _outbox):  # the second: what a version before marked in place
         newest = select(columns.published_at).where(columns.tenant_id == actor.tenant_id).order_by(columns.id.desc())
-        at = newest.limit(COUNT_UP_TO).subquery().c.published_at
+        at = newest.limit(at_most(COUNT_UP_TO)).subquery().c.published_at
         sent.append(select(func.count()).where(at > an_hour_ago).scalar_subquery())
     row = db.session.execute(
         select(

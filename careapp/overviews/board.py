@@ -1,7 +1,6 @@
 """The episode board: open episodes by stage, with what a card shows, in a fixed number of statements."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -121,12 +120,13 @@ def _read(
 ) -> Board:
     choices, ids = read_choices(actor, wanted)
     shape = Shape(
-        care_type=wanted.care_type is not None, provider="provider" in ids, clinic="clinic" in ids,
-        scoped=actor.clinic_ids is not None, shows_referrals=actor.may(Permission.REFERRAL_VIEW),
+        kind=reading.kind(actor), care_type=wanted.care_type is not None, provider="provider" in ids,
+        clinic="clinic" in ids, scoped=actor.clinic_ids is not None,
+        shows_referrals=actor.may(Permission.REFERRAL_VIEW),
     )  # fmt: skip
     values = {**scope_of(actor), "care_type": wanted.care_type, **ids, **reading.values(actor)}
     counted = db.session.execute(board_statements.counts(shape, stages), values).one()
-    cards = board_statements.cards(replace(shape, later=cursor is not None, rows=limit + 1), stages)
+    cards = board_statements.cards(shape, stages, limit + 1, cursor is not None)
     rows = db.session.execute(cards, {**values, **_after(cursor)}).all()
     reading.look(actor, rows)
     columns = [_column(actor, stage, [row for row in rows if row.stage == stage], counted, limit) for stage in stages]

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CompoundSelect, Text, bindparam, func, litera
 
 from careapp.access import Actor
 from careapp.clinics.models import CLINICS, Clinic
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import scope_of, within
 from careapp.errors import NotFound
 from careapp.kept import built_once
@@ -81,7 +81,7 @@ def _choices(scoped: bool) -> CompoundSelect[Any]:
         .select_from(table_of(Provider))
         .where(PROVIDERS.tenant_id == bindparam("tenant"), or_(PROVIDERS.status == "ACTIVE", chosen))
         .order_by(chosen.desc(), PROVIDERS.name, PROVIDERS.id)
-        .limit(MAX_LIMIT)
+        .limit(at_most(MAX_LIMIT))
     )
     set_here = func.coalesce(CLINICS.locator == bindparam("clinic", type_=Text), literal_column("false"))
     clinics = (
@@ -89,6 +89,6 @@ def _choices(scoped: bool) -> CompoundSelect[Any]:
         .select_from(table_of(Clinic))
         .where(CLINICS.tenant_id == bindparam("tenant"), within(scoped, CLINICS.id))
         .order_by(set_here.desc(), CLINICS.name, CLINICS.id)
-        .limit(MAX_LIMIT)
+        .limit(at_most(MAX_LIMIT))
     )
     return union_all(select(providers.subquery()), select(clinics.subquery()))

@@ -36,6 +36,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from careapp.db import at_most, table_of, written_out
 from careapp.disclosure.condition import is_open
+from careapp.disclosure.rules import Kind
 from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.kept import built_once
@@ -54,23 +55,24 @@ _LAST: FromClause = table_of(Provider).alias("last_provider")
 
 @dataclass(frozen=True)
 class Shape:
-    """What the board's statements depend on besides their values: which filters are set, whether the actor has a clinic
-    scope, whether he may know of referrals, whether cards after a cursor are wanted, and how many rows of each stage.
+    """What the board's statements depend on besides their values: the kind of reader, which filters are set, whether he
+    has a clinic scope and may know of referrals.
     """
 
+    kind: Kind
     care_type: bool = False
     provider: bool = False
     clinic: bool = False
     scoped: bool = False
     shows_referrals: bool = True
-    later: bool = False
-    rows: int = 0
 
 
 @built_once
-def cards(shape: Shape, stages: Sequence[str]) -> CompoundSelect[Any]:
-    """The first cards of each of these stages, with patient, earliest open appointment and zone."""
-    return union_all(*(select(_column(shape, stage).subquery()) for stage in stages))
+def cards(shape: Shape, stages: Sequence[str], rows: int, later: bool = False) -> CompoundSelect[Any]:
+    """The first `rows` cards of each of these stages, or those after a cursor (`later`), with patient, earliest open
+    appointment and zone.
+    """
+    return union_all(*(select(_column(shape, stage, rows, later).subquery()) for stage in stages))
 
 
 @built_once
@@ -86,9 +88,12 @@ def counts(shape: Shape, stages: Sequence[str]) -> Select[Any]:
 
 def _branches(shape: Shape, stage: str) -> list[list[ColumnElement[bool]]]:
     """The conditions of one column; two sets of them where its cards come from two indexes."""
-    wanted = [EPISODES.tenant_id == bindparam("tenant"), EPISODES.status == _OPEN, EPISODES.stage == stage]
+    # A stage that is bound, a plan made once takes for one of few episodes, and sorts all of them to find the newest.
+    its_stage = EPISODES.stage == written_out([stage])[0]
+    wanted = [EPISODES.tenant_id == bindparam("tenant"), EPISODES.status == _OPEN, its_stage]
     if shape.care_type:
-        wanted += [EPISODES.care_type == bindparam("care_type"), is_open(EPISODES.tenant_id, EPISODES.patient_id)]
+        known = is_open(shape.kind, EPISODES.tenant_id, EPISODES.patient_id)
+        wanted += [EPISODES.care_type == bindparam("care_type"), known]
     if not (shape.provider or shape.clinic):
         return [wanted]
     by_visit, by_last = [*wanted, _has_open_visit(shape)], [*wanted, *_was_last(shape)]
@@ -118,32 +123,32 @@ def _at(shape: Shape, provider: ColumnElement[Any], clinic: ColumnElement[Any]) 
     return [*wanted, within(shape.scoped, clinic)]
 
 
-def _newest(shape: Shape, wanted: list[ColumnElement[bool]]) -> Select[Any]:
-    """The newest episodes that meet the conditions, in order, as many as are wanted."""
+def _newest(wanted: list[ColumnElement[bool]], rows: int, later: bool) -> Select[Any]:
+    """The newest episodes that meet the conditions, in order, so many."""
     names = (
         "tenant_id", "id", "locator", "patient_id", "care_type", "stage", "reason", "opened_at", "open_appointments",
         "open_referrals", "last_provider_id", "last_clinic_id",
     )  # fmt: skip
     statement = select(*(EPISODES[name] for name in names)).where(*wanted)
-    if shape.later:
+    if later:
         last = tuple_(bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=BigInteger))
         statement = statement.where(tuple_(EPISODES.opened_at, EPISODES.id) < last)
-    return statement.order_by(EPISODES.opened_at.desc(), EPISODES.id.desc()).limit(at_most(shape.rows))
+    return statement.order_by(EPISODES.opened_at.desc(), EPISODES.id.desc()).limit(at_most(rows))
 
 
-def _picked(shape: Shape, stage: str) -> Subquery:
+def _picked(shape: Shape, stage: str, rows: int, later: bool) -> Subquery:
     """The episodes of one column."""
-    found = [_newest(shape, wanted).subquery() for wanted in _branches(shape, stage)]
+    found = [_newest(wanted, rows, later).subquery() for wanted in _branches(shape, stage)]
     if len(found) == 1:
         return found[0]
     both = union_all(*(select(one) for one in found)).subquery()
-    return select(both).order_by(both.c.opened_at.desc(), both.c.id.desc()).limit(at_most(shape.rows)).subquery()
+    return select(both).order_by(both.c.opened_at.desc(), both.c.id.desc()).limit(at_most(rows)).subquery()
 
 
-def _column(shape: Shape, stage: str) -> Select[Any]:
+def _column(shape: Shape, stage: str, rows: int, later: bool) -> Select[Any]:
     """The cards of one column, newest first."""
     tenant: BindParameter[int] = bindparam("tenant")
-    picked = _picked(shape, stage)
+    picked = _picked(shape, stage, rows, later)
     one = picked.c
     upcoming = _earliest_visit(shape, one)
     visit = upcoming.c
@@ -224,7 +229,7 @@ def news(shape: Shape) -> Select[Any]:
     here = (EPISODES.tenant_id == bindparam("tenant")) & (EPISODES.id == each.c.episode_id)
     statement = statement.join(table_of(Episode), here)
     if shape.care_type:
-        known = is_open(EPISODES.tenant_id, EPISODES.patient_id)
+        known = is_open(shape.kind, EPISODES.tenant_id, EPISODES.patient_id)
         statement = statement.where(EPISODES.care_type == bindparam("care_type"), known)
     if shape.provider or shape.clinic:
         ever: Select[Any] = select(literal_column("1")).where(

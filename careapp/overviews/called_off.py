@@ -8,7 +8,7 @@ from sqlalchemy.sql import ColumnElement
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.disclosure import reading
 from careapp.overviews.zones import PLACE, with_place
 from careapp.patients.models import FULL_NAME, PATIENTS
@@ -52,7 +52,9 @@ def list_to_call(
     if clinic is not None:
         conditions.append(PLACE.c.locator == clinic)
     statement = with_place(rows, APPOINTMENTS, actor.tenant_id).where(*conditions)
-    found = db.session.execute(statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id).limit(MOST_SHOWN)).all()
+    found = db.session.execute(
+        statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id).limit(at_most(MOST_SHOWN))
+    ).all()
     reading.look(actor, found)
     record_read("slot.to_call", provider or clinic, patients=tuple(sorted({row.party_locator for row in found})))
     return [ToCall.seen_by(actor, row) for row in found]

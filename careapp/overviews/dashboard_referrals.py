@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, func, select
 
 from careapp import clock
 from careapp.access import Actor
-from careapp.db import db, table_of, written_out
+from careapp.db import at_most, db, table_of, written_out
 from careapp.disclosure.scope import scope_of, within
 from careapp.kept import built_once
 from careapp.overviews.dashboard_statements import BOUNDS, CLINIC, NOW, TENANT
@@ -42,7 +42,7 @@ def _open_referrals(scoped: bool) -> Select[Any]:
         .where(APPOINTMENTS.tenant_id == REFERRALS.tenant_id, APPOINTMENTS.episode_id == REFERRALS.episode_id)
         .where(within(scoped, APPOINTMENTS.clinic_id))
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
-        .limit(1)
+        .limit(at_most(1))
         .correlate(table_of(Referral))
         .scalar_subquery()
     )

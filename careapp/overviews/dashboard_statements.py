@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 from careapp.clinics.models import CLINICS
-from careapp.db import table_of, written_out
+from careapp.db import at_most, table_of, written_out
 from careapp.disclosure.scope import within
 from careapp.kept import built_once
 from careapp.paging import MAX_LIMIT
@@ -72,7 +72,7 @@ def clinics(scoped: bool) -> Select[Any]:
             func.coalesce(wanted, literal_column("false")).desc(), is_own.desc(), at_work.desc(), CLINICS.name,
             CLINICS.id,
         )
-        .limit(MAX_LIMIT)
+        .limit(at_most(MAX_LIMIT))
     )  # fmt: skip
 
 

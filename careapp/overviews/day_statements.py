@@ -26,13 +26,14 @@ from sqlalchemy import (
 from sqlalchemy.sql import ColumnElement
 
 from careapp.clinics.models import CLINICS, Clinic
-from careapp.db import table_of, written_out
+from careapp.db import at_most, table_of, written_out
+from careapp.disclosure.people import name_of_actor
 from careapp.disclosure.scope import within
-from careapp.disclosure.stewards import name_of_actor
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import OPEN
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
+from careapp.paging import MAX_LIMIT
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
@@ -51,7 +52,7 @@ def clinics_to_choose(scoped: bool) -> Select[Any]:
     """The clinics of the actor's scope, those at work first, with what helps to choose one.
 
     Values: those of scope_of(), `clinic`, a locator that comes first, `own`, the id of the provider the actor is, and
-    `provider`, the locator of one asked for; the last two are named in every row. At most `rows_wanted` clinics.
+    `provider`, the locator of one asked for; the last two are named in every row. At most MAX_LIMIT clinics.
     """
     works_here = (PROVIDER_CLINICS.tenant_id == CLINICS.tenant_id, PROVIDER_CLINICS.clinic_id == CLINICS.id)
     somebody = exists().where(
@@ -72,7 +73,7 @@ def clinics_to_choose(scoped: bool) -> Select[Any]:
         .select_from(table_of(Clinic))
         .where(CLINICS.tenant_id == bindparam("tenant"), within(scoped, CLINICS.id))
         .order_by(CLINICS.locator != bindparam("clinic", type_=Text), at_work.desc(), CLINICS.name, CLINICS.id)
-        .limit(bindparam("rows_wanted", type_=BigInteger))
+        .limit(at_most(MAX_LIMIT))
     )  # fmt: skip
 
 
@@ -133,13 +134,18 @@ def _changes_of_it() -> tuple[ColumnElement[bool], ...]:
 
 def _last_change() -> Any:
     columns = (HISTORY.action, HISTORY.actor, HISTORY.cause, HISTORY.at)
-    newest = select(*columns).where(*_changes_of_it()).order_by(HISTORY.id.desc()).limit(1)
+    newest = select(*columns).where(*_changes_of_it()).order_by(HISTORY.id.desc()).limit(at_most(1))
     return lateral(newest.correlate(table_of(Appointment)), "last")
 
 
 def _arrived_at() -> ColumnElement[Any]:
     """When a patient who waits has arrived: his last check-in, also where a later move was taken back."""
-    arrival = select(HISTORY.at).where(*_changes_of_it(), HISTORY.action == ARRIVE).order_by(HISTORY.id.desc()).limit(1)
+    arrival = (
+        select(HISTORY.at)
+        .where(*_changes_of_it(), HISTORY.action == ARRIVE)
+        .order_by(HISTORY.id.desc())
+        .limit(at_most(1))
+    )
     waits = (APPOINTMENTS.status == ARRIVED, arrival.correlate(table_of(Appointment)).scalar_subquery())
     return case(waits, else_=null()).label("arrived_at")
 

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
 from careapp.access import Actor, Permission
-from careapp.db import db, table_of, written_out
+from careapp.db import at_most, db, table_of, written_out
+from careapp.disclosure.people import who_did
 from careapp.disclosure.scope import scope_of, within
-from careapp.disclosure.stewards import who_did
 from careapp.episodes.states import EPISODE
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
@@ -102,7 +102,7 @@ def _changes_of(may: frozenset[Permission], scoped: bool, part: Part) -> Select[
     if len(part.kinds) > 1:
         statement = statement.where(HISTORY.action.not_in(written_out(("issue", "refer"))))
     statement = statement.where(*part.conditions(CHANGE, HISTORY.at, HISTORY.id))
-    return statement.order_by(HISTORY.at.desc(), HISTORY.id.desc()).limit(part.limit + 1)
+    return statement.order_by(HISTORY.at.desc(), HISTORY.id.desc()).limit(at_most(part.limit + 1))
 
 
 _kept_changes = built_once(_changes_of)  # the first part of a timeline, which most people look at

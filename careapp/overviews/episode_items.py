@@ -24,9 +24,9 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from careapp import clock
 from careapp.access import Actor, Permission
-from careapp.db import db, table_of, written_out
+from careapp.db import at_most, db, table_of, written_out
+from careapp.disclosure.people import who_did
 from careapp.disclosure.scope import scope_of, within
-from careapp.disclosure.stewards import who_did
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.overdue import Overdue, why_overdue_visit
@@ -187,7 +187,7 @@ def _statement(kind: str, scoped: bool, part: Part) -> Select[Any]:
             .where(one.tenant_id == columns.tenant_id, one.episode_id == episode)
             .where(*part.conditions(kind, one[moment], one.id))
             .order_by(one[moment].desc(), one.id.desc())
-            .limit(part.limit + 1)
+            .limit(at_most(part.limit + 1))
         )
         wanted = or_(wanted, columns.id.in_(ids))
     change = _last_change(kind, columns)
@@ -212,7 +212,7 @@ def _last_change(entity: str, rows: Columns) -> LateralFromClause:
         .select_from(table_of(StatusChange))
         .where(HISTORY.tenant_id == rows.tenant_id, HISTORY.entity == entity, HISTORY.entity_id == rows.id)
         .order_by(HISTORY.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     )  # fmt: skip
 
 

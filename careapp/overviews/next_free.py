@@ -10,7 +10,7 @@ from sqlalchemy.sql import ColumnElement
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.late import may_be_late
 from careapp.overviews.slot_cells import SlotCell, booked_for, cell_rows, cells_of_free
 from careapp.overviews.zones import PLACE, tenant_zone
@@ -75,8 +75,8 @@ def _soonest(actor: Actor, wanted: Wanted, conditions: list[ColumnElement[bool]]
         people = people.where(PROVIDERS.locator == wanted.provider)
     who = people.subquery("who")
     in_time = cell_rows(actor).where(SLOTS.provider_id == who.c.id, *conditions).order_by(SLOTS.starts_at, SLOTS.id)
-    his = lateral(in_time.limit(limit), "his")
-    return select(his).select_from(who.join(his, true())).order_by(his.c.starts_at, his.c.id).limit(limit)
+    his = lateral(in_time.limit(at_most(limit)), "his")
+    return select(his).select_from(who.join(his, true())).order_by(his.c.starts_at, his.c.id).limit(at_most(limit))
 
 
 def _conditions(actor: Actor, wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.disclosure import reading
 from careapp.disclosure.scope import in_scope
 from careapp.episodes.queries import get_episode
@@ -46,7 +46,9 @@ class Attendance(View):
 def read_upcoming(actor: Actor, locator: str) -> list[AppointmentRow]:
     """A patient's open appointments in the actor's scope, the soonest first; also one that is over and not marked."""
     statement = named_appointments(actor).where(PATIENTS.locator == locator, APPOINTMENTS.status.in_(ACTIVE))
-    rows = db.session.execute(statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id).limit(MOST_UPCOMING)).all()
+    rows = db.session.execute(
+        statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id).limit(at_most(MOST_UPCOMING))
+    ).all()
     may_move = actor.may(Permission.APPOINTMENT_MOVE)
     return [AppointmentRow.seen_by(actor, row, can_reschedule=may_move and row.status in MOVABLE) for row in rows]
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.episodes.service import episode_id_of
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDERS
@@ -40,7 +40,7 @@ def get_prescribers(actor: Actor, episode_locator: str) -> Prescribers:
         )
         .where(PROVIDERS.tenant_id == actor.tenant_id, APPOINTMENTS.episode_id == episode_id)
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     )
     likeliest = db.session.execute(own if actor.provider_id is not None else last).scalar_one_or_none()
     providers = list(list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items)

@@ -7,7 +7,7 @@ from sqlalchemy import Select, bindparam, select
 
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.episodes.service import episode_id_of, readable_episode
 from careapp.errors import found
 from careapp.kept import built_once
@@ -83,5 +83,5 @@ def _earlier() -> Select[Any]:
         .where(PRESCRIPTIONS.tenant_id == bindparam("the_tenant"), PRESCRIPTIONS.patient_id == bindparam("the_patient"))
         .where(PRESCRIPTIONS.status != VOID)
         .order_by(PRESCRIPTIONS.issued_at.desc(), PRESCRIPTIONS.id.desc())
-        .limit(READ)
+        .limit(at_most(READ))
     )  # fmt: skip

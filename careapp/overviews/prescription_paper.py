@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, select
 from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.commands import query, record_read
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.disclosure import reading
 from careapp.errors import NotFound, found
 from careapp.lifecycle import HISTORY
@@ -202,7 +202,7 @@ def _status_at(actor: Actor, row: Row[Any]) -> datetime | None:
         .where(HISTORY.entity == PRESCRIPTION.entity, HISTORY.entity_id == row.id)
         .where(HISTORY.from_status.is_not(None), HISTORY.to_status == row.status)
         .order_by(HISTORY.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     )
     moment: datetime | None = db.session.execute(statement).scalar_one_or_none()
     return moment

@@ -1,7 +1,7 @@
 """The referral board: open referrals by how soon what comes next is due, and what was completed lately."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -27,11 +27,12 @@ from sqlalchemy.sql import ColumnElement
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of, written_out
+from careapp.db import at_most, db, table_of, written_out
 from careapp.disclosure import reading
 from careapp.disclosure.condition import is_open
+from careapp.disclosure.people import who_did
+from careapp.disclosure.rules import Kind
 from careapp.disclosure.scope import scope_of, within
-from careapp.disclosure.stewards import who_did
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import found
 from careapp.kept import built_once, keep
@@ -129,7 +130,7 @@ def get_referral_board(
     values |= dict(zip(("after_at", "after_id"), after, strict=False))
     counts = db.session.execute(_counts(shape, columns), values).one()._mapping
     rows = db.session.execute(_all_cards(shape, columns, bool(after)), values).all()
-    reading.look(actor, rows)
+    reading.look(actor, rows)  # at all columns' rows at once: each column looks again, and finds it known
     shown = [_column(actor, one, [row for row in rows if row.status == one], counts, limit) for one in columns]
     record_read("referral.board", patients=tuple(sorted({card.party_locator for one in shown for card in one.cards})))
     return shown
@@ -155,7 +156,7 @@ def get_booking(actor: Actor, locator: str) -> Booking:
         )
         .where(REFERRALS.tenant_id == actor.tenant_id, REFERRALS.locator == locator, HISTORY.action == "book")
         .order_by(HISTORY.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     )  # fmt: skip
     row = found(db.session.execute(statement, scope_of(actor)).one_or_none())
     reading.require(actor, row)
@@ -169,10 +170,12 @@ class _Shape:
 
     filters: frozenset[str]
     scoped: bool
+    kind: Kind
 
     @classmethod
     def of(cls, actor: Actor, wanted: Wanted) -> "_Shape":
-        return cls(frozenset(name for name, value in vars(wanted).items() if value), actor.clinic_ids is not None)
+        filters = frozenset(name for name, value in vars(wanted).items() if value)
+        return cls(filters, actor.clinic_ids is not None, reading.kind(actor))
 
 
 _CHANGES = keep(
@@ -191,7 +194,7 @@ def _last_place(*, scoped: bool) -> Any:
         .where(APPOINTMENTS.tenant_id == REFERRALS.tenant_id, APPOINTMENTS.episode_id == REFERRALS.episode_id)
         .where(within(scoped, APPOINTMENTS.clinic_id))
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     )
     return lateral(last.correlate(table_of(Referral)))
 
@@ -203,7 +206,7 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
     at_work: Select[Any] = select(literal_column("true")).where(
         APPOINTMENTS.tenant_id == REFERRALS.tenant_id, APPOINTMENTS.episode_id == REFERRALS.episode_id,
         APPOINTMENTS.provider_id == bindparam("provider", type_=BigInteger), APPOINTMENTS.status != CANCELLED,
-    ).limit(1).correlate(table_of(Referral))  # fmt: skip
+    ).limit(at_most(1)).correlate(table_of(Referral))  # fmt: skip
     filters = {
         "type": REFERRALS.type == bindparam("type", type_=Text),
         "priority": REFERRALS.priority == bindparam("priority", type_=Text),
@@ -212,7 +215,7 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
         "mine": at_work.scalar_subquery().is_(True),
     }
     if "type" in shape.filters:
-        filters["type"] &= is_open(REFERRALS.tenant_id, REFERRALS.patient_id)
+        filters["type"] &= is_open(shape.kind, REFERRALS.tenant_id, REFERRALS.patient_id)
     wanted = [REFERRALS.tenant_id == bindparam("tenant"), REFERRALS.status == written_out([status])[0]]
     if status not in OPEN:
         wanted.append(REFERRALS.status_at > bindparam("since", type_=DateTime(timezone=True)))
@@ -224,13 +227,13 @@ def _counts(shape: _Shape, columns: tuple[str, ...]) -> Select[Any]:
     """Two numbers a column, how many and how many overdue, each counted up to COUNT_UP_TO."""
     numbers = []
     for status in columns:
-        late = [(f"{status}_overdue", _Shape(shape.filters | {"overdue"}, shape.scoped))] if status in OPEN else []
+        late = [(f"{status}_overdue", replace(shape, filters=shape.filters | {"overdue"}))] if status in OPEN else []
         for name, narrowed in [(status, shape), *late]:
             last = _last_place(scoped=shape.scoped)
             some: Select[Any] = select(literal_column("1")).select_from(table_of(Referral))
             if "clinic" in shape.filters:
                 some = some.outerjoin(last, true())
-            some = some.where(*_conditions(narrowed, status, last)).limit(COUNT_UP_TO)
+            some = some.where(*_conditions(narrowed, status, last)).limit(at_most(COUNT_UP_TO))
             numbers.append(select(func.count()).select_from(some.subquery()).scalar_subquery().label(name))
     return select(*numbers)
 

@@ -135,9 +135,9 @@ def cell_rows(actor: Actor) -> Select[Any]:
     return with_place(rows, SLOTS, actor.tenant_id)
 
 
-def free_cells(actor: Actor, *conditions: ColumnElement[bool], limit: int | None = None) -> list[SlotCell]:
+def free_cells(actor: Actor, *conditions: ColumnElement[bool]) -> list[SlotCell]:
     """Slots known to be bookable (can_be_offered()), by time."""
-    statement = cell_rows(actor).where(*conditions).order_by(SLOTS.starts_at, SLOTS.id).limit(limit)
+    statement = cell_rows(actor).where(*conditions).order_by(SLOTS.starts_at, SLOTS.id)
     return cells_of_free(db.session.execute(statement))
 
 

@@ -10,7 +10,7 @@ from careapp import clock
 from careapp.access import Actor, Permission, Role
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.commands import query
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.errors import found
 from careapp.identity.models import USERS, User, UserClinic, UserSession
 from careapp.kept import built_once
@@ -87,7 +87,7 @@ def get_staff_choices(actor: Actor) -> StaffChoices:
 
     def choices(columns: Any) -> tuple[Choice, ...]:
         mine = select(columns.id, columns.locator, columns.name).where(columns.tenant_id == actor.tenant_id)
-        rows = db.session.execute(mine.order_by(columns.name, columns.id).limit(MOST_CHOICES))
+        rows = db.session.execute(mine.order_by(columns.name, columns.id).limit(at_most(MOST_CHOICES)))
         return tuple(Choice.of_each(rows))
 
     return StaffChoices(clinics=choices(CLINICS), providers=choices(PROVIDERS))
@@ -106,7 +106,7 @@ def count_future_appointments(actor: Actor, clinic_locator: str) -> int:
             APPOINTMENTS.tenant_id == actor.tenant_id, CLINICS.locator == clinic_locator,
             APPOINTMENTS.starts_at > clock.now(), APPOINTMENTS.status.in_(ACTIVE),
         )
-        .limit(COUNT_UP_TO)
+        .limit(at_most(COUNT_UP_TO))
         .subquery()
     )  # fmt: skip
     return db.session.execute(select(func.count()).select_from(ahead)).scalar_one()
@@ -149,7 +149,7 @@ def _last_seen() -> ColumnElement[Any]:
         select(_session.last_seen_at)
         .where(_session.tenant_id == USERS.tenant_id, _session.user_id == USERS.id)
         .order_by(_session.id.desc())
-        .limit(NEWEST_SESSIONS)
+        .limit(at_most(NEWEST_SESSIONS))
         .correlate(table_of(User))
         .subquery()
     )

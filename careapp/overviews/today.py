@@ -17,7 +17,6 @@ from careapp.disclosure.rules import WITHHELD
 from careapp.disclosure.scope import scope_of
 from careapp.errors import NotFound
 from careapp.overviews.day_statements import clinics_to_choose, state_of_day, visits_of_day
-from careapp.paging import MAX_LIMIT
 from careapp.patients.names import words
 from careapp.patients.queries import locators_meant, search_patients
 from careapp.patients.views import PatientView
@@ -135,7 +134,7 @@ class Found(View):
     today: date
     as_of: datetime
     visits: tuple[Visit, ...]
-    patients: Sequence[PatientView]
+    patients: tuple[PatientView, ...]
     more: bool
 
 
@@ -199,7 +198,7 @@ def find_at_desk(
     here = {one.party_locator for one in visits}
     return Found(
         desk=desk, day=day, today=today, as_of=now, visits=visits,
-        patients=[one for one in others.items if one.locator not in here], more=others.next_cursor is not None,
+        patients=tuple(one for one in others.items if one.locator not in here), more=others.next_cursor is not None,
     )  # fmt: skip
 
 
@@ -221,7 +220,7 @@ def read_desk(actor: Actor, wanted: Wanted) -> Desk:
     Without a choice it is the clinic a clinician works at, else the only one, else the only one at work.
     """
     asked = wanted.provider if wanted.provider != EVERYBODY else None
-    given = {"clinic": wanted.clinic, "own": actor.provider_id, "provider": asked, "rows_wanted": MAX_LIMIT}
+    given = {"clinic": wanted.clinic, "own": actor.provider_id, "provider": asked}
     rows = db.session.execute(clinics_to_choose(actor.clinic_ids is not None), {**scope_of(actor), **given}).all()
     clinics = DeskClinic.of_each(rows)
     chosen = next((one for one in clinics if one.locator == wanted.clinic), None)

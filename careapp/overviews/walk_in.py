@@ -8,7 +8,7 @@ from sqlalchemy import or_
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.overviews.booking import Candidate, get_candidate
 from careapp.overviews.next_free import Wanted as FreeWanted
 from careapp.overviews.next_free import find_next_free
@@ -80,7 +80,7 @@ def _free(actor: Actor, desk: Desk, now: datetime, ends: datetime, party: str | 
         .with_only_columns(SLOTS.id, maintain_column_froms=True)
         .where(at_clinic, SLOTS.starts_at > now - LONGEST_SLOT, SLOTS.starts_at < ends, bookable(now))
         .order_by(SLOTS.starts_at, SLOTS.id)
-        .limit(MOST_PLACES)
+        .limit(at_most(MOST_PLACES))
     )
     places = db.session.execute(still_open).scalars().all()
     whom = booked_for(actor, party=party)

@@ -8,7 +8,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from careapp.access import Actor, Permission
 from careapp.clinics.models import Clinic
 from careapp.commands import query
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.operations.models import TENANTS
@@ -68,7 +68,7 @@ def episode_zone(scoped: bool) -> ColumnElement[Any]:
             within(scoped, APPOINTMENTS.clinic_id),
         )
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
-        .limit(1)
+        .limit(at_most(1))
         .correlate(table_of(Episode))
     )
     return func.coalesce(last.scalar_subquery(), tenant_zone(bindparam("tenant")))

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from careapp.access import Actor, Permission
 from careapp.commands import command, query, record_read
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.errors import Conflict
 from careapp.patients import service
 from careapp.patients.contacts import keys_of
@@ -116,17 +116,19 @@ def _candidates(actor: Actor, person: Person) -> Select[Any]:
         known = select(KEYS.patient_id).where(
             KEYS.tenant_id == actor.tenant_id, tuple_(KEYS.kind, KEYS.value).in_(sorted(person.keys))
         )
-        ways.append(known.order_by(KEYS.patient_id.desc()).limit(MOST_COMPARED))
+        ways.append(known.order_by(KEYS.patient_id.desc()).limit(at_most(MOST_COMPARED)))
     found = union(*(select(way.subquery()) for way in ways)).subquery()
     # each looked up by its id: a planner that expects many of them would read the whole table
-    this = lateral(select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.id == found.c.id).limit(1))
+    this = lateral(
+        select(*PATIENTS).where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.id == found.c.id).limit(at_most(1))
+    )
     return select(*this.c).select_from(found).join(this, true())
 
 
 def _some(actor: Actor, *conditions: ColumnElement[bool]) -> Select[Any]:
     """The newest patients that meet all conditions."""
     statement = select(PATIENTS.id).where(PATIENTS.tenant_id == actor.tenant_id, *conditions)
-    return statement.order_by(PATIENTS.id.desc()).limit(MOST_COMPARED)  # newest, in the order the indexes have
+    return statement.order_by(PATIENTS.id.desc()).limit(at_most(MOST_COMPARED))  # newest, in the order the indexes have
 
 
 def _has_word(actor: Actor, beginning: str) -> ColumnElement[bool]:

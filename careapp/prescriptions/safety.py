@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db, table_of, written_out
+from careapp.db import at_most, db, table_of, written_out
 from careapp.episodes.service import readable_episode
 from careapp.errors import Invalid
 from careapp.kept import built_once
@@ -134,7 +134,7 @@ def _earlier() -> Select[Any]:
         .where(PRESCRIPTIONS.tenant_id == bindparam("the_tenant"), PRESCRIPTIONS.patient_id == bindparam("the_patient"))
         .where(PRESCRIPTIONS.issued_at >= bindparam("since"), PRESCRIPTIONS.status.in_(written_out((ISSUED, FILLED))))
         .order_by(PRESCRIPTIONS.issued_at.desc(), PRESCRIPTIONS.id.desc())
-        .limit(MOST_EARLIER)
+        .limit(at_most(MOST_EARLIER))
     )  # fmt: skip
 
 
@@ -142,5 +142,5 @@ def _filled_at() -> ColumnElement[Any]:
     """When a pharmacy handed it out, which may be months after the issue: from then on the supply lasts."""
     of_it = (HISTORY.tenant_id == PRESCRIPTIONS.tenant_id, HISTORY.entity_id == PRESCRIPTIONS.id)
     filled = select(HISTORY.at).where(*of_it, HISTORY.entity == PRESCRIPTION.entity, HISTORY.to_status == FILLED)
-    newest = filled.order_by(HISTORY.id.desc()).limit(1).correlate(table_of(Prescription))
+    newest = filled.order_by(HISTORY.id.desc()).limit(at_most(1)).correlate(table_of(Prescription))
     return newest.scalar_subquery().label("filled_at")

@@ -11,7 +11,7 @@ from careapp import commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.crypto import OfRow
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
@@ -215,7 +215,7 @@ _LATEST = (
     select(APPOINTMENTS.episode_id, APPOINTMENTS.provider_id, APPOINTMENTS.clinic_id)
     .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == bindparam("the_id"))
     .order_by(APPOINTMENTS.status == CANCELLED, APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
-    .limit(1)
+    .limit(at_most(1))
     .subquery("latest")
 )
 _COUNT_ENDED = episodes.COUNT_ID.where(EPISODES.id == _LATEST.c.episode_id).values(

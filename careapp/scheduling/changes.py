@@ -8,7 +8,7 @@ from sqlalchemy import Row, select, text
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import command, publish
-from careapp.db import db
+from careapp.db import at_most, db
 from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Forbidden, Invalid
 from careapp.kept import keep
@@ -134,7 +134,7 @@ def _last_move(actor: Actor, row: Row[Any]) -> Row[Any]:
         select(*HISTORY)
         .where(HISTORY.tenant_id == actor.tenant_id, HISTORY.entity == APPOINTMENT.entity, HISTORY.entity_id == row.id)
         .order_by(HISTORY.id.desc())
-        .limit(1)
+        .limit(at_most(1))
     ).one_or_none()
     if not actor.may(Permission.APPOINTMENT_MOVE):
         raise Forbidden("Only who may make a move may take it back.")

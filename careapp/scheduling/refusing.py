@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, Row, Select, and_, literal_
 from careapp import clock
 from careapp.access import Actor
 from careapp.commands import refuse_on
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Invalid
 from careapp.operations.models import SETTINGS
@@ -139,7 +139,7 @@ def _in_the_way(actor: Actor, slot: Row[Any], patient_id: int, moving: int | Non
         or_(patient_there, provider_there),
         APPOINTMENTS.id != (moving or 0),
     )
-    first = statement.order_by(APPOINTMENTS.patient_id != patient_id, APPOINTMENTS.id).limit(1)
+    first = statement.order_by(APPOINTMENTS.patient_id != patient_id, APPOINTMENTS.id).limit(at_most(1))
     return db.session.execute(first).one_or_none()
 
 
@@ -158,12 +158,14 @@ def alternatives(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int |
         SLOTS.id != slot.id, SLOTS.starts_at >= since,
         *can_be_offered(actor.tenant_id, moment, patient_id=patient_id, moving=moving),
     ).order_by(SLOTS.starts_at, SLOTS.id)  # fmt: skip
-    same = rows.where(SLOTS.provider_id == slot.provider_id).limit(HOW_MANY_ALTERNATIVES)
+    same = rows.where(SLOTS.provider_id == slot.provider_id).limit(at_most(HOW_MANY_ALTERNATIVES))
     found = list(db.session.execute(same).all())
     if len(found) < HOW_MANY_ALTERNATIVES:
         of_others = (SLOTS.provider_id != slot.provider_id) & (SLOTS.starts_at < since + OTHER_PROVIDERS_WITHIN)
         same_work = PROVIDERS.specialty == specialty.scalar_subquery()
-        found += db.session.execute(rows.where(of_others & same_work).limit(HOW_MANY_ALTERNATIVES - len(found))).all()
+        found += db.session.execute(
+            rows.where(of_others & same_work).limit(at_most(HOW_MANY_ALTERNATIVES - len(found)))
+        ).all()
     return [SlotView.of(row).model_dump(mode="json", by_alias=True) for row in found]
 
 
@@ -213,7 +215,7 @@ def _first_of(rows: Select[Any], *order: ColumnElement[Any]) -> ColumnElement[An
     One is enough: no two of them are at the same time, as the exclusion constraints say, so if any reaches into the
     slot, the first that ends after the slot begins does.
     """
-    return rows.correlate(table_of(Slot)).order_by(*order).limit(1).scalar_subquery()
+    return rows.correlate(table_of(Slot)).order_by(*order).limit(at_most(1)).scalar_subquery()
 
 
 refuse_on("appointment_patient_busy", lambda: Conflict("The patient has an appointment then.", code="PATIENT_BUSY"))

@@ -9,7 +9,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
 from careapp.commands import command, record
-from careapp.db import db, table_of
+from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Forbidden, Invalid, found
 from careapp.providers.models import PROVIDERS, Provider
@@ -86,7 +86,7 @@ def _move_all(
     """Move all slots that this reaches, locked in the order of their ids (design §3)."""
     conditions = [touching(spans), SLOTS.ends_at > clock.now(), SLOTS.status.in_(SLOT.transition(action).sources)]
     conditions += _whose(actor, provider, clinic)
-    statement = slot_rows(actor).where(*conditions).order_by(SLOTS.id).limit(MOST_MOVED + 1)
+    statement = slot_rows(actor).where(*conditions).order_by(SLOTS.id).limit(at_most(MOST_MOVED + 1))
     rows = db.session.execute(statement.with_for_update(of=table_of(Slot))).all()
     if len(rows) > MOST_MOVED:
         raise Invalid({"last_day": f"These are more than {MOST_MOVED} slots. Take fewer days at once."})

@@ -62,7 +62,7 @@ def shape(statement: str) -> str:
 
 def slow_log(milliseconds: int) -> Ran | None:
     """What an engine's transactions call after each statement: logs one that took longer, also one that failed, by its
-    shape; None for 0.
+    shape; None for 0. Of a kept statement (kept.py) the time holds the fetching of its rows, too.
 
     One that is sent for many rows at once is as many statements: an import is no slow statement.
     """
@@ -72,9 +72,15 @@ def slow_log(milliseconds: int) -> Ran | None:
         if seconds > limit:
             taken = seconds / (len(values) if isinstance(values, list) else 1)
             if taken > limit:
-                _tell(str(statement.compile(dialect=connection.dialect)), taken)  # type: ignore[attr-defined]
+                _tell(_words(connection, statement, values), taken)
 
     return ran if limit else None
+
+
+def _words(connection: Connection, statement: Any, values: Any) -> str:
+    """A statement as it went to the server: it names the columns that its values are for."""
+    first = values[0] if isinstance(values, list) else values
+    return str(statement.compile(dialect=connection.dialect, column_keys=list(first) if first else None))
 
 
 def log_slow_beside(milliseconds: int) -> None:

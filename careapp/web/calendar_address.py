@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -14,6 +15,7 @@ from careapp.web import times
 from careapp.web.forms.typed import locator_in
 
 LONGEST_SPECIALTY = 100
+ADDRESSES_KEPT = 1024  # of a few hundred bytes
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,7 @@ class Address:
 
     def to(self, **changes: Any) -> str:
         """The address with some of it changed; `days` moves it by so many days or weeks."""
-        days = changes.pop("days", 0) * (DAYS_OF_A_WEEK if self.whole_week else 1)
-        other = replace(self, **changes)
-        if days and other.on:
-            other = replace(other, on=other.on + timedelta(days=days), earlier=False)
-        return _with("/calendar", other.place() | other.purpose())
+        return _to(self, **changes)
 
     def beside(self, path: str, *, purpose: bool = False) -> str:
         """The address of another page about the same slots, with its purpose where that page has one too."""
@@ -99,6 +97,16 @@ class Address:
         """What the address of a slot needs besides, so that patient and kind of appointment are chosen already."""
         given = {"episode": self.episode, "party": self.party, "type": self.type}
         return _with("", {name: value for name, value in given.items() if value})
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def _to(here: Address, *, days: int = 0, **changes: Any) -> str:
+    """Kept, as a page that is looked at has the same thirty again at each poll."""
+    other = replace(here, **changes)
+    if days and other.on:
+        days *= DAYS_OF_A_WEEK if here.whole_week else 1
+        other = replace(other, on=other.on + timedelta(days=days), earlier=False)
+    return _with("/calendar", other.place() | other.purpose())
 
 
 def _with(path: str, parameters: dict[str, str]) -> str:

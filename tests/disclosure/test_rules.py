@@ -147,9 +147,10 @@ class Stored:
         with tenancy.bound(self.god.tenant_id):
             try:
                 patient = self._patient(record)
-                values = condition.given(self._known(reader), NOW)
+                known = self._known(reader)
+                values = condition.given(known, NOW)
                 given = {**values, "tenant": self.god.tenant_id, "patients": [patient]}
-                ground: str | None = db.session.execute(condition.grounds_of(), given).one().ground
+                ground: str | None = db.session.execute(condition.grounds_of(known.kind), given).one().ground
                 return ground
             finally:
                 db.session.rollback()

@@ -5,8 +5,11 @@ from sqlalchemy import Executable, Text, column, select
 from sqlalchemy.dialects import postgresql
 
 from careapp.db import at_most, written_out
+from careapp.disclosure.rules import Kind, Who
 from careapp.overviews.board_statements import Shape, cards, counts, news
 from careapp.overviews.marks import mark_of_episode, mark_of_tenant
+
+DESK, DOCTOR = Kind(Who.PERSON), Kind(Who.PERSON, provides=True, treats=True)
 
 
 def test_words_stand_in_the_statement_and_nothing_is_bound() -> None:
@@ -30,8 +33,9 @@ def test_a_limit_is_a_number(rows: object) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    [cards(Shape(rows=13), ("NEW", "IN_CARE")), cards(Shape(provider=True, rows=13), ("IN_CARE",)),
-     counts(Shape(), ("NEW",)), news(Shape()), mark_of_tenant(), mark_of_episode()],
+    [cards(Shape(DESK), ("NEW", "IN_CARE"), 13), cards(Shape(DESK, provider=True), ("IN_CARE",), 13),
+     cards(Shape(DOCTOR, care_type=True), ("NEW",), 13, later=True), counts(Shape(DESK), ("NEW",)),
+     counts(Shape(DOCTOR, care_type=True), ("NEW",)), news(Shape(DESK)), mark_of_tenant(), mark_of_episode()],
 )  # fmt: skip
 def test_what_a_live_board_asks_can_be_planned_once(statement: Executable) -> None:
     made = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[attr-defined]

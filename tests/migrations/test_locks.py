@@ -84,6 +84,19 @@ def test_an_index_half_made_is_made_again(database: TestDatabase) -> None:
             assert watching.execute(state).fetchone() == (True,)
 
 
+def test_an_index_that_is_there_is_left(database: TestDatabase) -> None:
+    """A migration that was ended after it made one begins again, when the index before it may be gone already."""
+    index = "SELECT 'care.appointments_ahead_of_provider'::regclass::oid"
+    with database_before(database.superuser) as moving:
+        upgrade(moving, "0021")
+        with psycopg.connect(localdb.libpq_url(moving.whole), autocommit=True) as watching:
+            made = watching.execute(index).fetchone()
+            watching.execute("UPDATE care.alembic_version SET version_num = '0020'")
+            upgrade(moving, "0021")
+            assert watching.execute(index).fetchone() == made
+            assert watching.execute("SELECT version_num FROM care.alembic_version").fetchone() == ("0021",)
+
+
 def _wait_for(watching: "psycopg.Connection[tuple[object, ...]]", waits: bool) -> None:
     """Return when a migration stands in the queue for a lock, or no longer does."""
     statement = (

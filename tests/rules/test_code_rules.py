@@ -136,6 +136,22 @@ def statements_not_kept(tree: ast.AST) -> list[str]:
     ]  # fmt: skip
 
 
+def bound_limits(tree: ast.AST) -> list[int]:
+    """The lines that limit a statement by a number that is bound: PostgreSQL would plan such a statement anew each time
+    it runs (`at_most`). A page's length, which whoever asks chooses, is a parameter with a name.
+    """
+    return [
+        node.lineno for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "limit"
+        and not ast.unparse(node.args[0]).startswith(("at_most(", "bindparam("))
+    ]  # fmt: skip
+
+
+def test_constant_limits_stand_in_statements() -> None:
+    assert {file: found for file in FILES if (found := bound_limits(ast.parse(source(file))))} == {}
+    assert bound_limits(ast.parse("some.limit(3).limit(MOST).limit(at_most(3)).limit(bindparam('n'))")) == [1, 1]
+
+
 def test_what_is_built_once_is_kept() -> None:
     assert [name for file in FILES for name in statements_not_kept(ast.parse(source(file)))] == []
     assert statements_not_kept(ast.parse("@cache\ndef rows() -> Select[Any]: ...")) == ["rows"]

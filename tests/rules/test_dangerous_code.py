@@ -35,7 +35,7 @@ def found(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             of = getattr(getattr(node.func, "value", None), "id", "")
-            putting_sql_in_words = name == "compile" and [one.arg for one in node.keywords] == ["dialect"]
+            putting_sql_in_words = name == "compile" and "dialect" in [one.arg for one in node.keywords]
             if name in CALLS_REFUSED and of != "re" and not putting_sql_in_words:
                 yield f"{name}()"
             yield from (f"{one.arg}=True" for one in node.keywords if one.arg == "shell" and _is(one.value, True))

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from careapp import partitions
 from careapp.audit import sealer
-from careapp.db import db
+from careapp.clinics.models import Clinic
+from careapp.db import db, table_of
 from careapp.kept import keep
 from careapp.outbox import upkeep
 from careapp.outbox.relay import Relay
@@ -61,6 +62,17 @@ def test_one_that_is_kept_leaves_one_as_well(slow_app: APIFlask) -> None:
     assert "pg_sleep(%(pg_sleep_2)s)" in line["statement"]
     assert line["milliseconds"] >= 20
     assert MARK not in str(line)
+
+
+@pytest.mark.parametrize(
+    "values", [{"the_id": 1, "name": MARK}, [{"the_id": 1, "name": MARK}, {"the_id": 2, "name": ""}]]
+)
+def test_only_columns_that_are_written_are_named(app: APIFlask, values: Any) -> None:
+    clinics = table_of(Clinic)
+    statement = clinics.update().where(clinics.c.id == bindparam("the_id"))
+    with app.app_context(), db.engine.connect() as connection:
+        told = statements._words(connection, statement, values)
+    assert " ".join(told.split()) == "UPDATE clinics SET name=%(name)s::VARCHAR WHERE clinics.id = %(the_id)s::BIGINT"
 
 
 def test_one_that_fails_after_long_leaves_one_too(slow_app: APIFlask) -> None:

@@ -1,0 +1,32 @@
+"""Staff and providers as they are named beside a record: who is in a care team, who gave consent, who did something."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Integer, ScalarSelect, Text, cast, column, func, select, table
+from sqlalchemy.dialects.postgresql import ARRAY
+
+# They belong to siblings above: known here only by these columns.
+_STAFF = table(
+    "users", column("tenant_id", Integer), column("id", BigInteger), column("name", Text),
+    column("roles", ARRAY(Text)), column("disabled_at"),
+)  # fmt: skip
+USERS = _STAFF.c
+PROVIDERS = table(
+    "providers", column("tenant_id", Integer), column("id", BigInteger), column("name", Text), column("status", Text)
+).c
+
+
+def name_of_actor(tenant: ColumnElement[int], named: Any) -> ScalarSelect[str]:
+    """The name of the member of staff that a column with an actor's name means: `user:7` is the user with the id 7.
+
+    The number is a query of its own, so that it is cut out once a row; PostgreSQL may else do so once for each pair of
+    a row and a member of staff.
+    """
+    number = select(cast(func.substring(named, "^user:([0-9]{1,18})$"), BigInteger)).correlate(named.table)
+    one = _STAFF.alias("somebody").c
+    return select(one.name).where(one.tenant_id == tenant, one.id == number.scalar_subquery()).scalar_subquery()
+
+
+def who_did(history: Any) -> ColumnElement[str]:
+    """Who is behind these rows, which have `tenant_id` and `actor`: by name where it was somebody of the staff."""
+    return func.coalesce(name_of_actor(history.tenant_id, history.actor), history.actor)
