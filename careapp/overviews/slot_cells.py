@@ -67,7 +67,7 @@ class SlotCell(SlotView):
     blocked_reason: str | None
     over: bool
     why: Why | None
-    occupants: Sequence[Occupant] = ()
+    occupants: tuple[Occupant, ...] = ()
 
     @property
     def state(self) -> State:
@@ -154,18 +154,19 @@ def read_cells(actor: Actor, *conditions: ColumnElement[bool], whom: BookedFor =
         return []
     visits, moment = _visits(actor, rows), clock.now()
     at_work: dict[int, list[Row[Any]]] = {}
-    inside: dict[int, list[Row[Any]]] = {}
     for visit in visits:
-        inside.setdefault(visit.slot_id, []).append(visit)
         if visit.status in ACTIVE and visit.id != whom.appointment_id:
             at_work.setdefault(visit.provider_id, []).append(visit)
     elsewhere = _visits_of_patient(actor, rows, whom)
-    may_see = actor.may(Permission.APPOINTMENT_VIEW)
-    cells = []
-    for row in rows:
+    shown = {row.id for row in rows}
+    seen_in = [visit for visit in visits if visit.slot_id in shown] if actor.may(Permission.APPOINTMENT_VIEW) else []
+    inside = _occupants(actor, seen_in)
+
+    def told(row: Row[Any]) -> dict[str, Any]:
         why = _why(row, at_work.get(row.provider_id, ()), elsewhere, moment, actor)
-        people = [_occupant(one, actor) for one in inside.get(row.id, ())] if may_see else []
-        cells.append(SlotCell.of(row, over=row.ends_at <= moment, why=why, occupants=people))
+        return {"over": row.ends_at <= moment, "why": why, "occupants": tuple(inside.get(row.id, ()))}
+
+    cells = SlotCell.of_each(rows, told)
     seen = {one.party_locator for cell in cells for one in cell.occupants}
     if seen:
         record_read("slot.calendar", patients=tuple(sorted(seen)))
@@ -188,9 +189,17 @@ def _why(
     return Why(code="BUFFER", at=visit.starts_at if reaches(actor, visit.clinic_id) else None) if visit else None
 
 
-def _occupant(visit: Row[Any], actor: Actor) -> Occupant:
-    movable = visit.status in MOVABLE and visit.episode_status == "OPEN" and actor.may(Permission.APPOINTMENT_MOVE)
-    return Occupant.of(visit, movable=movable)
+def _occupants(actor: Actor, visits: Sequence[Row[Any]]) -> dict[int, list[Occupant]]:
+    """Who is in these visits' slots, by the slot's id."""
+    may_move = actor.may(Permission.APPOINTMENT_MOVE)
+
+    def told(visit: Row[Any]) -> dict[str, Any]:
+        return {"movable": may_move and visit.status in MOVABLE and visit.episode_status == "OPEN"}
+
+    found: dict[int, list[Occupant]] = {}
+    for visit, one in zip(visits, Occupant.of_each(visits, told), strict=True):
+        found.setdefault(visit.slot_id, []).append(one)
+    return found
 
 
 def _visits(actor: Actor, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:

@@ -19,7 +19,7 @@ class Column:
     name: str
     specialty: str
     free: int
-    slots: Sequence[Placed]
+    slots: tuple[Placed, ...]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def day_grid(calendar: Calendar, *, now: datetime, earlier: bool = False) -> Day
     shown = calendar.slots if earlier or calendar.first != calendar.today else _from_now_on(calendar, now)
     spans = {slot.locator: _minutes(slot, midnight, end) for slot in shown}
     scale = Scale.of(list(spans.values()))
-    columns = [_column(scale, spans, shown, *one) for one in sorted(_providers(calendar).items())]
+    columns = _columns(calendar, shown, scale, spans)
     hours = scale.hours(lambda minute: f"{clock.local(midnight + timedelta(minutes=minute), calendar.zone):%H:%M}")
     at_work = {slot.provider_locator for slot in calendar.slots}
     return DayGrid(
@@ -64,14 +64,18 @@ def day_grid(calendar: Calendar, *, now: datetime, earlier: bool = False) -> Day
     )  # fmt: skip
 
 
-def _column(
-    scale: Scale, spans: Mapping[str, Minutes], shown: Sequence[SlotCell], who: tuple[str, str],
-    specialty: str,
-) -> Column:  # fmt: skip
-    name, locator = who
-    his = [slot for slot in shown if slot.provider_locator == locator]
-    free = sum(slot.capacity - slot.booked for slot in his if slot.state == "free")
-    return Column(locator, name, specialty, free, [scale.place(slot, spans[slot.locator]) for slot in his])
+def _columns(calendar: Calendar, shown: Sequence[SlotCell], scale: Scale, spans: Mapping[str, Minutes]) -> list[Column]:
+    """A column for each provider, also where nothing is shown in it."""
+    his: dict[str, list[SlotCell]] = {}
+    for slot in shown:
+        his.setdefault(slot.provider_locator, []).append(slot)
+    made = []
+    for (name, locator), specialty in sorted(_providers(calendar).items()):
+        slots = his.get(locator, [])
+        free = sum(slot.capacity - slot.booked for slot in slots if slot.state == "free")
+        placed = tuple(scale.place(slot, spans[slot.locator]) for slot in slots)
+        made.append(Column(locator, name, specialty, free, placed))
+    return made
 
 
 def _from_now_on(calendar: Calendar, now: datetime) -> list[SlotCell]:

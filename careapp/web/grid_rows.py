@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from careapp import clock
 from careapp.overviews.slot_cells import SlotCell
@@ -16,6 +17,7 @@ LAST_ROW = 96
 FEW_ROWS = 24  # up to so many can be tall
 EVEN = (15, 20, 30, 60)  # minutes of a row where there are too many times for rows of their own; the last fits any day
 HOUR = 60
+CLOCK_TIMES_KEPT = 4096  # slots of providers side by side begin at the same times
 
 Minutes = tuple[int, int]  # from the grid's beginning of the day to the slot's begin, and its length
 
@@ -83,6 +85,7 @@ class Scale:
         return [Hour(label(minute), row) for row, minute in rows if minute % HOUR == 0]
 
 
+@lru_cache(maxsize=CLOCK_TIMES_KEPT)
 def clock_time(moment: datetime, zone: str) -> str:
     """`01:30` on the clock of `zone`; with the name of its time where the clocks show that twice: `01:30 EST`."""
     shown = clock.local(moment, zone)

@@ -16,7 +16,7 @@ class Day:
 
     day: date
     is_today: bool
-    slots: Sequence[Placed]
+    slots: tuple[Placed, ...]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def week_grid(calendar: Calendar) -> WeekGrid:
         if column is not None:
             column.append(scale.place(slot, spans[slot.locator]))
     return WeekGrid(
-        days=[Day(one, one == calendar.today, placed[one]) for one in days],
+        days=[Day(one, one == calendar.today, tuple(placed[one])) for one in days],
         hours=scale.hours(lambda minute: f"{minute // 60 % 24:02d}:00"),
         tall=scale.tall,
     )

@@ -18,6 +18,7 @@ GLOBALS = {
 }
 FILTERS = {
     "age": "of a birth date, on this day",
+    "day": "a day",
     "done_by": "of a visit, its zone and the day there",
     "label": "of a move, in the reader's language",
     "length": "of a list",
@@ -100,7 +101,8 @@ def test_what_is_drawn_once_says_the_same_to_everybody(piece: Piece) -> None:
 
 def test_the_rows_of_long_lists_are_among_them() -> None:
     assert {name for _, name in PIECES} >= {
-        "board_card", "buttons_of", "open_appointment", "open_referral", "timeline_entry", "unfilled", "visit_row",
+        "board_card", "buttons_of", "column_of", "open_appointment", "open_referral", "timeline_entry", "unfilled",
+        "visit_row",
     }  # fmt: skip
 
 
