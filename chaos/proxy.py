@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 CHUNK = 65536
+TURNS = 10  # of the loop, more than a connection takes from being accepted to being served
 
 
 @dataclass
@@ -88,8 +89,12 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:
+        await self._set(Way(refusing=True))
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(TURNS):  # who was let in just now: asyncio leaves his socket open where the server closes first
+            await asyncio.sleep(0)
         self._server.close()
-        await self._set(Way())
         await self._cut()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:

@@ -1,6 +1,8 @@
 """The suite's proxy does to connections what it is told, and nothing else."""
 
+import gc
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -102,3 +104,15 @@ def test_it_loses_what_comes_after_a_point(proxy: Proxy, wire: socket.socket) ->
 def test_it_closes_one_direction(proxy: Proxy, wire: socket.socket) -> None:
     proxy.half_close()
     assert wire.recv(100) == b""  # the server has heard the end, and ends its own direction after it
+
+
+def test_it_ends_while_somebody_comes_in(echo: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_open: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: left_open.append(str(told.exc_value)))
+    for number in range(20):
+        with Proxy(("127.0.0.1", echo)) as proxy:
+            wires = [socket.create_connection(("127.0.0.1", proxy.port), PATIENCE) for _ in range(1 + number % 5)]
+        for wire in wires:
+            wire.close()
+    gc.collect()
+    assert left_open == []
