@@ -148,7 +148,7 @@ def _visit() -> Select[Any]:
         _DONE.tenant_id == _VISITS.tenant_id, _DONE.entity == "appointment", _DONE.entity_id == _VISITS.id,
         _DONE.action.in_(written_out(("book", "reschedule"))), _DONE.actor == _name(),
         _DONE.at >= PEOPLE.c.restricted_at,
-    )  # fmt: skip
+    ).correlate(PEOPLE, _VISITS.id.table)  # fmt: skip
     return select(_TRUE).where(
         *_of(_VISITS),
         _VISITS.provider_id == _provider(),

@@ -12,8 +12,9 @@ _WHOLE = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:n
 def make_index(name: str, table: str, columns: Sequence[str], *, where: str, include: Sequence[str] = ()) -> None:
     """Make an index without a lock that holds up writers, outside the migration's transaction.
 
-    One that is there is left: a migration that was ended after it begins again, and what it takes the place of may be
-    gone. What a try that was ended has left half made is removed: PostgreSQL would neither use nor mend it.
+    One of that name that is there is left, so another definition needs another name: a migration that was ended after
+    it begins again, and what it takes the place of may be gone. What a try that was ended has left half made is
+    removed: PostgreSQL would neither use nor mend it.
     """
     with _as_long_as_it_takes():
         if op.get_bind().execute(_WHOLE, {"name": name}).scalar_one_or_none():

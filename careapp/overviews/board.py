@@ -120,7 +120,7 @@ def _read(
 ) -> Board:
     choices, ids = read_choices(actor, wanted)
     shape = Shape(
-        kind=reading.kind(actor), care_type=wanted.care_type is not None, provider="provider" in ids,
+        care_type=reading.kind(actor) if wanted.care_type is not None else None, provider="provider" in ids,
         clinic="clinic" in ids, scoped=actor.clinic_ids is not None,
         shows_referrals=actor.may(Permission.REFERRAL_VIEW),
     )  # fmt: skip

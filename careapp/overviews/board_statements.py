@@ -55,12 +55,12 @@ _LAST: FromClause = table_of(Provider).alias("last_provider")
 
 @dataclass(frozen=True)
 class Shape:
-    """What the board's statements depend on besides their values: the kind of reader, which filters are set, whether he
-    has a clinic scope and may know of referrals.
+    """What the board's statements depend on besides their values: which filters are set, whether the reader has a
+    clinic scope and may know of referrals. `care_type`: the kind of reader where that filter is set, as it asks what
+    he may see.
     """
 
-    kind: Kind
-    care_type: bool = False
+    care_type: Kind | None = None
     provider: bool = False
     clinic: bool = False
     scoped: bool = False
@@ -92,7 +92,7 @@ def _branches(shape: Shape, stage: str) -> list[list[ColumnElement[bool]]]:
     its_stage = EPISODES.stage == written_out([stage])[0]
     wanted = [EPISODES.tenant_id == bindparam("tenant"), EPISODES.status == _OPEN, its_stage]
     if shape.care_type:
-        known = is_open(shape.kind, EPISODES.tenant_id, EPISODES.patient_id)
+        known = is_open(shape.care_type, EPISODES.tenant_id, EPISODES.patient_id)
         wanted += [EPISODES.care_type == bindparam("care_type"), known]
     if not (shape.provider or shape.clinic):
         return [wanted]
@@ -229,7 +229,7 @@ def news(shape: Shape) -> Select[Any]:
     here = (EPISODES.tenant_id == bindparam("tenant")) & (EPISODES.id == each.c.episode_id)
     statement = statement.join(table_of(Episode), here)
     if shape.care_type:
-        known = is_open(shape.kind, EPISODES.tenant_id, EPISODES.patient_id)
+        known = is_open(shape.care_type, EPISODES.tenant_id, EPISODES.patient_id)
         statement = statement.where(EPISODES.care_type == bindparam("care_type"), known)
     if shape.provider or shape.clinic:
         ever: Select[Any] = select(literal_column("1")).where(

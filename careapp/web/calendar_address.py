@@ -87,7 +87,11 @@ class Address:
 
     def to(self, **changes: Any) -> str:
         """The address with some of it changed; `days` moves it by so many days or weeks."""
-        return _to(self, **changes)
+        return _kept(self, **changes)
+
+    def moving(self, appointment: str) -> str:
+        """The address with this appointment to be moved: another for each visit of a day, so none of them is kept."""
+        return _changed(self, move=appointment)
 
     def beside(self, path: str, *, purpose: bool = False) -> str:
         """The address of another page about the same slots, with its purpose where that page has one too."""
@@ -99,14 +103,15 @@ class Address:
         return _with("", {name: value for name, value in given.items() if value})
 
 
-@lru_cache(maxsize=ADDRESSES_KEPT)
-def _to(here: Address, *, days: int = 0, **changes: Any) -> str:
-    """Kept, as a page that is looked at has the same thirty again at each poll."""
+def _changed(here: Address, *, days: int = 0, **changes: Any) -> str:
     other = replace(here, **changes)
     if days and other.on:
         days *= DAYS_OF_A_WEEK if here.whole_week else 1
         other = replace(other, on=other.on + timedelta(days=days), earlier=False)
     return _with("/calendar", other.place() | other.purpose())
+
+
+_kept = lru_cache(maxsize=ADDRESSES_KEPT)(_changed)  # a page that is looked at has the same thirty again at each poll
 
 
 def _with(path: str, parameters: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ from careapp.web.language import current_language
 TOKEN_MARK = token_urlsafe()  # stands for the CSRF token in pieces; nobody can have typed it
 QUARTER = 15 * 60  # seconds
 MOST_KEPT = 1024  # pieces; the rows of three long lists
+COLUMNS_KEPT = 128  # of a calendar's day or week, which with their values take a tenth of a megabyte each
 
 
 class Drawn:
@@ -30,9 +31,9 @@ class Drawn:
     much again; the choices of a filter with hundreds of names, tens of KB.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_KEPT) -> None:
         self._quarter = 0
-        self.piece = lru_cache(maxsize=MOST_KEPT, typed=True)(_draw)
+        self.piece = lru_cache(maxsize=most, typed=True)(_draw)
 
     def __call__(self, macro: Macro) -> Callable[..., str]:
         """The macro, to be called with its values by place."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -117,6 +117,7 @@ emergencies = st.builds(
     lambda user, started, ended: Emergency(user, started, started + HOUR, started + HOUR / 4 if ended else None),
     users, st.sampled_from([NOW - 2 * HOUR, NOW - HOUR, NOW - HOUR / 2, NOW]), st.booleans(),
 )  # fmt: skip
+TREATS, BOOKED_BEFORE = Reader(Who.PERSON, "user:101", HIM, HIS, True), ("user:101", NOW - 30 * DAY)
 records = st.builds(
     Record, st.none() | past, st.none() | st.sampled_from(DECISIONS), st.lists(members, max_size=2),
     st.lists(visits, max_size=2), st.lists(st.builds(Care, providers, past, st.booleans()), max_size=1),
@@ -167,6 +168,9 @@ class Stored:
         return int(db.session.execute(made, values).scalar_one())
 
     def _patient(self, record: Record) -> int:
+        """The patient the record is of, beside one who has been restricted for long."""
+        beside = {"family": "A", "given": ["B"], "gender": "other", "confidentiality": "RESTRICTED"}
+        self._insert("patients", **beside, restricted_at=NOW - 900 * DAY)
         patient = self._insert(
             "patients", family="A", given=["B"], gender="other", restricted_at=record.restricted_at,
             confidentiality="RESTRICTED" if record.restricted_at else "NORMAL",
@@ -229,5 +233,6 @@ def stored(app: APIFlask, god: Actor) -> Stored:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reader=readers, record=records)
+@example(reader=TREATS, record=Record(NOW - 5 * DAY, visits=[Visit(HIS, True, False, NOW + DAY, [BOOKED_BEFORE])]))
 def test_the_database_decides_as_the_rules_do(stored: Stored, reader: Reader, record: Record) -> None:
     assert stored.ground(reader, record) == ground_for(reader, record, NOW)

@@ -33,9 +33,9 @@ def test_a_limit_is_a_number(rows: object) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    [cards(Shape(DESK), ("NEW", "IN_CARE"), 13), cards(Shape(DESK, provider=True), ("IN_CARE",), 13),
-     cards(Shape(DOCTOR, care_type=True), ("NEW",), 13, later=True), counts(Shape(DESK), ("NEW",)),
-     counts(Shape(DOCTOR, care_type=True), ("NEW",)), news(Shape(DESK)), mark_of_tenant(), mark_of_episode()],
+    [cards(Shape(), ("NEW", "IN_CARE"), 13), cards(Shape(provider=True), ("IN_CARE",), 13),
+     cards(Shape(DOCTOR), ("NEW",), 13, later=True), counts(Shape(), ("NEW",)), counts(Shape(DESK), ("NEW",)),
+     news(Shape()), news(Shape(DOCTOR)), mark_of_tenant(), mark_of_episode()],
 )  # fmt: skip
 def test_what_a_live_board_asks_can_be_planned_once(statement: Executable) -> None:
     made = str(statement.compile(dialect=postgresql.dialect()))  # type: ignore[attr-defined]

@@ -136,6 +136,11 @@ def statements_not_kept(tree: ast.AST) -> list[str]:
     ]  # fmt: skip
 
 
+def test_a_kind_of_reader_comes_of_a_reader() -> None:
+    """A condition that is built for another kind than its values are of could open what he may not see."""
+    assert [file for file in FILES if re.search(r"\bKind\(", source(file))] == ["disclosure/rules.py"]
+
+
 def bound_limits(tree: ast.AST) -> list[int]:
     """The lines that limit a statement by a number that is bound: PostgreSQL would plan such a statement anew each time
     it runs (`at_most`). A page's length, which whoever asks chooses, is a parameter with a name.

@@ -34,6 +34,7 @@ FILTERS = {
     "words": "of a code, in the reader's language",
     "written_in": "of a text",
 }  # fmt: skip
+DRAWN = {"drawn", "drawn_columns"}
 REFUSED = (nodes.Include, nodes.Extends, nodes.Block, nodes.ContextReference, nodes.DerivedContextReference)
 
 Piece = tuple[str, str]  # a template and a macro in it
@@ -56,7 +57,7 @@ class Reading:
         would one imported with context."""
         imported = self._imported(template)
         for call in self.tree(template).find_all(nodes.Call):
-            if isinstance(call.node, nodes.Name) and call.node.name == "drawn":
+            if isinstance(call.node, nodes.Name) and call.node.name in DRAWN:
                 (given,) = call.args
                 assert isinstance(given, nodes.Name), f"{template}: drawn() of what is no name"
                 assert given.name in imported, f"{template}: {given.name} is not imported without context"

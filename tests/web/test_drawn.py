@@ -21,6 +21,7 @@ from tests.web.conftest import Desk
 
 NINE = datetime(2027, 3, 10, 2, 30, tzinfo=UTC)  # 09:00 in Yangon
 LANGUAGES = ("en", "my")
+CALENDARS = ("day", "week")
 QUARTERS = (NINE + timedelta(minutes=14), NINE + timedelta(minutes=15))
 
 
@@ -31,9 +32,10 @@ def at_nine() -> Iterator[None]:
 
 
 @pytest.fixture
-def kept(app: APIFlask) -> Drawn:
-    """What this application keeps, emptied."""
-    found = app.jinja_env.globals["drawn"]
+def kept(app: APIFlask, request: pytest.FixtureRequest) -> Drawn:
+    """What this application keeps of such a page, emptied."""
+    page = request.node.callspec.params.get("page") if hasattr(request.node, "callspec") else None
+    found = app.jinja_env.globals["drawn_columns" if page in CALENDARS else "drawn"]
     assert isinstance(found, Drawn)
     found.piece.cache_clear()
     return found
@@ -64,6 +66,8 @@ def address(page: str, visits: list[AppointmentView]) -> str:
         "stage": "/episodes?stage=SCHEDULED",
         "today": f"/today?clinic={visits[0].clinic_locator}",
         "episode": f"/episodes/{visits[1].episode_locator}",
+        "day": f"/calendar?clinic={visits[0].clinic_locator}&day=2027-03-10",
+        "week": f"/calendar?provider={visits[1].provider_locator}&week=2027-W10",
     }[page]
 
 
@@ -76,7 +80,7 @@ def shown(desk: Desk, url: str, language: str, at: datetime) -> str:
     return re.sub(r'name="submission" value="[^"]+"', "", page.replace(token, ""))
 
 
-@pytest.mark.parametrize("page", ["board", "stage", "today", "episode"])
+@pytest.mark.parametrize("page", ["board", "stage", "today", "episode", *CALENDARS])
 def test_a_page_is_what_it_would_be_with_nothing_kept(
     desk: Callable[..., Desk], visits: list[AppointmentView], kept: Drawn, page: str
 ) -> None:
@@ -91,7 +95,7 @@ def test_a_page_is_what_it_would_be_with_nothing_kept(
     assert len(set(drawn)) >= 4, "two readers, two languages"
 
 
-@pytest.mark.parametrize("page", ["board", "today", "episode"])
+@pytest.mark.parametrize("page", ["board", "today", "episode", "day"])
 def test_what_one_reader_was_shown_is_not_drawn_again_for_the_next(
     desk: Callable[..., Desk], visits: list[AppointmentView], kept: Drawn, page: str
 ) -> None:
@@ -101,7 +105,7 @@ def test_what_one_reader_was_shown_is_not_drawn_again_for_the_next(
     assert about.hits == about.misses > 1
 
 
-@pytest.mark.parametrize("page", ["board", "today", "episode"])
+@pytest.mark.parametrize("page", ["board", "today", "episode", *CALENDARS])
 def test_a_change_shows_at_once(god: Actor, front: Desk, visits: list[AppointmentView], kept: Drawn, page: str) -> None:
     url, visit = address(page, visits), visits[1]
     before = shown(front, url, "en", NINE)
