@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from apiflask import APIFlask
 from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
+from careapp import localdb
 from careapp.terminology.loading import load_starter
 from tests.database import TestDatabase
 from tests.journeys.scene import Scene, StoppedClock, a_scene, a_tenant
@@ -84,6 +86,13 @@ def scene_url(stopped: StoppedClock) -> Iterator[str]:
     """Where the scene's clinic answers, at its own time."""
     with _serving(stopped) as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_failed_to_sign_in(database: TestDatabase) -> None:
+    """Whoever signs in comes from one network address, as those of the tests before, some of which fail on purpose."""
+    with psycopg.connect(localdb.libpq_url(database.whole)) as connection:
+        connection.execute("DELETE FROM care.sign_in_attempts")
 
 
 @pytest.fixture(autouse=True)
