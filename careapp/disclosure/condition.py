@@ -82,14 +82,14 @@ def ground(kind: Kind) -> ColumnElement[Any]:
             return case(open_to_all, else_=Ground.SYSTEM)
         case Who.SERVICE:
             return case(open_to_all, (_consent() == PERMIT, Ground.CONSENT), else_=null())
-        case Who.ADMINISTRATION:
-            return case(open_to_all, else_=null())
-    relations = [(_membership(), Ground.MEMBER)]
+    relations: list[tuple[Select[Any], Ground]] = []  # whoever else has none: what is not open to all is withheld
+    if kind.who is Who.PERSON:
+        relations.append((_membership(), Ground.MEMBER))
     if kind.provides:
         relations += [(_visit(), Ground.VISIT), (_order(), Ground.PRESCRIBED)]
     if kind.treats:
         relations += [(_opening(), Ground.OPENED), (_emergency(), Ground.EMERGENCY)]
-    return case(open_to_all, *((_any(asked), ground) for asked, ground in relations), else_=null())
+    return case(open_to_all, *((_any(asked), found) for asked, found in relations), else_=null())
 
 
 def is_open(kind: Kind, tenant: ColumnElement[Any], patient: ColumnElement[Any]) -> ColumnElement[bool]:
