@@ -1,7 +1,7 @@
-"""Kept statements: built once, and run by the driver itself from then on.
+"""Kept statements: built once, and run past SQLAlchemy and the driver's cursor from then on (prepared.py).
 
 SQLAlchemy puts a statement into words, says what its types do to values, and tells of errors. What it does besides each
-time one runs costs more than psycopg's part in it, on every page and in every command; a statement that is kept need
+time one runs costs more than the driver's part in it, on every page and in every command; a statement that is kept need
 not have that done again.
 """
 
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
-from psycopg import RawCursor
 from sqlalchemy import ARRAY, BindParameter, ColumnElement, Connection, Dialect, Executable, Result, TextClause
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
+from careapp.prepared import Prepared
+
 A = ParamSpec("A")
 S = TypeVar("S", bound=Executable)
 Values = dict[str, Any]
 Processor = Callable[[Any], Any]
 
-# What the driver looks for in a statement as SQLAlchemy writes it; in a long one anew each time it runs.
-_NAMED = re.compile(r"%%|%\((\w+)\)s")
+_NAMED = re.compile(r"%%|%\((\w+)\)s")  # values in a statement as SQLAlchemy writes it
 
 
 def keep(statement: S) -> S:
@@ -104,24 +104,26 @@ class Kept:
         the code, such as a value that is missing, may come as it is.
 
         It is run SQLAlchemy's way for whoever listens to the statements of an engine, to trace or to count them, and
-        where SQLAlchemy has something to say, as what is under way has failed.
+        where SQLAlchemy or the driver has something to do or to say: nothing is under way yet, or it has failed.
         """
         told = connection.engine.dispatch
         if told.before_cursor_execute or told.after_cursor_execute or not connection.in_transaction():
+            return connection.execute(self._statement, values)
+        prepared = Prepared.of(connection)
+        if not prepared.under_way:
             return connection.execute(self._statement, values)
         words = self._words
         if words is None:
             words = self._words = _words_of(self._statement, connection.dialect)
         given = words.given(values)
-        cursor: Any = RawCursor(connection.connection.driver_connection)  # type: ignore[arg-type]
         try:
-            cursor.execute(words.text, given)
+            answer = prepared.ask(words.text, given)
             columns = self._columns
             if columns is None:
-                columns = self._columns = _columns_of(self._statement, connection.dialect, cursor.description or ())
-            return columns.rows(cursor.fetchall() if columns.names.keys else [])
+                columns = self._columns = _columns_of(self._statement, connection.dialect, answer.columns)
+            return columns.rows(answer.rows() if columns.names.keys else [])
         except BaseException as error:
-            connection._handle_dbapi_exception(error, words.text.decode(), given, cursor, None)
+            connection._handle_dbapi_exception(error, words.text.decode(), given, None, None)
 
 
 _kept: dict[Executable, Kept] = {}
@@ -163,17 +165,17 @@ def _outwards(kind: TypeEngine[Any], dialect: Dialect, code: int) -> Processor |
     return kind.dialect_impl(dialect).result_processor(dialect, code)
 
 
-def _columns_of(statement: Executable, dialect: Dialect, described: Any) -> Columns:
+def _columns_of(statement: Executable, dialect: Dialect, described: list[tuple[str, int]]) -> Columns:
     """Raises TypeError for two columns of one name."""
-    names = [column.name for column in described]
+    names = [name for name, _ in described]
     if len(set(names)) < len(names):
         raise TypeError(f"this cannot be kept, as its columns are {names}")
     if isinstance(statement, TextClause) or not names:
         return Columns(SimpleResultMetaData(names), {})
     declared: list[ColumnElement[Any]] = list(statement.exported_columns)  # type: ignore[attr-defined]
     outwards: dict[int, Processor] = {}
-    for position, (one, column) in enumerate(zip(declared, described, strict=True)):
-        process = _outwards(one.type, dialect, column.type_code)
+    for position, (one, (_, code)) in enumerate(zip(declared, described, strict=True)):
+        process = _outwards(one.type, dialect, code)
         if process:
             outwards[position] = process
     return Columns(SimpleResultMetaData(names, extra=[(one,) for one in declared]), outwards)

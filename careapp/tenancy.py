@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from psycopg.pq import ExecStatus
-from sqlalchemy import text
-
+from careapp.prepared import say
 from careapp.transactions import Transaction, at_begin
 
 _tenant: ContextVar[int | None] = ContextVar("careapp_tenant", default=None)
@@ -47,10 +45,7 @@ def bind_tenant(transaction: Transaction, connection: Any, nested: bool) -> None
         return
     transaction.info.update(tenant=tenant, handed_on=False)
     more = connection.engine.get_execution_options().get(OPENING, "")
-    begin = opening(_tenant.get(), more)
-    if connection.connection.driver_connection.pgconn.exec_(begin).status != ExecStatus.COMMAND_OK:
-        # said again in a way that tells the pool of a connection that is gone; the driver begins by itself
-        connection.execute(text(begin.decode().partition("; ")[2]))
+    say(connection, opening(_tenant.get(), more))
 
 
 def hand_on(transaction: Transaction) -> None:

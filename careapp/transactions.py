@@ -4,15 +4,17 @@ In place of the ORM's session: nothing here keeps objects, so there is nothing t
 transaction costs no more than its connection's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, TypeVarTuple, overload
 
-from sqlalchemy import Connection, Engine, Executable, NestedTransaction, Result, ScalarResult
+from sqlalchemy import Connection, Engine, Executable, Result, ScalarResult
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from careapp import kept
+from careapp.prepared import say
 
 Ts = TypeVarTuple("Ts")
 Opened = Callable[["Transaction", Connection, bool], None]
@@ -76,11 +78,21 @@ class Transaction:
         """Whether anything is under way."""
         return self._connection is not None
 
-    def begin_nested(self) -> NestedTransaction:
-        """A savepoint in what is under way, released or rolled back at the end of a block."""
+    @contextmanager
+    def begin_nested(self) -> Iterator[None]:
+        """A savepoint in what is under way, released or rolled back at the end of a block. A connection that is lost
+        has undone all of it.
+        """
         connection = self.connection()
         self._tell(connection, nested=True)
-        return connection.begin_nested()
+        say(connection, b"SAVEPOINT part")  # of several of one name, the newest is meant
+        try:
+            yield
+        except BaseException:
+            if not connection.invalidated:
+                say(connection, b"ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
+            raise
+        say(connection, b"RELEASE SAVEPOINT part")
 
     def commit(self) -> None:
         """Commit what is under way. Where that fails, a rollback has to follow."""

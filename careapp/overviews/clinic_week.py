@@ -14,7 +14,6 @@ from sqlalchemy import (
     DateTime,
     Row,
     Select,
-    Text,
     and_,
     bindparam,
     case,
@@ -53,7 +52,9 @@ MOMENT: BindParameter[Any] = bindparam("moment", type_=TIME)
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What one provider offers on one day of the week (the first is 1): in a word, how many of his slots are free and
-    with how many places, and the first of these, as their locators and starts. No view, as a page has some hundred.
+    with how many places, and the first of these. No view, as a page has some hundred.
+
+    `locators` and `starts` of the first are as the database writes them: a page has a thousand, and most are known.
     """
 
     provider_locator: str
@@ -62,8 +63,15 @@ class Offer:
     state: str
     free: int
     places: int
-    locators: Sequence[str]
-    starts: Sequence[datetime]
+    locators: str
+    starts: str
+
+
+def first_of(locators: str, starts: str) -> list[tuple[str, datetime]]:
+    """The first free slots of an offer: locator and start of each, the earliest first."""
+    if not locators:
+        return []
+    return list(zip(locators.split(","), map(datetime.fromisoformat, starts.split(",")), strict=True))
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,11 @@ def _offers(scoped: bool, of_specialty: bool, for_patient: bool) -> Select[Any]:
         one.provider_id, one.day, *_counts(one), func.count().filter(is_free).label("free"),
         func.count().filter(one.state.in_(written_out((OVER, CLOSED)))).label("closed"),
         func.sum(one.places).filter(is_free).label("places"),
-        *(first[name][1:FREE_SHOWN].label(name) for name in first),
+        *(func.array_to_string(first[name][1:FREE_SHOWN], ",").label(name) for name in first),
     ).group_by(one.provider_id, one.day).subquery("sums").c  # fmt: skip
     offers = and_(PROVIDERS.status == PARTICIPATES, sums.free > 0)
     state = case((offers, FREE), (sums.over == sums.slots, OVER), (sums.closed == sums.slots, CLOSED), else_=FULL)
-    none = {"free": 0, "places": 0, "locators": cast([], ARRAY(Text)), "starts": cast([], ARRAY(TIME))}
+    none = {"free": 0, "places": 0, "locators": "", "starts": ""}
     return _with_providers(sums, of_specialty).add_columns(
         PROVIDERS.locator, PROVIDERS.name, sums.day, state,
         *(case((offers, sums[name]), else_=nothing).label(name) for name, nothing in none.items()),

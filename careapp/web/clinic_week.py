@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cache, lru_cache
 
 from markupsafe import Markup
 
 from careapp.overviews.calendar import Calendar
-from careapp.overviews.clinic_week import CLOSED, FREE, FULL, OVER, Offer
+from careapp.overviews.clinic_week import CLOSED, FREE, FULL, OVER, Offer, first_of
 from careapp.web.language import gettext as _
 from careapp.web.times import day, local_time, near_day
 from careapp.web.week_grid import days_of
@@ -26,13 +26,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One provider's day: what it is on the whole, the first free slots and their starts, and how many more."""
+    """One provider's day: what it is on the whole, how many slots are free, and the first of them as in an Offer."""
 
     column: Column
     word: str
-    slots: tuple[str, ...] = ()
-    starts: tuple[datetime, ...] = ()
-    more: int = 0
+    free: int = 0
+    locators: str = ""
+    starts: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _cell(column: Column, offer: Offer | None, words: Mapping[str | None, str]) 
     if offer is None:
         return Cell(column, words[None])
     word = words[offer.state] % {"count": offer.places}
-    return Cell(column, word, tuple(offer.locators), tuple(offer.starts), offer.free - len(offer.locators))
+    return Cell(column, word, offer.free, offer.locators, offer.starts)
 
 
 # What a drawing has where cells differ. No escaped text has a "<", so neither can stand in a name.
@@ -115,14 +115,16 @@ def _cells(frames: tuple[Frame, ...], row: Row, zone: str) -> Markup:
 def _pieces(frame: Frame, row: Row, cell: Cell, zone: str) -> list[str]:
     begin, word_ends, end = frame.cell.split(GAP)
     pieces = [begin, cell.word, word_ends]
-    if cell.slots:
+    first = first_of(cell.locators, cell.starts)
+    if first:
         before, middle, after = frame.free.replace(NAME, row.name).split(GAP)
         between = after + Markup(" ") + before
-        for slot, at in zip(cell.slots, cell.starts, strict=True):
+        for slot, at in first:
             pieces += (before, slot, middle, local_time(at, zone))
             before = between
         pieces.append(after)
-    if cell.more:
+    if cell.free > len(first):
         before, middle, after = frame.more.split(GAP)
-        pieces += (" ", before, row.locator, middle, str(cell.more), after.replace(NAME, row.name))
+        more = str(cell.free - len(first))
+        pieces += (" ", before, row.locator, middle, more, after.replace(NAME, row.name))
     return [*pieces, end]

@@ -1,0 +1,111 @@
+"""Asked of libpq, past the driver's cursor: what a connection has prepared, and what frames a transaction."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from psycopg import Error, OperationalError, abc
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+from sqlalchemy import Connection
+
+MOST = 100  # of a connection, as many as the driver would keep: the server has a plan of each in memory
+_INFO = "careapp_prepared"  # where SQLAlchemy's pool keeps it, for as long as the connection lasts
+_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+_UNKNOWN_NAME = b"26000"  # SQLSTATE
+
+Types = tuple[int, ...]  # of values, as the server numbers them
+
+
+class Answer:
+    """What the server answered, until its rows are taken."""
+
+    def __init__(self, found: PGresult, adapting: abc.Transformer) -> None:
+        self._found, self._adapting = found, adapting
+
+    @property
+    def columns(self) -> list[tuple[str, int]]:
+        """Name and type of each column, none for a statement that returns nothing; a type as the server numbers it."""
+        found = self._found
+        return [((found.fname(place) or b"").decode(), found.ftype(place)) for place in range(found.nfields)]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All rows, as the driver adapts their values."""
+        self._adapting.set_pgresult(self._found)
+        return self._adapting.load_rows(0, self._found.ntuples, tuple)
+
+
+class Prepared:
+    """What one connection has prepared, by the words of a statement and the types of its values, in the order in which
+    it was last asked: where there is too much of it, the server forgets the first.
+
+    The names are not the driver's: a rollback leaves them (operations/connections.py sees that it does).
+    """
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._names: dict[tuple[bytes, Types], bytes] = {}
+        self._made = 0
+
+    @classmethod
+    def of(cls, connection: Connection) -> Self:
+        """That of the driver's connection below one of SQLAlchemy's."""
+        info = connection.info
+        known: Self | None = info.get(_INFO)
+        if known is None:
+            known = info[_INFO] = cls(connection.connection.driver_connection)
+        return known
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the server is in a transaction that has not failed."""
+        return bool(self._raw.pgconn.transaction_status == TransactionStatus.INTRANS)
+
+    def ask(self, words: bytes, values: Sequence[Any]) -> Answer:
+        """Run a statement with values for `$1`, `$2` and so on. Raises psycopg's errors.
+
+        Behind a pooler, which gives each transaction another session, the driver is told to prepare nothing, and
+        nothing is prepared here.
+        """
+        server, adapting = self._raw.pgconn, Transformer(self._raw)
+        given = adapting.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        types = adapting.types or ()
+        if self._raw.prepare_threshold is None:
+            found = server.exec_params(words, given, types, adapting.formats)
+        else:
+            name = self._names.pop((words, types), None) or self._prepare(words, types)
+            found = server.exec_prepared(name, given, adapting.formats)
+            self._names[words, types] = name
+        return Answer(self._done(found), adapting)
+
+    def say(self, words: bytes) -> None:
+        """Have the server do what has no values and gives no rows. Raises psycopg's errors."""
+        self._done(self._raw.pgconn.exec_(words))
+
+    def _prepare(self, words: bytes, types: Types) -> bytes:
+        if len(self._names) >= MOST:
+            self.say(b"DEALLOCATE " + self._names.pop(next(iter(self._names))))
+        self._made += 1
+        name = b"kept_%d" % self._made
+        self._done(self._raw.pgconn.prepare(name, words, types))
+        return name
+
+    def _done(self, found: PGresult) -> PGresult:
+        if found.status in _DONE:
+            return found
+        if found.error_field(DiagnosticField.SQLSTATE) == _UNKNOWN_NAME:
+            self._names.clear()  # somebody has told the server to forget: what comes next is prepared anew
+        raise OperationalError(found.get_error_message()) if self._raw.broken else error_from_result(found)
+
+
+def say(connection: Connection, words: bytes) -> None:
+    """Have a transaction begin, keep a place to come back to, or go back there. Raises SQLAlchemy's errors.
+
+    The driver would need more round trips for the first, and have the server forget all that is prepared when it goes
+    back, as what statements are about might be gone with it; our role makes and drops nothing.
+    """
+    try:
+        Prepared.of(connection).say(words)
+    except Error as error:
+        connection._handle_dbapi_exception(error, words.decode(), None, None, None)

@@ -1,0 +1,121 @@
+"""What a connection has prepared: once for words and types, kept over what is undone, so many and no more."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psycopg
+import pytest
+from sqlalchemy import Integer, Select, Text, bindparam, cast, func, literal, select, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.types import TypeEngine
+
+from careapp import prepared, tenancy
+from careapp.db import db
+from careapp.kept import keep
+from careapp.prepared import Prepared
+from tests.conftest import TestTenant
+
+ONE_MORE = keep(select(cast(bindparam("given"), Integer) + 1))
+# Asked past the driver, which would prepare the question.
+NAMES = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'kept%' ORDER BY prepare_time, name"
+
+
+@pytest.fixture(autouse=True)
+def in_tenant(tenant: TestTenant) -> Iterator[None]:
+    """Each test has a connection that has prepared nothing."""
+    db.session.remove()
+    db.engine.dispose()
+    with tenancy.bound(tenant.id):
+        yield
+    db.session.remove()
+
+
+def names() -> list[bytes | None]:
+    """What the server keeps of kept statements on the connection of what is under way."""
+    found = db.session.connection().connection.driver_connection.pgconn.exec_(NAMES)  # type: ignore[union-attr]
+    return [found.get_value(row, 0) for row in range(found.ntuples)]
+
+
+def one_more(given: object = 1) -> int:
+    return int(db.session.execute(ONE_MORE, {"given": given}).scalar_one())
+
+
+def numbered(number: int) -> Select[tuple[int]]:
+    return select((literal(number, Integer) * bindparam("by", type_=Integer)).label(f"times_{number}"))
+
+
+def test_it_is_prepared_once_for_the_types_of_its_values() -> None:
+    assert [one_more(given) for given in (1, 2, 40_000, 3, "7", 50_000)] == [2, 3, 40_001, 4, 8, 50_001]
+    assert len(names()) == 3, "for a small number, a larger one and a text"
+    assert db.session.execute(ONE_MORE, {"given": None}).scalar_one() is None
+
+
+def test_it_is_kept_over_a_transaction_and_a_savepoint_that_are_undone() -> None:
+    once = text("SELECT CAST(:one AS int) - 1")
+    for number in range(7):  # the driver has something to forget, too
+        assert db.session.execute(once, {"one": number}).scalar_one() == number - 1
+    one_more()
+    before = names()
+    with suppress(ProgrammingError, DBAPIError), db.session.begin_nested():
+        db.session.execute(text("SELECT 1 / 0"))
+    assert one_more() == 2
+    db.session.rollback()
+    assert one_more() == 2
+    with pytest.raises(DBAPIError):
+        db.session.execute(text("SELECT 1 / 0"))
+    db.session.rollback()
+    assert one_more() == 2
+    assert len(before) == 1
+    assert names() == before
+
+
+def test_the_server_forgets_what_was_not_asked_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "MOST", 3)
+    first, *others = (keep(numbered(number)) for number in range(1, 6))
+    for other in others:
+        assert db.session.execute(other, {"by": 2}).scalar_one() > 0
+        assert db.session.execute(first, {"by": 3}).scalar_one() == 3
+    assert names() == [b"kept_2", b"kept_4", b"kept_5"]  # the second to be asked, "first", was asked each time
+
+
+def test_who_tells_the_server_to_forget_costs_one_transaction() -> None:
+    one_more()
+    db.session.execute(text("DEALLOCATE ALL"))
+    with pytest.raises(DBAPIError, match="does not exist"):
+        one_more()
+    db.session.rollback()
+    assert one_more() == 2
+
+
+def test_nothing_is_prepared_where_the_driver_may_not() -> None:
+    raw = db.session.connection().connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    raw.prepare_threshold = None
+    assert [one_more(given) for given in (1, 40_000)] == [2, 40_001]
+    assert names() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"), [("ü '%s' \\", Text()), (2**40, None), (True, None), (b"\x00\xff", None), (None, Integer())]
+)
+def test_values_go_and_come_as_the_driver_adapts_them(given: object, kind: TypeEngine[object] | None) -> None:
+    statement = select(bindparam("given", type_=kind or literal(given).type))
+    expected = db.session.execute(statement, {"given": given}).scalar_one()
+    assert db.session.execute(keep(statement), {"given": given}).scalar_one() == expected == given
+
+
+def test_columns_are_named_and_of_their_types() -> None:
+    answer = Prepared.of(db.session.connection()).ask(b"SELECT 1 AS one, now() AS now WHERE $1", [False])
+    assert (answer.columns, answer.rows()) == ([("one", 23), ("now", 1184)], [])
+    assert Prepared.of(db.session.connection()).ask(b"SET LOCAL app.x = 'y'", []).columns == []
+
+
+def test_a_connection_that_is_lost_is_told_as_the_driver_does() -> None:
+    one_more()
+    number = db.session.execute(select(func.pg_backend_pid())).scalar_one()
+    with psycopg.connect(db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [number])
+    with pytest.raises(DBAPIError) as caught:
+        one_more()
+    assert caught.value.connection_invalidated
+    assert isinstance(caught.value.orig, psycopg.OperationalError)
