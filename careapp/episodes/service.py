@@ -16,6 +16,7 @@ from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import Busy, Conflict, Invalid, found
+from careapp.kept import keep
 from careapp.lifecycle import check_version, move, remember
 from careapp.patients.models import PATIENTS, Patient
 
@@ -39,15 +40,15 @@ _ROWS = select(*EPISODES, PATIENTS.locator.label("party_locator"), PATIENTS.conf
 # Statements that every change runs are built once: building one takes longer than running it.
 EPISODE_ROWS = _ROWS.where(EPISODES.tenant_id == bindparam("tenant"))  # what episode_rows() is to one request
 _LOCK = EPISODE_ROWS.with_for_update(of=table_of(Episode))
-_LOCK_LOCATOR: Select[Any] = _LOCK.where(EPISODES.locator == bindparam("locator"))
+_LOCK_LOCATOR: Select[Any] = keep(_LOCK.where(EPISODES.locator == bindparam("locator")))
 _COUNTERS = ("seen", "open_appointments", "open_referrals")
 _COUNT = (
     table_of(Episode)
     .update()
     .values({name: EPISODES[name] + bindparam(f"more_{name}", type_=Integer) for name in _COUNTERS})
 )
-COUNT_ID = _COUNT.where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))
-_WAS_LAST = (
+COUNT_ID = keep(_COUNT.where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id")))
+_WAS_LAST = keep(
     table_of(Episode)
     .update()
     .where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.id == bindparam("the_id"))

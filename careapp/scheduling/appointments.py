@@ -16,7 +16,7 @@ from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Conflict
-from careapp.kept import built_once
+from careapp.kept import built_once, keep
 from careapp.lifecycle import check_version, kept_history, move, record_move, told_by
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
@@ -218,8 +218,10 @@ _LATEST = (
     .limit(at_most(1))
     .subquery("latest")
 )
-_COUNT_ENDED = episodes.COUNT_ID.where(EPISODES.id == _LATEST.c.episode_id).values(
-    last_provider_id=_LATEST.c.provider_id, last_clinic_id=_LATEST.c.clinic_id
+_COUNT_ENDED = keep(
+    episodes.COUNT_ID.where(EPISODES.id == _LATEST.c.episode_id).values(
+        last_provider_id=_LATEST.c.provider_id, last_clinic_id=_LATEST.c.clinic_id
+    )
 )
 
 

@@ -3,15 +3,15 @@
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, Select, bindparam, select, text
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import command, publish
 from careapp.db import at_most, db
-from careapp.disclosure.scope import in_scope
+from careapp.disclosure.scope import scope_of, within
 from careapp.errors import Conflict, Forbidden, Invalid
-from careapp.kept import keep
+from careapp.kept import built_once, keep
 from careapp.lifecycle import HISTORY, check_version, set_status
 from careapp.scheduling.appointments import count_change, lock_appointment, tell_status
 from careapp.scheduling.events import AppointmentRescheduled
@@ -40,11 +40,8 @@ def reschedule(
         raise Conflict(
             f"{locator} is {row.status} and stays where it is.", code="ILLEGAL_TRANSITION", current=row.status
         )
-    goal = db.session.execute(
-        select(SLOTS.id, SLOTS.provider_id).where(
-            SLOTS.tenant_id == actor.tenant_id, SLOTS.locator == slot_locator, in_scope(actor, SLOTS.clinic_id)
-        )
-    ).one_or_none()
+    wanted = {**scope_of(actor), "wanted": slot_locator}
+    goal = db.session.execute(_goal(actor.clinic_ids is not None), wanted).one_or_none()
     if goal is None or goal.id == row.slot_id:
         raise Invalid({"slotLocator": "Choose another slot." if goal else "There is no slot with this locator."})
     take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id), ("provider", goal.provider_id))
@@ -55,6 +52,13 @@ def reschedule(
         raise clash
     give_place_back(actor, row.slot_id)
     return _put_into(actor, row, slot, reason)
+
+
+@built_once
+def _goal(scoped: bool) -> Select[Any]:
+    """The slot to move to, and whose it is."""
+    wanted = (SLOTS.tenant_id == bindparam("tenant"), SLOTS.locator == bindparam("wanted"))
+    return select(SLOTS.id, SLOTS.provider_id).where(*wanted, within(scoped, SLOTS.clinic_id))
 
 
 def _put_into(actor: Actor, row: Row[Any], slot: Row[Any], reason: str | None) -> AppointmentView:

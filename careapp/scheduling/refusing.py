@@ -4,14 +4,27 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, and_, literal_column, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from careapp import clock
 from careapp.access import Actor
 from careapp.commands import refuse_on
 from careapp.db import at_most, db, table_of
-from careapp.disclosure.scope import in_scope
+from careapp.disclosure.scope import scope_of, within
 from careapp.errors import Conflict, Invalid
+from careapp.kept import built_once
 from careapp.operations.models import SETTINGS
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
@@ -120,27 +133,36 @@ def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | N
 
 def _in_the_way(actor: Actor, slot: Row[Any], patient_id: int, moving: int | None) -> Row[Any] | None:
     """The appointment of this patient, else of this provider with his buffer, at the slot's time; `shown`: in scope."""
-    until = slot.ends_at + timedelta(minutes=slot.buffer_minutes)
+    given = {
+        **scope_of(actor), "patient": patient_id, "provider": slot.provider_id, "slot": slot.id,
+        "begins": slot.starts_at, "ends": slot.ends_at, "until": slot.ends_at + timedelta(minutes=slot.buffer_minutes),
+        "moving": moving or 0,
+    }  # fmt: skip
+    return db.session.execute(_first_in_the_way(actor.clinic_ids is not None), given).one_or_none()
+
+
+@built_once
+def _first_in_the_way(scoped: bool) -> Select[Any]:
+    patient = bindparam("patient", type_=BigInteger)
     patient_there = and_(
-        APPOINTMENTS.patient_id == patient_id,
-        APPOINTMENTS.starts_at < slot.ends_at,
-        APPOINTMENTS.ends_at > slot.starts_at,
+        APPOINTMENTS.patient_id == patient,
+        APPOINTMENTS.starts_at < bindparam("ends"),
+        APPOINTMENTS.ends_at > bindparam("begins"),
     )
     provider_there = and_(
-        APPOINTMENTS.provider_id == slot.provider_id,
-        APPOINTMENTS.slot_id != slot.id,
-        APPOINTMENTS.starts_at < until,
-        APPOINTMENTS.busy_until > slot.starts_at,
+        APPOINTMENTS.provider_id == bindparam("provider"),
+        APPOINTMENTS.slot_id != bindparam("slot"),
+        APPOINTMENTS.starts_at < bindparam("until"),
+        APPOINTMENTS.busy_until > bindparam("begins"),
     )
-    shown = in_scope(actor, APPOINTMENTS.clinic_id).label("shown")
+    shown = within(scoped, APPOINTMENTS.clinic_id).label("shown")
     statement: Select[Any] = select(*APPOINTMENTS, shown).where(
-        APPOINTMENTS.tenant_id == actor.tenant_id,
+        APPOINTMENTS.tenant_id == bindparam("tenant"),
         IS_ACTIVE,
         or_(patient_there, provider_there),
-        APPOINTMENTS.id != (moving or 0),
+        APPOINTMENTS.id != bindparam("moving"),
     )
-    first = statement.order_by(APPOINTMENTS.patient_id != patient_id, APPOINTMENTS.id).limit(at_most(1))
-    return db.session.execute(first).one_or_none()
+    return statement.order_by(APPOINTMENTS.patient_id != patient, APPOINTMENTS.id).limit(at_most(1))
 
 
 def alternatives(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | None = None) -> list[dict[str, Any]]:

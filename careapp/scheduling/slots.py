@@ -4,10 +4,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     DateTime,
     Row,
     Select,
+    any_,
     bindparam,
     case,
     literal,
@@ -19,10 +22,10 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
 from careapp.commands import command
-from careapp.db import db, guarded_update, insert_unless_clash, table_of
+from careapp.db import db, insert_unless_clash, table_of
 from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.errors import Conflict, Forbidden, Invalid, found
-from careapp.kept import built_once
+from careapp.kept import built_once, keep
 from careapp.lifecycle import check_version, move, remember
 from careapp.operations.models import SETTINGS
 from careapp.providers.models import PROVIDERS, Provider
@@ -183,18 +186,32 @@ def slot_with_buffer(actor: Actor, condition: ColumnElement[bool]) -> Row[Any]:
     return db.session.execute(statement.where(condition)).one()
 
 
+_PLACE_BACK = keep(
+    table_of(Slot)
+    .update()
+    .where(SLOTS.tenant_id == bindparam("tenant"), SLOTS.id == bindparam("the_id"))
+    .values(
+        booked=SLOTS.booked - 1,
+        version=SLOTS.version + 1,
+        status=case((SLOTS.status == BLOCKED, BLOCKED), else_=AVAILABLE),
+    )
+)
+_LOCK_IN_ORDER = keep(
+    select(SLOTS.id)
+    .where(SLOTS.tenant_id == bindparam("tenant"), SLOTS.id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
+    .order_by(SLOTS.id)
+    .with_for_update()
+)
+
+
 def give_place_back(actor: Actor, slot_id: int) -> None:
     """Free one place of a slot at once; a full slot is AVAILABLE again, a blocked one stays BLOCKED."""
-    guarded_update(
-        Slot, SLOTS.tenant_id == actor.tenant_id, SLOTS.id == slot_id,
-        booked=SLOTS.booked - 1, status=case((SLOTS.status == BLOCKED, BLOCKED), else_=AVAILABLE),
-    )  # fmt: skip
+    db.session.execute(_PLACE_BACK, {"tenant": actor.tenant_id, "the_id": slot_id})
 
 
 def lock_slots(actor: Actor, slot_ids: list[int]) -> None:
     """Lock several slots in the order of their ids, so that two commands never wait for each other."""
-    statement = select(SLOTS.id).where(SLOTS.tenant_id == actor.tenant_id, SLOTS.id.in_(slot_ids)).order_by(SLOTS.id)
-    db.session.execute(statement.with_for_update())
+    db.session.execute(_LOCK_IN_ORDER, {"tenant": actor.tenant_id, "ids": slot_ids})
 
 
 def _provider(actor: Actor, locator: str) -> Row[Any, Any]:
