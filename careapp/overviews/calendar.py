@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from pydantic import SkipValidation
 from sqlalchemy import (
     BindParameter,
     DateTime,
@@ -70,7 +71,7 @@ class Calendar(View):
     today: date
     version: str = ""
     slots: tuple[SlotCell, ...] = ()
-    offers: tuple[Offer, ...] = ()
+    offers: SkipValidation[Sequence[Offer]] = ()
 
     @property
     def last(self) -> date:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    Integer,
     Row,
     Select,
     and_,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    literal_column,
     select,
     true,
     type_coerce,
@@ -27,7 +29,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from careapp import clock
 from careapp.access import Actor
-from careapp.db import db, written_out
+from careapp.db import db
 from careapp.disclosure.scope import scope_of, within
 from careapp.kept import built_once
 from careapp.overviews.slot_cells import BookedFor
@@ -40,6 +42,9 @@ from careapp.scheduling.states import BLOCKED
 
 DAYS_OF_A_WEEK = 7
 FREE, OVER, CLOSED, FULL = "free", "over", "blocked", "full"
+# The same of one slot as numbers: as words they would be compared six times for each of thousands.
+_NUMBER = {one: literal_column(str(number), Integer) for number, one in enumerate((FULL, FREE, CLOSED, OVER))}
+_DAYS = literal_column("8", Integer)  # a provider's number times this, and the day's, are one number to sort by
 FREE_SHOWN = 6  # free times of one provider's day
 COUNTED = 4  # columns that make the version; the rows of both statements begin with them
 SECOND = timedelta(seconds=1)
@@ -49,10 +54,9 @@ TENANT: BindParameter[Any] = bindparam("tenant")
 MOMENT: BindParameter[Any] = bindparam("moment", type_=TIME)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """What one provider offers on one day of the week (the first is 1): in a word, how many of his slots are free and
-    with how many places, and the first of these. No view, as a page has some hundred.
+    with how many places, and the first of these. No view, as a page has some hundred and hashes and compares them.
 
     `locators` and `starts` of the first are as the database writes them: a page has a thousand, and most are known.
     """
@@ -90,7 +94,7 @@ def read_offers(actor: Actor, week: Week, whom: BookedFor) -> tuple[str, list[Of
     statement = _offers(actor.clinic_ids is not None, week.specialty is not None, whom.patient_id is not None)
     given = {**_given(actor, week), "patient": whom.patient_id, "moving": whom.appointment_id or 0}
     rows = db.session.execute(statement, given).all()
-    return _version(rows), [Offer(*row[COUNTED:]) for row in rows]
+    return _version(rows), [Offer._make(row[COUNTED:]) for row in rows]
 
 
 def read_week_version(actor: Actor, week: Week) -> str:
@@ -113,8 +117,9 @@ def _version(rows: Sequence[Row[Any]]) -> str:
 @built_once
 def _sums(scoped: bool, of_specialty: bool) -> Select[Any]:
     """One row a provider; built once for each shape."""
-    one = _slots(scoped).subquery("counted").c
-    sums = select(one.provider_id, *_counts(one)).group_by(one.provider_id).subquery("sums").c
+    over = (SLOTS.ends_at <= MOMENT).label("over")
+    one = _slots(_week(scoped), SLOTS.provider_id, over).subquery("counted").c
+    sums = select(one.provider_id, *_counts(one, one.over)).group_by(one.provider_id).subquery("sums").c
     return _with_providers(sums, of_specialty)
 
 
@@ -127,19 +132,24 @@ def _offers(scoped: bool, of_specialty: bool, for_patient: bool) -> Select[Any]:
     starts alone put them in order.
     """
     places = (SLOTS.capacity - SLOTS.booked).label("places")
-    word = _state(for_patient).label("state")
-    one = _slots(scoped, SLOTS.locator, SLOTS.starts_at, places, word).offset(0).subquery("offered").c
-    is_free = one.state == FREE
+    state_of_one = _state(for_patient).label("state")
+    week = _week(scoped)
+    # Told among eight moments: each slot's local date takes PostgreSQL longer than to read it.
+    day = func.width_bucket(SLOTS.starts_at, select(week.c.midnights).scalar_subquery(), type_=Integer)
+    whose_day = (SLOTS.provider_id * _DAYS + day).label("whose_day")
+    one = _slots(week, whose_day, SLOTS.locator, SLOTS.starts_at, places, state_of_one).offset(0).subquery("offered").c
+    is_free = one.state == _NUMBER[FREE]
     first = {
         name: type_coerce(func.array_agg(aggregate_order_by(what, one.starts_at)).filter(is_free), ARRAY(what.type))
         for name, what in (("locators", one.locator), ("starts", one.starts_at))
     }
     sums = select(
-        one.provider_id, one.day, *_counts(one), func.count().filter(is_free).label("free"),
-        func.count().filter(one.state.in_(written_out((OVER, CLOSED)))).label("closed"),
+        (one.whose_day // _DAYS).label("provider_id"), (one.whose_day % _DAYS).label("day"),
+        *_counts(one, one.state == _NUMBER[OVER]), func.count().filter(is_free).label("free"),
+        func.count().filter(one.state >= _NUMBER[CLOSED]).label("closed"),
         func.sum(one.places).filter(is_free).label("places"),
         *(func.array_to_string(first[name][1:FREE_SHOWN], ",").label(name) for name in first),
-    ).group_by(one.provider_id, one.day).subquery("sums").c  # fmt: skip
+    ).group_by(one.whose_day).subquery("sums").c  # fmt: skip
     offers = and_(PROVIDERS.status == PARTICIPATES, sums.free > 0)
     state = case((offers, FREE), (sums.over == sums.slots, OVER), (sums.closed == sums.slots, CLOSED), else_=FULL)
     none = {"free": 0, "places": 0, "locators": "", "starts": ""}
@@ -149,16 +159,13 @@ def _offers(scoped: bool, of_specialty: bool, for_patient: bool) -> Select[Any]:
     )  # fmt: skip
 
 
-def _slots(scoped: bool, *columns: ColumnElement[Any]) -> Select[Any]:
-    """These columns of the week's slots, and what the version counts of each; `day` is the number of its day, from 1.
+def _slots(week: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
+    """These columns of the week's slots, and their versions.
 
-    Where and when are asked by themselves, so that an index is searched with the answers; a day is found among eight
-    moments, as to tell each slot's local date takes PostgreSQL longer than to read it.
+    Where and when are asked by themselves, so that an index is searched with the answers.
     """
-    week = _week(scoped)
     clinic, midnights = (select(one).scalar_subquery() for one in (week.c.id, week.c.midnights))
-    day = func.width_bucket(SLOTS.starts_at, midnights).label("day")
-    slots = select(SLOTS.provider_id, day, SLOTS.version, (SLOTS.ends_at <= MOMENT).label("over"), *columns).where(
+    slots = select(SLOTS.version, *columns).where(
         SLOTS.tenant_id == TENANT, SLOTS.clinic_id == clinic,
         SLOTS.starts_at >= midnights[1], SLOTS.starts_at < midnights[DAYS_OF_A_WEEK + 1],
     )  # fmt: skip
@@ -177,16 +184,17 @@ def _week(scoped: bool) -> CTE:
     return select(PLACE.c.id, midnights).join_from(PLACE, days, true()).where(*mine).group_by(PLACE.c.id).cte("week")
 
 
-def _state(for_patient: bool) -> ColumnElement[str]:
-    """A slot in one word: over before blocked before free, and full for whatever else it is."""
+def _state(for_patient: bool) -> ColumnElement[int]:
+    """What a slot is, in a number: over before blocked before free, and full for whatever else it is."""
     patient: BindParameter[Any] | None = bindparam("patient") if for_patient else None
     free = and_(*stands_free(TENANT, MOMENT, patient_id=patient, moving=bindparam("moving")))
-    return case((SLOTS.ends_at <= MOMENT, OVER), (SLOTS.status == BLOCKED, CLOSED), (free, FREE), else_=FULL)
+    states = ((SLOTS.ends_at <= MOMENT, OVER), (SLOTS.status == BLOCKED, CLOSED), (free, FREE))
+    return case(*((condition, _NUMBER[state]) for condition, state in states), else_=_NUMBER[FULL])
 
 
-def _counts(one: Columns) -> tuple[ColumnElement[Any], ...]:
+def _counts(one: Columns, is_over: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
     """What the version counts of these slots."""
-    over = func.count().filter(one.over).label("over")
+    over = func.count().filter(is_over).label("over")
     return func.count().label("slots"), over, func.sum(one.version).label("versions")
 
 

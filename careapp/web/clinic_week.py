@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -24,8 +25,7 @@ class Column:
     is_today: bool
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One provider's day: what it is on the whole, how many slots are free, and the first of them as in an Offer."""
 
     column: Column
@@ -35,8 +35,7 @@ class Cell:
     starts: str = ""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One provider's week."""
 
     locator: str
@@ -76,8 +75,7 @@ GAP, NAME = Markup("<gap>"), Markup("<name>")
 ROWS_KEPT = 256  # of some 15 KB
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What cells of a day have in common, each drawn with gaps: a cell, a link to a free time, one to all others."""
 
     cell: Markup
