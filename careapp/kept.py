@@ -7,6 +7,7 @@ not have that done again.
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -23,7 +24,9 @@ A = ParamSpec("A")
 S = TypeVar("S", bound=Executable)
 Values = dict[str, Any]
 Processor = Callable[[Any], Any]
+Around = Callable[[str], AbstractContextManager[None]]
 
+_NOTHING: AbstractContextManager[None] = nullcontext()
 _NAMED = re.compile(r"%%|%\((\w+)\)s")  # values in a statement as SQLAlchemy writes it
 
 
@@ -99,11 +102,13 @@ class Kept:
         self._words: Words | None = None
         self._columns: Columns | None = None
 
-    def run(self, connection: Connection, values: Values | None) -> Result[Any]:
-        """Run it in what is under way on a connection. Raises SQLAlchemy's errors for those of the database; a slip of
-        the code, such as a value that is missing, may come as it is.
+    def run(self, connection: Connection, values: Values | None, around: Around | None = None) -> Result[Any]:
+        """Run it in what is under way on a connection, inside of `around` its words where that is given.
 
-        It is run SQLAlchemy's way for whoever listens to the statements of an engine, to trace or to count them, and
+        Raises SQLAlchemy's errors for those of the database; a slip of the code, such as a value that is missing, may
+        come as it is.
+
+        It is run SQLAlchemy's way for whoever listens to the cursors of an engine, as tests do to see statements, and
         where SQLAlchemy or the driver has something to do or to say: nothing is under way yet, or it has failed.
         """
         told = connection.engine.dispatch
@@ -117,7 +122,8 @@ class Kept:
             words = self._words = _words_of(self._statement, connection.dialect)
         given = words.given(values)
         try:
-            answer = prepared.ask(words.text, given)
+            with around(words.text.decode()) if around else _NOTHING:
+                answer = prepared.ask(words.text, given)
             columns = self._columns
             if columns is None:
                 columns = self._columns = _columns_of(self._statement, connection.dialect, answer.columns)

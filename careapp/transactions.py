@@ -20,7 +20,9 @@ Ts = TypeVarTuple("Ts")
 Opened = Callable[["Transaction", Connection, bool], None]
 Ran = Callable[[Connection, Executable, Any, float], None]
 
-RAN = "careapp_ran"  # an engine's execution option: what is called after each statement, with the seconds it took
+# Execution options of an engine: what is called after each statement, with the seconds it took, and what is entered
+# around each that is kept, with its words.
+RAN, AROUND = "careapp_ran", "careapp_around"
 
 _opened: list[Opened] = []
 
@@ -44,6 +46,7 @@ class Transaction:
         self._engine = engine
         self._connection: Connection | None = None
         self._ran: Ran | None = None
+        self._around: kept.Around | None = None
 
     @overload
     def execute(self, statement: TypedReturnsRows[*Ts], values: Any = None) -> Result[*Ts]:
@@ -61,7 +64,7 @@ class Transaction:
         began = perf_counter()
         try:
             known = kept.of(statement)
-            return known.run(connection, values) if known else connection.execute(statement, values)
+            return known.run(connection, values, self._around) if known else connection.execute(statement, values)
         finally:
             if self._ran is not None:
                 self._ran(connection, statement, values, perf_counter() - began)
@@ -124,7 +127,8 @@ class Transaction:
 
     def _begin(self) -> Connection:
         connection = self._connection = self._engine().connect()
-        self._ran = connection.engine.get_execution_options().get(RAN)
+        options = connection.engine.get_execution_options()
+        self._ran, self._around = options.get(RAN), options.get(AROUND)
         try:
             connection.begin()
             self._tell(connection, nested=False)

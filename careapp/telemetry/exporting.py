@@ -20,6 +20,7 @@ from sqlalchemy import Engine, event
 from careapp.telemetry.metrics import METHODS, OTHER_METHOD
 from careapp.telemetry.statements import shape
 from careapp.telemetry.traces import TRACEPARENT, Awaited
+from careapp.transactions import AROUND
 
 KEPT = frozenset({
     "http.request.method", "http.route", "http.response.status_code", "http.method", "http.status_code", "error.type",
@@ -27,7 +28,6 @@ KEPT = frozenset({
     "messaging.operation.name", "messaging.destination.name",
 })  # fmt: skip
 METHOD = ("http.request.method", "http.method")  # of the conventions of today, and of those before
-_SPAN = "careapp_span"
 
 
 class Guarded(SpanExporter):
@@ -96,23 +96,30 @@ class Tracing:
                 raise
 
     def watch_statements(self, engine: Engine) -> None:
-        """Record the statements of an engine, by their shape, where something is being traced."""
+        """Record the statements of an engine, by their shape, where something is being traced.
 
-        def begins(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-            if span := self._of_statement(statement):
-                vars(context)[_SPAN] = span
+        Those that are kept say when they run; the others are run here instead of by SQLAlchemy. Who listened to
+        cursors would have all of them go that way (kept.py).
+        """
 
-        def ends(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-            if span := vars(context).pop(_SPAN, None):
-                span.end()
+        def one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+            with self.statement(statement):
+                cursor.execute(statement, parameters)
+            return True
 
-        def fails(failed: Any) -> None:
-            if failed.execution_context is not None and (span := vars(failed.execution_context).pop(_SPAN, None)):
-                _failed(span, failed.original_exception)
+        def many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+            with self.statement(statement):
+                cursor.executemany(statement, parameters)
+            return True
 
-        event.listen(engine, "before_cursor_execute", begins)
-        event.listen(engine, "after_cursor_execute", ends)
-        event.listen(engine, "handle_error", fails)
+        def bare(cursor: Any, statement: str, context: Any) -> bool:
+            with self.statement(statement):
+                cursor.execute(statement)
+            return True
+
+        for name, run in (("do_execute", one), ("do_executemany", many), ("do_execute_no_params", bare)):
+            event.listen(engine, name, run)
+        engine.update_execution_options(**{AROUND: self.statement})
 
     @contextmanager
     def statement(self, text: str) -> Iterator[None]:

@@ -23,8 +23,8 @@ from careapp.telemetry.metrics import (
 from careapp.transactions import Ran
 
 LONGEST_SHAPE = 2000  # characters
-# Texts, dollar-quoted ones included, and numbers; what stands in a name or a parameter's name is none.
-_LITERAL = re.compile(r"""E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$.*?\$\1\$|(?<![\w.%])-?\d+(?:\.\d+)?\b""", re.S)
+# Texts, dollar-quoted ones included, and numbers; what stands in a name or a parameter's name or number is none.
+_LITERAL = re.compile(r"""E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$.*?\$\1\$|(?<![\w.%$])-?\d+(?:\.\d+)?\b""", re.S)
 
 _log = structlog.get_logger()
 _limit_beside: float | None = None  # seconds, for connections beside the engines; each engine has its own

@@ -145,6 +145,7 @@ def test_a_quick_one_leaves_none(limit: int, database: TestDatabase, tmp_path: P
         ("SELECT E'it\\'s Daw', -3.5", "SELECT ?, ?"),
         ("SELECT $a$Daw's$a$, $$x$$", "SELECT ?, ?"),
         ("UPDATE t1\n  SET a = %(param_1)s, b=1903", "UPDATE t1 SET a = %(param_1)s, b=?"),
+        ("SELECT a FROM t WHERE b = $1 AND c > $22 - 7", "SELECT a FROM t WHERE b = $1 AND c > $22 - ?"),
         ("SELECT x" * 1000, ("SELECT x" * 1000)[:LONGEST_SHAPE]),
     ],
 )

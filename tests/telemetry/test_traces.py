@@ -21,8 +21,12 @@ from opentelemetry.trace import (
     TraceState,
     set_span_in_context,
 )
+from sqlalchemy import Integer, bindparam, literal_column, select, text
+from sqlalchemy.exc import DBAPIError
 
 from careapp import config
+from careapp.db import db
+from careapp.kept import keep
 from careapp.outbox.senders import Sent
 from careapp.telemetry import exporting, traces
 from careapp.telemetry.exporting import Guarded
@@ -77,6 +81,39 @@ def test_a_request_is_named_by_its_route(attributes: dict[str, str], name: str) 
     [told] = kept.texts
     assert json.loads(told)["name"] == name
     assert MARK not in told
+
+
+def test_statements_are_told_whichever_way_they_go(slow_app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is kept, as it goes past SQLAlchemy; others of one row, of many, without values, and one that fails."""
+    told = Kept()
+    monkeypatch.setattr(exporting, "OTLPSpanExporter", lambda endpoint: told)
+    monkeypatch.setattr(exporting.propagate, "set_global_textmap", lambda propagator: None)
+    tracing = exporting.Tracing("http://collector", "careapp-test")
+    kept = keep(select((literal_column("7") + bindparam("more", type_=Integer)).label("sum")))
+    with slow_app.app_context():
+        tracing.watch_statements(db.engine)
+        db.session.connection()  # to make one asks for this and that
+    with slow_app.app_context(), tracing.span("all of them"):
+        assert db.session.execute(kept, {"more": 2}).scalar_one() == 9
+        assert db.session.execute(text("SELECT 'kept' WHERE :more > 1"), {"more": 2}).scalar_one() == "kept"
+        db.session.execute(text("SELECT set_config('app.x', :value, true)"), [{"value": "a"}, {"value": "b"}])
+        raw = db.session.connection().connection.driver_connection
+        assert raw is not None
+        assert raw.pgconn.exec_(b"SELECT 1 FROM pg_prepared_statements WHERE name LIKE 'kept%'").ntuples == 1
+        db.session.connection().exec_driver_sql("SELECT now()")
+        with pytest.raises(DBAPIError):
+            db.session.execute(text("SELECT 1 / CAST(:by AS int)"), {"by": 0})
+        db.session.rollback()
+    tracing.end()
+    spans = [json.loads(one) for one in told.texts]
+    assert [(one["attributes"].get("db.query.text"), one["attributes"].get("error.type")) for one in spans] == [
+        ("SELECT ? + $1::INTEGER AS sum", None),
+        ("SELECT ? WHERE %(more)s > ?", None),
+        ("SELECT set_config(?, %(value)s, true)", None),
+        ("SELECT now()", None),
+        ("SELECT ? / CAST(%(by)s AS int)", "DivisionByZero"),
+        (None, None),
+    ]
 
 
 def test_off_nothing_of_opentelemetry_is_loaded(app: APIFlask, database: TestDatabase, tmp_path: Path) -> None:
