@@ -13,7 +13,9 @@ from sqlalchemy import Connection
 MOST = 100  # of a connection, as many as the driver would keep: the server has a plan of each in memory
 _INFO = "careapp_prepared"  # where SQLAlchemy's pool keeps it, for as long as the connection lasts
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
-_UNKNOWN_NAME = b"26000"  # SQLSTATE
+# SQLSTATEs of a name the server does not know, as somebody told it to forget, and of a plan that a migration has
+# overtaken.
+_OF_NO_USE = (b"26000", b"0A000")
 
 Types = tuple[int, ...]  # of values, as the server numbers them
 
@@ -94,9 +96,12 @@ class Prepared:
     def _done(self, found: PGresult) -> PGresult:
         if found.status in _DONE:
             return found
-        if found.error_field(DiagnosticField.SQLSTATE) == _UNKNOWN_NAME:
-            self._names.clear()  # somebody has told the server to forget: what comes next is prepared anew
-        raise OperationalError(found.get_error_message()) if self._raw.broken else error_from_result(found)
+        state = found.error_field(DiagnosticField.SQLSTATE)
+        if state is None and self._raw.broken:
+            raise OperationalError(found.get_error_message())
+        if state in _OF_NO_USE:
+            self._names.clear()  # what comes next is prepared anew
+        raise error_from_result(found)
 
 
 def say(connection: Connection, words: bytes) -> None:

@@ -61,8 +61,8 @@ def binds(settings: Settings) -> dict[str, Any]:
 
 
 def keep_prepared(engine: Engine) -> None:
-    """Let a rollback leave a connection its prepared statements. The driver forgets them all when it rolls back, as
-    what they are about might be gone with it; our role makes and drops nothing.
+    """Let a rollback leave a connection its prepared statements. The driver would have the server forget them all, its
+    own and those that are kept (prepared.py), as what they are about might be gone; our role makes and drops nothing.
 
     A page that reads no more than who asks ends with a rollback: whoever came next had all statements planned anew.
     """

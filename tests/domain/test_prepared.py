@@ -12,8 +12,10 @@ from sqlalchemy.types import TypeEngine
 from careapp import prepared, tenancy
 from careapp.db import db
 from careapp.kept import keep
+from careapp.localdb import libpq_url
 from careapp.prepared import Prepared
 from tests.conftest import TestTenant
+from tests.database import TestDatabase
 
 ONE_MORE = keep(select(cast(bindparam("given"), Integer) + 1))
 # Asked past the driver, which would prepare the question.
@@ -85,6 +87,23 @@ def test_who_tells_the_server_to_forget_costs_one_transaction() -> None:
         one_more()
     db.session.rollback()
     assert one_more() == 2
+
+
+def test_a_column_that_changes_its_type_costs_one_transaction(database: TestDatabase) -> None:
+    statement = keep(text("SELECT a FROM changing"))
+    with psycopg.connect(libpq_url(database.owner), autocommit=True) as owner:
+        owner.execute("CREATE TABLE changing AS SELECT 1 AS a; GRANT SELECT ON changing TO PUBLIC")
+        try:
+            assert db.session.execute(statement).scalar_one() == 1
+            db.session.rollback()
+            owner.execute("ALTER TABLE changing ALTER a TYPE text")
+            with pytest.raises(DBAPIError, match="cached plan"):
+                db.session.execute(statement)
+            db.session.rollback()
+            assert db.session.execute(statement).scalar_one() == "1"
+            db.session.rollback()
+        finally:
+            owner.execute("DROP TABLE changing")
 
 
 def test_nothing_is_prepared_where_the_driver_may_not() -> None:
