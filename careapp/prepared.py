@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from psycopg import Error, OperationalError, abc
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from sqlalchemy import Connection
 
-MOST = 100  # of a connection, as many as the driver would keep: the server has a plan of each in memory
+MOST = 100  # of a connection, beside as many of the driver's own: the server has a plan of each in memory
 _INFO = "careapp_prepared"  # where SQLAlchemy's pool keeps it, for as long as the connection lasts
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 # SQLSTATEs of a name the server does not know, as somebody told it to forget, and of a plan that a migration has
@@ -38,6 +39,18 @@ class Answer:
         return self._adapting.load_rows(0, self._found.ntuples, tuple)
 
 
+class _Adapting:
+    """How values are adapted: as the driver does for this connection, but a number is a bigint, however small. By the
+    size of each, as the driver has it, a statement with six ids would be prepared many times over.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.adapters = AdaptersMap(connection.adapters)
+        self.adapters.register_dumper(int, Int8Dumper)
+        self.adapters.register_dumper(int, Int8BinaryDumper)
+
+
 class Prepared:
     """What one connection has prepared, by the words of a statement and the types of its values, in the order in which
     it was last asked: where there is too much of it, the server forgets the first.
@@ -47,6 +60,7 @@ class Prepared:
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
+        self._adapting = _Adapting(raw)
         self._names: dict[tuple[bytes, Types], bytes] = {}
         self._made = 0
 
@@ -70,7 +84,7 @@ class Prepared:
         Behind a pooler, which gives each transaction another session, the driver is told to prepare nothing, and
         nothing is prepared here.
         """
-        server, adapting = self._raw.pgconn, Transformer(self._raw)
+        server, adapting = self._raw.pgconn, Transformer(self._adapting)
         given = adapting.dump_sequence(values, [PyFormat.AUTO] * len(values))
         types = adapting.types or ()
         if self._raw.prepare_threshold is None:
@@ -97,8 +111,8 @@ class Prepared:
         if found.status in _DONE:
             return found
         state = found.error_field(DiagnosticField.SQLSTATE)
-        if state is None and self._raw.broken:
-            raise OperationalError(found.get_error_message())
+        if state is None and self._raw.broken:  # what the server said before it left is in the connection alone
+            raise OperationalError(self._raw.pgconn.get_error_message())
         if state in _OF_NO_USE:
             self._names.clear()  # what comes next is prepared anew
         raise error_from_result(found)

@@ -91,11 +91,11 @@ class Transaction:
         say(connection, b"SAVEPOINT part")  # of several of one name, the newest is meant
         try:
             yield
+            say(connection, b"RELEASE SAVEPOINT part")
         except BaseException:
             if not connection.invalidated:
                 say(connection, b"ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
             raise
-        say(connection, b"RELEASE SAVEPOINT part")
 
     def commit(self) -> None:
         """Commit what is under way. Where that fails, a rollback has to follow."""

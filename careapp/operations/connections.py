@@ -69,8 +69,10 @@ def keep_prepared(engine: Engine) -> None:
 
     @event.listens_for(engine, "rollback")
     def before_the_driver_does(connection: Connection) -> None:
-        if connection.closed or connection.invalidated:
-            return
-        raw: Any = connection.connection.driver_connection
+        if not (connection.closed or connection.invalidated):
+            before_the_pool_does(connection.connection.driver_connection)
+
+    @event.listens_for(engine, "reset")  # also one that nobody gave back
+    def before_the_pool_does(raw: Any, *_: Any) -> None:
         if raw.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
             raw.pgconn.exec_(b"ROLLBACK")  # where that fails, the driver tries, and tells the pool

@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from sqlalchemy import Integer, Select, Text, bindparam, cast, func, literal, select, text
+from apiflask import APIFlask
+from sqlalchemy import ARRAY, BigInteger, Integer, Select, Text, bindparam, cast, func, literal, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.types import TypeEngine
 
@@ -48,7 +49,7 @@ def numbered(number: int) -> Select[tuple[int]]:
 
 def test_it_is_prepared_once_for_the_types_of_its_values() -> None:
     assert [one_more(given) for given in (1, 2, 40_000, 3, "7", 50_000)] == [2, 3, 40_001, 4, 8, 50_001]
-    assert len(names()) == 3, "for a small number, a larger one and a text"
+    assert len(names()) == 2, "for a number of whatever size, and for a text"
     assert db.session.execute(ONE_MORE, {"given": None}).scalar_one() is None
 
 
@@ -129,7 +130,33 @@ def test_columns_are_named_and_of_their_types() -> None:
     assert Prepared.of(db.session.connection()).ask(b"SET LOCAL app.x = 'y'", []).columns == []
 
 
-def test_a_connection_that_is_lost_is_told_as_the_driver_does() -> None:
+def test_a_number_of_any_size_comes_back() -> None:
+    some = keep(select(bindparam("one", type_=BigInteger), bindparam("all", type_=ARRAY(BigInteger)).label("all")))
+    for one, numbers in ((1, [1, 40_000, 2**40]), (2**40, [3]), (-(2**63), []), (None, [None, 2**63 - 1])):
+        assert tuple(db.session.execute(some, {"one": one, "all": numbers}).one()) == (one, numbers)
+
+
+def test_a_savepoint_whose_block_hid_an_error_goes_back() -> None:
+    with pytest.raises(DBAPIError), db.session.begin_nested(), suppress(DBAPIError):
+        db.session.execute(text("SELECT 1 / 0"))
+    assert one_more() == 2
+
+
+def test_a_connection_nobody_gave_back_keeps_what_is_prepared(app: APIFlask) -> None:
+    once = text("SELECT CAST(:one AS int) - 1")
+    for number in range(7):  # the driver has something to forget, too
+        db.session.execute(once, {"one": number})
+    one_more()
+    before = names()
+    db.session.rollback()
+    with db.engine.connect() as lost:
+        lost.execute(once, {"one": 1})
+        lost.connection._reset(db.engine.pool, False, False, False)  # type: ignore[attr-defined]
+    assert one_more() == 2
+    assert names() == before
+
+
+def test_a_connection_that_is_lost_is_told_in_the_servers_words() -> None:
     one_more()
     number = db.session.execute(select(func.pg_backend_pid())).scalar_one()
     with psycopg.connect(db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
@@ -138,3 +165,4 @@ def test_a_connection_that_is_lost_is_told_as_the_driver_does() -> None:
         one_more()
     assert caught.value.connection_invalidated
     assert isinstance(caught.value.orig, psycopg.OperationalError)
+    assert "terminating connection due to administrator command" in str(caught.value.orig)
