@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
-from flask import g
+from flask import Flask, g
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
@@ -31,6 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mappe
 from sqlalchemy.sql import ColumnElement
 
 from careapp.kept import built_once
+from careapp.prepared import keep_prepared
 from careapp.transactions import Transaction
 
 LOCK_TIMEOUT = "5s"  # for every connection of the engine; below the 15 s that end a statement
@@ -73,6 +74,13 @@ class Database(SQLAlchemy):
     @session.setter
     def session(self, made: object) -> None:
         """Flask-SQLAlchemy sets what it has made; nobody uses that."""
+
+    def init_app(self, app: Flask) -> None:
+        """As Flask-SQLAlchemy's; the connections of each engine keep what they have prepared."""
+        super().init_app(app)
+        with app.app_context():
+            for engine in self.engines.values():
+                keep_prepared(engine)
 
     def _wanted(self) -> Engine:
         """The replica while `on_replica` says so, else the primary."""

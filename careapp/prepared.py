@@ -9,7 +9,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 
 MOST = 100  # of a connection, beside as many of the driver's own: the server has a plan of each in memory
 _INFO = "careapp_prepared"  # where SQLAlchemy's pool keeps it, for as long as the connection lasts
@@ -55,7 +55,7 @@ class Prepared:
     """What one connection has prepared, by the words of a statement and the types of its values, in the order in which
     it was last asked: where there is too much of it, the server forgets the first.
 
-    The names are not the driver's: a rollback leaves them (operations/connections.py sees that it does).
+    The names are not the driver's: a rollback leaves them (keep_prepared).
     """
 
     def __init__(self, raw: Any) -> None:
@@ -128,3 +128,21 @@ def say(connection: Connection, words: bytes) -> None:
         Prepared.of(connection).say(words)
     except Error as error:
         connection._handle_dbapi_exception(error, words.decode(), None, None, None)
+
+
+def keep_prepared(engine: Engine) -> None:
+    """Let a rollback leave a connection its prepared statements. The driver would have the server forget them all, its
+    own and those that are kept, as what they are about might be gone; our role makes and drops nothing.
+
+    A page that reads no more than who asks ends with a rollback: whoever came next had all statements planned anew.
+    """
+
+    @event.listens_for(engine, "rollback")
+    def before_the_driver_does(connection: Connection) -> None:
+        if not (connection.closed or connection.invalidated):
+            before_the_pool_does(connection.connection.driver_connection)
+
+    @event.listens_for(engine, "reset")  # also one that nobody gave back
+    def before_the_pool_does(raw: Any, *_: Any) -> None:
+        if raw.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            raw.pgconn.exec_(b"ROLLBACK")  # where that fails, the driver tries, and tells the pool

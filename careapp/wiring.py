@@ -16,7 +16,7 @@ from careapp.episodes.service import register_open_work
 from careapp.identity import known_passwords
 from careapp.internal.routes import internal
 from careapp.logs import configure_logs
-from careapp.operations.connections import binds, engine_options, keep_prepared
+from careapp.operations.connections import binds, engine_options
 from careapp.operations.database_check import check_first_connection
 from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
@@ -127,6 +127,4 @@ def _connect_database(app: APIFlask, settings: Settings) -> None:
     Migrate(app, db, directory="migrations")
     with app.app_context():
         check_first_connection()
-        for engine in db.engines.values():
-            keep_prepared(engine)
     init_health(app, settings)

@@ -6,8 +6,7 @@ worse, somebody else's: so settings go with the transaction, and the driver prep
 
 from typing import Any
 
-from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, QueuePool, event
+from sqlalchemy import QueuePool
 
 from careapp.config import Settings
 from careapp.db import LOCK_TIMEOUT, REPLICA
@@ -58,21 +57,3 @@ def binds(settings: Settings) -> dict[str, Any]:
         "execution_options": {**session, OPENING: f"{READ_ONLY}{session[OPENING]}"},
     }
     return {REPLICA: {**options, **of_copy}}
-
-
-def keep_prepared(engine: Engine) -> None:
-    """Let a rollback leave a connection its prepared statements. The driver would have the server forget them all, its
-    own and those that are kept (prepared.py), as what they are about might be gone; our role makes and drops nothing.
-
-    A page that reads no more than who asks ends with a rollback: whoever came next had all statements planned anew.
-    """
-
-    @event.listens_for(engine, "rollback")
-    def before_the_driver_does(connection: Connection) -> None:
-        if not (connection.closed or connection.invalidated):
-            before_the_pool_does(connection.connection.driver_connection)
-
-    @event.listens_for(engine, "reset")  # also one that nobody gave back
-    def before_the_pool_does(raw: Any, *_: Any) -> None:
-        if raw.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-            raw.pgconn.exec_(b"ROLLBACK")  # where that fails, the driver tries, and tells the pool

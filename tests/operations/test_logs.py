@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from apiflask import APIFlask
 from structlog.testing import capture_logs
 
 from careapp.access import Actor
-from careapp.logs import ALLOWED, configure_logs
+from careapp.logs import ALLOWED, MOMENT, configure_logs
 from careapp.surface.headers import about_this
 from tests import factories as make
 from tests.api.client import Api, speaking_for
@@ -70,6 +71,11 @@ def is_log(called: ast.expr) -> bool:
     return isinstance(called, ast.Name) and called.id == "tell"
 
 
+def test_lines_are_in_order_by_their_text_also_on_the_second() -> None:
+    whole, later = (datetime(2026, 11, 22, 16, 10, 5, some, tzinfo=UTC).strftime(MOMENT) for some in (0, 7))
+    assert whole == "2026-11-22T16:10:05.000000Z" < later
+
+
 def test_a_key_that_is_not_on_the_list_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     kept = structlog.get_config()
     try:
@@ -79,3 +85,4 @@ def test_a_key_that_is_not_on_the_list_is_dropped(capsys: pytest.CaptureFixture[
         structlog.configure(**kept)
     line = json.loads(capsys.readouterr().out)
     assert set(line) == {"event", "level", "timestamp", "status"}
+    assert datetime.strptime(line["timestamp"], MOMENT)
