@@ -101,7 +101,7 @@ def test_commits_stand_where_they_are_named() -> None:
 def test_no_other_place_ends_a_transaction_by_sql() -> None:
     ending = re.compile(r"^\s*(commit|begin|rollback)\s*;?\s*$", re.I)
     found = {file for file in FILES if any(ending.match(text) for text in texts(ast.parse(source(file))))}
-    assert found == {"operations/connections.py"}  # which rolls back just before the driver does, on its behalf
+    assert found == {"prepared.py"}  # which rolls back just before the driver does, on its behalf, and to savepoints
 
 
 # Where an actor's clinics are compared with others, and a page that names them to himself.
