@@ -121,8 +121,7 @@ class Prepared:
 def say(connection: Connection, words: bytes) -> None:
     """Have a transaction begin, keep a place to come back to, or go back there. Raises SQLAlchemy's errors.
 
-    The driver would need more round trips for the first, and have the server forget all that is prepared when it goes
-    back, as what statements are about might be gone with it; our role makes and drops nothing.
+    The driver would need more round trips for the first, and forget when it goes back (see keep_prepared).
     """
     try:
         Prepared.of(connection).say(words)
