@@ -36,10 +36,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the application knows the benchmark's callers by; `mark` asks it for the board's mark as it is now."""
+    """What the application knows the benchmark's callers by; `mark` asks it for the board's mark as it is now, and each
+    of `screens` is the cookie of somebody who only looks at one.
+    """
 
     token: str
     cookie: str
+    screens: tuple[str, ...]
     portal: str
     mark: Callable[[], str] = field(repr=False)
 
@@ -124,9 +127,9 @@ def board_pages(scene: Scene, credentials: Credentials) -> list[Request]:
 
 
 def board_polls(scene: Scene, credentials: Credentials) -> list[Request]:
-    """A board that is looked at asks whether something has changed, and nothing has."""
-    poll = {"HX-Request": "true", "X-Poll": "1", "X-Seen": credentials.mark()}
-    return [Request("GET", "/episodes", {**credentials.session(), **poll}, {})]
+    """Boards that are looked at ask whether something has changed, and nothing has."""
+    poll = {"Host": HOST, "HX-Request": "true", "X-Poll": "1", "X-Seen": credentials.mark()}
+    return [Request("GET", "/episodes", {**poll, "Cookie": cookie}, {}) for cookie in credentials.screens]
 
 
 def todays_lists(scene: Scene, credentials: Credentials) -> list[Request]:
@@ -166,7 +169,7 @@ CASES = (
     Case("slot-list", "GET a provider's slots of 7 days (168 slots)", slot_lists),
     Case("clinic-week", "GET a clinic's week (20 providers, 3,360 slots)", clinic_weeks),
     Case("board", "GET the episode board (48 cards)", board_pages),
-    Case("board-poll", "GET the board again, unchanged (204)", board_polls),
+    Case("board-poll", "GET the board again, unchanged (204; 100 screens)", board_polls),
     Case("today", "GET today's list (60 visits)", todays_lists),
     Case("episode", "GET an episode's page (18 entries)", episode_pages),
     Case("search", "POST a search for patients (10 found)", patient_searches),

@@ -41,6 +41,7 @@ from careapp.db import db
 from careapp.identity import sessions
 from careapp.localdb import libpq_url
 
+SCREENS = 100  # that look at the board
 PLANS = VAR / "plans.pickle"
 TENANT = "bench-0"  # one of the generated tenants, so that it has as much as the others
 WRITTEN = ("appointments", "provider_slots", "episodes", "status_changes", "outbox", "outbox_head", "audit_event",
@@ -87,7 +88,7 @@ def laid(cases: Sequence[Case], *, size: str, authenticated: bool = True, ways: 
         tell("database and clinics")
         database = stack.enter_context(working_copy(size))
         key = prepared(database)
-        app = create_app()
+        app = create_app(poll_memory_seconds=0)  # what a poll asks when it is answered for the first time
         scene = lay_scene(stack, database)
         credentials = sign_in(app, scene, key)
         found = {case.name: record(app, case, case.requests(scene, credentials), authenticated) for case in cases}
@@ -147,17 +148,18 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
         "iss": "careapp", "aud": "careapp", "iat": now, "exp": now + 3600, "sub": f"user:{scene.user_id}",
         "jti": str(uuid.uuid4()), "tenant": scene.key, "roles": ["front_desk"],
     }  # fmt: skip
-    with app.app_context(), commands.system_transaction(scene.tenant_id):
-        sid = sessions.start(scene.tenant_id, scene.user_id)
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
-    cookie = serializer.dumps({"tenant": scene.tenant_id, "sid": sid})
-    cookie = f"{app.config['SESSION_COOKIE_NAME']}={cookie}"
+
+    def signed_in() -> str:
+        with app.app_context(), commands.system_transaction(scene.tenant_id):
+            sid = sessions.start(scene.tenant_id, scene.user_id)
+        return f"{app.config['SESSION_COOKIE_NAME']}={serializer.dumps({'tenant': scene.tenant_id, 'sid': sid})}"
 
     def board(cookie: str) -> TestResponse:
         with redirect_stdout(StringIO()):
             return app.test_client(use_cookies=False).get("/episodes", headers={"Host": "127.0.0.1", "Cookie": cookie})
 
-    cookie = board(cookie).headers["Set-Cookie"].partition(";")[0]
+    cookie = board(signed_in()).headers["Set-Cookie"].partition(";")[0]
 
     def mark() -> str:
         page = board(cookie)
@@ -165,8 +167,8 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
         assert found, page.text
         return found[1]
 
-    portal = os.environ["INTERNAL_TOKENS"].partition(":")[2]
-    return Credentials(jwt.encode(claims, key, algorithm="RS256"), cookie, portal, mark)
+    portal, screens = os.environ["INTERNAL_TOKENS"].partition(":")[2], tuple(signed_in() for _ in range(SCREENS))
+    return Credentials(jwt.encode(claims, key, algorithm="RS256"), cookie, screens, portal, mark)
 
 
 def record(app: APIFlask, case: Case, requests: list[Request], authenticated: bool) -> tuple[Recording, Plan]:

@@ -176,18 +176,13 @@ def system_transaction(tenant_id: int | None) -> Iterator[None]:
 
     Bound to `tenant_id`, or to no tenant at all; what it does is audited by its own code, where a tenant is known.
     """
-    db.session.rollback()
-    with tenancy.bound(tenant_id):
-        try:
-            yield
-            _commit()
-        except BaseException:
-            db.session.rollback()
-            raise
+    with first_read(tenant_id):
+        yield
+        _commit(wrote_in=tenant_id)  # so that nothing is open for what comes next
 
 
 @contextmanager
-def first_read(tenant_id: int) -> Iterator[None]:
+def first_read(tenant_id: int | None) -> Iterator[None]:
     """The read that finds out who a request is from. What it opens is the transaction of the command or query that
     comes next, if one of this tenant does, which saves a round trip in four; anything else rolls it back.
     """
@@ -273,7 +268,7 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
                 raise RuntimeError("a command ended without an audit row")
             replica.leave()
             collected.write(actor, audit.with_purposes(unit.audits, unit.in_emergency), unit.events, changes=writes)
-            _commit()
+            _commit(wrote_in=actor.tenant_id if writes else None)
             metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))
     except BaseException as error:
         db.session.rollback()
@@ -284,12 +279,14 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
         _unit.reset(token)
 
 
-def _commit() -> None:
+def _commit(*, wrote_in: int | None) -> None:
     """Commit. Raises OutcomeUnknown where the connection was lost on the way: nobody here knows how it ended."""
     try:
         db.session.commit()
     except DBAPIError as error:
         raise (OutcomeUnknown() if error.connection_invalidated else error) from error.orig
+    finally:
+        tenancy.note_write(wrote_in)
 
 
 def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> None:

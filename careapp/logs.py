@@ -39,6 +39,7 @@ def configure_logs(*, readable: bool, about: Callable[[], dict[str, Any]] = dict
             structlog.dev.ConsoleRenderer(colors=False) if readable else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(),  # a line in one piece
         cache_logger_on_first_use=False,
     )
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it reports each refused connection; the relay says it once

@@ -53,6 +53,10 @@ class Process(BaseModel):
         "all", "`public` leaves out the portal's routes, `internal` serves them and the health checks alone, so that"
         " they can stand on a listener of their own", WEB,
     )  # fmt: skip
+    poll_memory_seconds: float = setting(
+        1.0, "how long a worker goes by what it found out for screens that ask whether something has changed: that"
+        " nothing has, and that a session goes on; 0 asks the database for each", WEB, ge=0, le=10,
+    )  # fmt: skip
     trusted_hosts: str = setting("", "host names it answers to, blanks between; production needs it", WEB)
     trusted_proxies: int = setting(0, "how many proxies stand before it and pass on addresses", WEB, ge=0)
 

@@ -9,6 +9,7 @@ from careapp.prepared import say
 from careapp.transactions import Transaction, at_begin
 
 _tenant: ContextVar[int | None] = ContextVar("careapp_tenant", default=None)
+_last_writes: list[object] = [None] * 1024  # by a tenant's number; two that share a place are told of each other's
 
 OPENING = "careapp_opening"  # an engine's execution option: what every transaction of it begins with
 TENANT_OF_TRANSACTION = "nullif(current_setting('app.tenant_id', true), '')::int"
@@ -65,6 +66,17 @@ def opening(tenant_id: int | None, more: str = "") -> bytes:
     because a session is not its own.
     """
     return f"BEGIN; SET LOCAL app.tenant_id = '{'' if tenant_id is None else int(tenant_id)}'{more}".encode()
+
+
+def last_write(tenant_id: int) -> object:
+    """Something that is another thing after each write of this process in a tenant; compare it by `is`."""
+    return _last_writes[tenant_id % len(_last_writes)]
+
+
+def note_write(tenant_id: int | None) -> None:
+    """Let whoever remembers something of a tenant know that this process has written in it, or may have."""
+    if tenant_id is not None:
+        _last_writes[tenant_id % len(_last_writes)] = object()
 
 
 def protect(table: str) -> list[str]:

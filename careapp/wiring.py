@@ -25,6 +25,7 @@ from careapp.surface.health import health, init_health
 from careapp.surface.json_input import StrictJSON
 from careapp.surface.many_fields import init_many_fields
 from careapp.surface.oidc.provider import init_oidc
+from careapp.surface.polls import init_polls
 from careapp.surface.problems import problem_of
 from careapp.surface.provider_port import init_provider_port
 from careapp.surface.replica import init_replica
@@ -71,6 +72,7 @@ def build(**overrides: object) -> APIFlask:
     app.jinja_environment = SharedGlobals
     app.jinja_env.undefined = StrictUndefined
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, TRUSTED_HOSTS=settings.trusted_hosts.split() or None)
+    init_polls(app, settings)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]

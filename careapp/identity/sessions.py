@@ -6,13 +6,13 @@ they find out who the actor is, so there is none yet.
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, update
+from sqlalchemy import ARRAY, ColumnElement, LargeBinary, Select, any_, bindparam, delete, func, select, update
 
 from careapp import clock, commands
 from careapp.access import Actor
@@ -125,6 +125,17 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
     return Holder(actor, Preferences.of(row), session)
 
 
+def good_sessions(tenant_id: int, sids: Collection[str], *, settings: Settings) -> frozenset[str]:
+    """Which of these sessions of a tenant go on and are good for every page their holders may open, in one statement:
+    of any other one `session_actor` finds nobody, or somebody who is led elsewhere first. None has been seen by it.
+    """
+    hashes = {_hash(sid): sid for sid in sids}
+    given = {"tenant": tenant_id, "sid_hashes": list(hashes), **limits(settings)}
+    with commands.first_read(tenant_id):
+        found = db.session.execute(_good_sessions(), given).scalars().all()
+    return frozenset(hashes[bytes(one)] for one in found)
+
+
 def limits(settings: Settings) -> dict[str, datetime]:
     """The values of `live()`: a session last seen, or begun, before these is over (ASVS 5.0 7.3)."""
     now = clock.now()
@@ -152,17 +163,28 @@ def _live_session() -> Select[Any]:
         func.coalesce(mine.c.confirmed_at, mine.c.created_at).label("proved_at"), users.c.needs_new_password,
         mine.c.factors, mine.c.federated_id, factor_rules.missing().label("needs_factor"),
     )  # fmt: skip
+    found = users_joined(*session, *preference_columns(), *tenant_columns(mine.c.tenant_id))
+    return _of_holders(found).where(mine.c.sid_hash == bindparam("sid_hash"))
+
+
+@built_once
+def _good_sessions() -> Select[Any]:
+    """The hashes of those of `sid_hashes` that are good; built once, as each screen asks it."""
+    users = table_of(User).c
+    mine = ROWS.c.sid_hash == any_(bindparam("sid_hashes", type_=ARRAY(LargeBinary)))
+    finished = ~users.needs_new_password, ~factor_rules.missing()
+    open_to_all = TENANTS.c.suspended_at.is_(None), TENANTS.c.deleted_at.is_(None)
+    return _of_holders(select(ROWS.c.sid_hash)).where(mine, *finished, *open_to_all)
+
+
+def _of_holders(columns: Select[Any]) -> Select[Any]:
+    """A select of a tenant's live sessions (`tenant`), each with its user, who is not disabled, and its tenant."""
+    users = table_of(User).c
     return (
-        users_joined(*session, *preference_columns(), *tenant_columns(mine.c.tenant_id))
-        .select_from(mine)
-        .join(users, (users.c.tenant_id == mine.c.tenant_id) & (users.c.id == mine.c.user_id))
-        .join(TENANTS, TENANTS.c.id == mine.c.tenant_id)
-        .where(
-            mine.c.tenant_id == bindparam("tenant"),
-            mine.c.sid_hash == bindparam("sid_hash"),
-            *live(),
-            users.c.disabled_at.is_(None),
-        )
+        columns.select_from(ROWS)
+        .join(table_of(User), (users.tenant_id == ROWS.c.tenant_id) & (users.id == ROWS.c.user_id))
+        .join(TENANTS, TENANTS.c.id == ROWS.c.tenant_id)
+        .where(ROWS.c.tenant_id == bindparam("tenant"), *live(), users.disabled_at.is_(None))
     )
 
 

@@ -7,6 +7,7 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import BadRequest
 
+from careapp.access import Actor
 from careapp.audit.writer import request_id
 from careapp.surface.json_input import is_storable
 from careapp.telemetry.metrics import count_request
@@ -56,8 +57,10 @@ def init_headers(app: Flask) -> None:
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
         if request.endpoint not in UNLOGGED:
-            log_request(response.status_code)
-            count(response.status_code)
+            tell(
+                request.url_rule.rule if request.url_rule else None, request.method, response.status_code,
+                time.perf_counter() - g.started if "started" in g else None, g.get("actor"),
+            )  # fmt: skip
         if g.get("refused") in ATTEMPTS:
             _log.warning("attempt", refused=g.refused, request_id=request_id.get())
         return response
@@ -68,23 +71,18 @@ def about_this() -> dict[str, str | None]:
     return {"request_id": request_id.get(), "trace_id": trace_id()}
 
 
-def count(status: int) -> None:
-    """Count a request, and how long it took; what one was refused for before it had a number took no time."""
-    route = request.url_rule.rule if request.url_rule else None
-    seconds = time.perf_counter() - g.started if "started" in g else 0.0
-    count_request(route, request.method, status, seconds)
-
-
-def log_request(status: int) -> None:
-    """Write one line about a request: the route as declared, never the address as sent, which may name a patient."""
-    actor = g.get("actor")
+def tell(route: str | None, method: str, status: int, seconds: float | None, actor: Actor | None) -> None:
+    """Write one line about a request, and count it and how long it took; what was refused before it had a number took
+    no time. The route is as declared, never the address as sent, which may name a patient.
+    """
     _log.info(
         "request",
-        method=request.method,
-        route=request.url_rule.rule if request.url_rule else None,
+        method=method,
+        route=route,
         status=status,
-        milliseconds=round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None,
+        milliseconds=None if seconds is None else round(seconds * 1000, 1),
         request_id=request_id.get(),
         tenant=actor.tenant_key if actor else None,
         actor=actor.name if actor else None,
     )
+    count_request(route, method, status, seconds or 0.0)

@@ -107,14 +107,20 @@ def session_waits() -> bool:
     return signed_in_actor() is None and bool(g.get("session_waits"))
 
 
+def held() -> tuple[int, str] | None:
+    """The tenant and the value of this request's cookie, whether or not a session stands behind it."""
+    tenant, sid = session.get("tenant"), session.get("sid")
+    return (tenant, sid) if isinstance(tenant, int) and isinstance(sid, str) else None
+
+
 def held_before() -> tuple[int, int] | None:
     """The tenant and the user of this request's cookie where its session has run out by itself; None else.
 
     Good for keeping what he sent until he has signed in again, and for nothing more: he is not signed in.
     """
-    held = _held()
-    user_id = user_of_ended(*held) if held and signed_in_actor() is None else None
-    return (held[0], user_id) if held and user_id else None
+    mine = held()
+    user_id = user_of_ended(*mine) if mine and signed_in_actor() is None else None
+    return (mine[0], user_id) if mine and user_id else None
 
 
 def begin(tenant_id: int, sid: str) -> None:
@@ -144,9 +150,9 @@ def end(reason: str) -> bool:
 
     Says whether it was begun at an identity provider, where a session of its own goes on.
     """
-    held = _held()
+    mine = held()
     session.clear()
-    return rows.end_session(*held, reason, address=peer()) if held else False
+    return rows.end_session(*mine, reason, address=peer()) if mine else False
 
 
 def peer() -> str:
@@ -165,23 +171,18 @@ def _person() -> Person | None:
     return found if isinstance(found, Person) else None
 
 
-def _held() -> tuple[int, str] | None:
-    tenant, sid = session.get("tenant"), session.get("sid")
-    return (tenant, sid) if isinstance(tenant, int) and isinstance(sid, str) else None
-
-
 def _load(request: Request) -> Person | None:
     """Flask-Login's request loader. A poll (X-Poll: 1) never extends the session.
 
     Raises nothing for a suspended tenant: whoever draws a page asks who is signed in, the page that says so as well.
     """
-    held = _held()
-    if held is None:
+    mine = held()
+    if mine is None:
         return None
     receive_body()
     poll = request.headers.get("X-Poll") == "1"
     try:
-        found = rows.session_actor(*held, settings=current_app.config["SETTINGS"], poll=poll)
+        found = rows.session_actor(*mine, settings=current_app.config["SETTINGS"], poll=poll)
     except TenantSuspended:
         g.session_waits = True
         return None

@@ -33,7 +33,7 @@ CLASHES = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialization fail
 ELSEWHERE = {
     "web": ("careapp_outbox", "careapp_relay", "careapp_audit", "careapp_job"),
     "jobs": (
-        "careapp_request", "careapp_booking", "careapp_sign_in", "careapp_limited", "careapp_breaker",
+        "careapp_request", "careapp_booking", "careapp_sign_in", "careapp_limited", "careapp_polls", "careapp_breaker",
         "careapp_upstream", "careapp_workers", "careapp_database_away",
     ),
 }  # fmt: skip
@@ -80,6 +80,12 @@ RACES_LOST = _counter(
 )
 SIGN_IN_FAILURES = _counter("sign_in_failures", "Proofs of who somebody is that were wrong, by kind of proof.", "way")
 LIMITED = _counter("limited_requests", "Requests refused because a limit a minute was reached, by whose limit.", "kind")
+POLLS = _counter(
+    "polls",
+    "Screens that asked again whether something has changed, by where the worker looked: in its memory, or in the"
+    " database. The application itself answered the others, and those that something was new for.",
+    "looked",
+)
 SLOW_STATEMENTS = _counter("slow_statements", "SQL statements that took longer than SLOW_QUERY_MS.")
 
 POOL_SIZE = _gauge(

@@ -15,7 +15,7 @@ from careapp.overviews.board_choices import MINE
 from careapp.overviews.marks import newest_in
 from careapp.surface.actors import current_actor, requires
 from careapp.web.forms.typed import code_in, locator_in
-from careapp.web.htmx import is_htmx, is_poll, page_or_fragment, poll_seen, unchanged
+from careapp.web.htmx import is_htmx, is_poll, nothing_new, page_or_fragment, poll_seen, unchanged
 
 bp = Blueprint("board", __name__)
 
@@ -24,11 +24,10 @@ bp = Blueprint("board", __name__)
 @requires(Permission.EPISODE_VIEW)
 def board() -> Response:
     """The board; with `stage`, one column from `cursor` on. A poll that has seen all of it is answered 204."""
-    actor, seen = current_actor(), poll_seen()
-    wanted, stage = _wanted(), code_in(request.args.get("stage"), STAGES)
-    if seen is not None and seen == get_board_mark(actor):
+    actor, wanted, stage = current_actor(), _wanted(), code_in(request.args.get("stage"), STAGES)
+    if nothing_new(get_board_mark):
         return unchanged()
-    since, cursor = newest_in(seen), request.args.get("cursor") or None
+    since, cursor = newest_in(poll_seen()), request.args.get("cursor") or None
     if stage is None:
         return _answer("episodes/board.html", get_board(actor, wanted, since=since), wanted)
     shown = get_stage(actor, stage, wanted, since=since, cursor=cursor)

@@ -15,7 +15,7 @@ from careapp.web import times
 from careapp.web.calendar_address import Address
 from careapp.web.clinic_week import Cells, columns_of, rows_of
 from careapp.web.day_grid import day_grid
-from careapp.web.htmx import is_poll, page_or_fragment, poll_seen, unchanged
+from careapp.web.htmx import is_poll, nothing_new, page_or_fragment, unchanged
 from careapp.web.week_grid import week_grid
 
 bp = Blueprint("calendar", __name__)
@@ -32,8 +32,8 @@ def calendar() -> Response:
 
     A poll gets 204 while nothing has changed, else the grid alone. Raises NotFound for whatever is not there.
     """
-    here, seen = Address.asked(), poll_seen()
-    if seen is not None and here.on and seen == _version(here):
+    here = Address.asked()
+    if _nothing_new(here):
         return unchanged()
     sought = _sought(here)
     moving = sought.moving if sought else None
@@ -51,14 +51,13 @@ def calendar() -> Response:
     )  # fmt: skip
 
 
-def _version(here: Address) -> str | None:
-    """The version of what the address shows, in one statement; None for an address that leaves the days open."""
+def _nothing_new(here: Address) -> bool:
+    """Whether this is a poll of days that are as they were; an address that leaves the days open is none."""
     if here.on is None or here.whole_week is None:
-        return None
-    return calendar_version(
-        current_actor(), provider=here.provider, clinic=here.clinic, specialty=here.specialty, first=here.on,
-        days=7 if here.whole_week else 1,
-    )  # fmt: skip
+        return False
+    days = 7 if here.whole_week else 1
+    whose = {"provider": here.provider, "clinic": here.clinic, "specialty": here.specialty}
+    return nothing_new(calendar_version, **whose, first=here.on, days=days)
 
 
 def _sought(here: Address) -> Sought | None:

@@ -19,7 +19,7 @@ from careapp.web.forms.care import OpenEpisodeForm
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm, ReasonedMoveForm
 from careapp.web.forms.typed import locator_in
-from careapp.web.htmx import Notice, page_or_fragment, poll_seen, see_other, unchanged
+from careapp.web.htmx import Notice, nothing_new, page_or_fragment, see_other, unchanged
 from careapp.web.submissions import create_once
 
 bp = Blueprint("episodes", __name__)
@@ -60,10 +60,7 @@ def open_episode() -> Response:
 @requires(Permission.EPISODE_VIEW)
 def episode(locator: str) -> Response:
     """The episode page: entries of one `kind` or all, from `cursor` on. A poll that has seen it is answered 204."""
-    seen = poll_seen()
-    if seen is not None and seen == get_episode_mark(current_actor(), locator):
-        return unchanged()
-    return episode_page(locator)
+    return unchanged() if nothing_new(get_episode_mark, locator) else episode_page(locator)
 
 
 @bp.post("/episodes/<locator>/close")

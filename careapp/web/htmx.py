@@ -6,6 +6,7 @@ set by hand.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ from flask import Response, flash, get_template_attribute, make_response, redire
 from flask_babel import gettext as _
 from htmx_flask import request as htmx_request
 from markupsafe import escape
+
+from careapp.surface.actors import current_actor
+from careapp.surface.polls import STANDS_ON, Question, Standing
+from careapp.surface.sessions import held
 
 NOTICES = "_macros/notices.html"
 PAGES_OF_THEIR_OWN = frozenset({400, 403, 404, 409})
@@ -102,6 +107,22 @@ def is_poll() -> bool:
 def poll_seen() -> str | None:
     """The version of a live region that its poll shows now; None when this is no poll."""
     return request.headers.get("X-Seen", "") if is_poll() else None
+
+
+def nothing_new(version: Callable[..., str | None], *given: object, **named: object) -> bool:
+    """Whether this is a poll whose screen shows the version that the query `version(actor, …)` returns. It must depend
+    on what it is given, the actor's tenant and clinics, and nothing else of him: who has the same share it (polls.py).
+    """
+    seen = poll_seen()
+    if seen is None:
+        return False
+    actor, question = current_actor(), Question(version, given, tuple(sorted(named.items())))
+    if question.ask(actor) != seen:
+        return False
+    mine, rule = held(), request.url_rule
+    if mine and rule:
+        request.environ[STANDS_ON] = Standing(actor, mine[1], question, rule.rule)
+    return True
 
 
 def unchanged() -> Response:

@@ -17,7 +17,7 @@ from careapp.referrals.states import PRIORITIES, TYPES
 from careapp.referrals.views import ReferralView
 from careapp.surface.actors import current_actor, requires
 from careapp.web.forms.typed import code_in, locator_in
-from careapp.web.htmx import Notice, changed, is_htmx, is_poll, page_or_fragment, poll_seen, unchanged
+from careapp.web.htmx import Notice, changed, is_htmx, is_poll, nothing_new, page_or_fragment, unchanged
 from careapp.web.referral_words import standing_of
 from careapp.web.refusals import said
 from careapp.web.words import now
@@ -65,11 +65,10 @@ class Place:
 @requires(Permission.REFERRAL_VIEW)
 def board() -> Response:
     """The board; with `status` one column at length. A poll that has seen it so gets nothing."""
-    version = get_version(current_actor())
-    if poll_seen() == version:
+    if nothing_new(get_version):
         return unchanged()
     place = Place.of(request.args)
-    answer = page_or_fragment(PAGE, FRAGMENT, **_context(place, version))
+    answer = page_or_fragment(PAGE, FRAGMENT, **_context(place, get_version(current_actor())))
     if is_htmx() and not is_poll():
         answer.headers["HX-Push-Url"] = place.address()
     return answer

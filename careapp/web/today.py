@@ -21,7 +21,7 @@ from careapp.web.appointment_acts import call_off, make_move, take_back
 from careapp.web.desk_clinic import desk_clinic, remember_clinic
 from careapp.web.forms.finding import QuickFindForm, meant_by_now
 from careapp.web.forms.typed import code_in, locator_in
-from careapp.web.htmx import Notice, Undo, changed, is_htmx, page_or_fragment, poll_seen, unchanged
+from careapp.web.htmx import Notice, Undo, changed, is_htmx, nothing_new, page_or_fragment, unchanged
 from careapp.web.moves import each_move
 from careapp.web.refusals import said
 from careapp.web.times import parse_day
@@ -40,8 +40,8 @@ ABOUT_ITS_STATE = frozenset({"STALE_VERSION", "ILLEGAL_TRANSITION"})  # refusals
 @requires(Permission.APPOINTMENT_VIEW)
 def today() -> Response:
     """The list of a clinic's day. A poll that has seen the present version gets nothing, at the cost of one query."""
-    actor, wanted, seen = current_actor(), _wanted(), poll_seen()
-    if seen and wanted.clinic and seen == get_day_version(actor, wanted.clinic, day=wanted.day):
+    wanted = _wanted()
+    if wanted.clinic and nothing_new(get_day_version, wanted.clinic, day=wanted.day):
         return unchanged()
     day, wanted = _day_of_desk(wanted)
     response = page_or_fragment(PAGE, LIST if day.desk.clinic else DESK, **_context(day, wanted))

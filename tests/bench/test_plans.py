@@ -106,7 +106,7 @@ def test_every_list_is_asked_for_a_further_page(visitor: Visitor, large: APIFlas
 def test_every_live_region_is_asked_whether_it_has_changed(visitor: Visitor, large: APIFlask) -> None:
     for answer in (200, 204):
         polled = {one.endpoint for one in visitor.answered if one.poll and one.status == answer}
-        assert {large.view_functions[one].__module__ for one in polled} == saying(" poll_seen()"), answer
+        assert {large.view_functions[one].__module__ for one in polled} == saying(" nothing_new("), answer
 
 
 def saying(text: str) -> set[str]:

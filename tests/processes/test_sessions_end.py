@@ -1,6 +1,9 @@
-"""What ends a session ends it in every process at once: the other one has nothing in memory that would know better."""
+"""What ends a session ends it in every process at once: the other one has nothing in memory that would know better,
+but for polls of screens that show nothing new, which it may answer for a second from what it saw.
+"""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -16,6 +19,7 @@ from tests.identity.people import PASSWORD, a_user, peer
 from tests.instance import Instance
 from tests.looking import execute, one
 
+VERSION = re.compile(r'data-version="([^"]+)"')
 TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
 
 
@@ -65,6 +69,18 @@ def test_it_ends_in_another_process_with_the_next_request(app: APIFlask, god: Ac
         assert [answer.status_code for answer in answers] == [303, 303]
         assert all(answer.headers["Location"].startswith("/sign-in") for answer in answers)
     assert one(god, "SELECT count(*) FROM user_session WHERE user_id = :id AND ended_at IS NULL", id=user.id) == 0
+
+
+def test_a_poll_of_another_process_learns_of_it_within_a_second(app: APIFlask, god: Actor, other: str) -> None:
+    user = a_user(god, Role.CLINICIAN)
+    with closing(signed_in(other, user.email)) as browser:
+        seen = VERSION.search(browser.get("/episodes").text)
+        assert seen
+        poll = {"HX-Request": "true", "X-Poll": "1", "X-Seen": seen[1]}
+        assert [browser.get("/episodes", headers=poll).status_code for _ in range(20)] == [204] * 20
+        users.disable(god, user.id)
+        time.sleep(app.config["SETTINGS"].poll_memory_seconds)
+        assert browser.get("/episodes", headers=poll).status_code == 401
 
 
 def test_polls_of_another_process_do_not_keep_a_session(app: APIFlask, god: Actor, other: str) -> None:

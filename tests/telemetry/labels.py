@@ -24,6 +24,7 @@ SETS = {
     "kind": {"person", "program", "address"},
     "service": {"provider"},
     "way": WAYS,
+    "looked": {"memory", "database"},
 }
 OUTCOMES = {
     "careapp_commands": {metrics.DONE, metrics.REFUSED, metrics.CLASHED, metrics.FAILED},

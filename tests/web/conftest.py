@@ -68,15 +68,20 @@ def desk(app: APIFlask, tenant: TestTenant, god: Actor) -> Callable[..., Desk]:
     """desk(Role.FRONT_DESK, **fields of the user) is a browser with such a user signed in."""
 
     def make(role: Role, *, admin: Actor = god, **fields: Any) -> Desk:
-        user = a_user(admin, role, **fields)
-        with commands.system_transaction(admin.tenant_id):
-            sid = sessions.start(admin.tenant_id, user.id)
-        client = app.test_client()
-        with client.session_transaction() as cookie:
-            cookie["tenant"], cookie["sid"] = admin.tenant_id, sid
-        return Desk(app, client)
+        return signed_in(app, admin, role, **fields)
 
     return make
+
+
+def signed_in(app: APIFlask, admin: Actor, role: Role, **fields: Any) -> Desk:
+    """A browser of an application with a new user signed in."""
+    user = a_user(admin, role, **fields)
+    with commands.system_transaction(admin.tenant_id):
+        sid = sessions.start(admin.tenant_id, user.id)
+    client = app.test_client()
+    with client.session_transaction() as cookie:
+        cookie["tenant"], cookie["sid"] = admin.tenant_id, sid
+    return Desk(app, client)
 
 
 @pytest.fixture

@@ -1,0 +1,344 @@
+"""Polls answered from memory: what it takes, what ends it at once, and what ends it within a second (ADR 29)."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask import request
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
+
+from careapp import clock, tenancy
+from careapp.access import Actor, Role
+from careapp.db import db
+from careapp.identity import users
+from careapp.surface import polls
+from careapp.telemetry.metrics import POLLS, REGISTRY
+from tests import factories as make
+from tests.conftest import make_app
+from tests.database import TestDatabase
+from tests.looking import audits, execute, newest, one
+from tests.web.conftest import HTMX, Desk, signed_in
+
+SECOND = timedelta(seconds=1)
+BOARD = "/episodes"
+
+
+class Screen:
+    """A screen that shows a page and asks whether it has changed."""
+
+    def __init__(self, desk: Desk, url: str = BOARD) -> None:
+        self.desk, self.url = desk, url
+        self.seen = desk.get(url).text.split('data-version="')[1].split('"')[0]
+
+    def poll(self, **headers: str) -> TestResponse:
+        """Ask."""
+        asked = {"X-Poll": "1", "X-Seen": self.seen, **{name.replace("_", "-"): one for name, one in headers.items()}}
+        with self.desk.app.app_context():
+            return self.desk.client.get(self.url, headers=HTMX | asked)
+
+    def status(self, **headers: str) -> int:
+        """Ask, and say how that was answered."""
+        return self.poll(**headers).status_code
+
+
+@pytest.fixture
+def stopped() -> Iterator[Callable[[float], Any]]:
+    """The clock stands still; `stopped(2)` is a block two seconds later."""
+    moment = clock.now()
+    with clock.at(moment):
+        yield lambda seconds: clock.at(moment + timedelta(seconds=seconds))
+
+
+@pytest.fixture
+def through(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths the application itself was asked for."""
+    paths: list[str] = []
+    inner = app.full_dispatch_request
+
+    def noted() -> Any:
+        paths.append(request.path)
+        return inner()
+
+    monkeypatch.setattr(app, "full_dispatch_request", noted)
+    return paths
+
+
+def in_a_thread(act: Callable[[], object], app: APIFlask) -> None:
+    """Do something as another request would, and wait for its end."""
+
+    def run() -> None:
+        with app.app_context():
+            act()
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join(30)
+
+
+def known(desk: Desk, url: str = BOARD) -> Screen:
+    """A screen whose first answer "nothing new" the application has found."""
+    screen = Screen(desk, url)
+    assert screen.status() == 204
+    return screen
+
+
+@pytest.mark.usefixtures("stopped")
+def test_the_second_asks_the_database_and_the_third_asks_nobody(
+    front: Desk, through: list[str], statements: Callable[[], Any]
+) -> None:
+    screen = known(front)
+    del through[:]
+    counted = {way: POLLS.labels(way)._value.get() for way in ("memory", "database")}
+    with statements() as sent:
+        assert screen.status() == 204
+    assert len(sent) == 1, "\n\n".join(sent)
+    with statements() as sent:
+        assert [screen.status() for _ in range(5)] == [204] * 5
+    assert (sent, through) == ([], [])
+    assert {way: POLLS.labels(way)._value.get() - before for way, before in counted.items()} == {
+        "memory": 5, "database": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("stopped")
+def test_it_is_answered_counted_and_logged_as_by_the_application(front: Desk, through: list[str]) -> None:
+    screen = Screen(front)
+    first = screen.poll()
+    del through[:]
+    sample = ("careapp_requests_total", {"route": "/episodes", "method": "GET", "status": "2xx"})
+    before = REGISTRY.get_sample_value(*sample) or 0
+    with capture_logs() as lines:
+        again = [screen.poll() for _ in range(2)]
+    assert through == []
+    for answer in again:
+        assert (answer.status, answer.data) == (first.status, b"")
+        assert {**answer.headers, "X-Request-Id": ""} == {**first.headers, "X-Request-Id": ""}
+    assert len({answer.headers["X-Request-Id"] for answer in (first, *again)}) == 3
+    said = [line for line in lines if line["event"] == "request"]
+    assert [(line["method"], line["route"], line["status"]) for line in said] == [("GET", "/episodes", 204)] * 2
+    assert [line["request_id"] for line in said] == [answer.headers["X-Request-Id"] for answer in again]
+    assert all(line["actor"].startswith("user:") for line in said)
+    assert (REGISTRY.get_sample_value(*sample) or 0) - before == 2
+
+
+@pytest.mark.usefixtures("stopped")
+def test_screens_of_one_tenant_are_asked_about_together(
+    desk: Callable[..., Desk], stopped: Callable[[float], Any], through: list[str]
+) -> None:
+    screens = [known(desk(Role.FRONT_DESK)) for _ in range(6)]
+    before = POLLS.labels("database")._value.get()
+    with stopped(5):
+        del through[:]
+        assert [screen.status() for screen in screens] == [204] * 6
+    assert POLLS.labels("database")._value.get() - before == 1
+    assert through == []
+
+
+@pytest.mark.usefixtures("stopped")
+def test_what_this_process_writes_is_seen_at_once(god: Actor, front: Desk, desk: Callable[..., Desk]) -> None:
+    other = known(desk(Role.CLINICIAN))
+    screen = known(front)
+    assert (screen.status(), other.status()) == (204, 204)
+    make.an_episode(god)
+    assert (screen.status(), other.status()) == (200, 200)
+
+
+@pytest.mark.usefixtures("stopped")
+def test_what_is_written_while_the_database_answers_is_seen_at_once(
+    god: Actor, front: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen, ask = known(front), polls.Question.ask
+
+    def meanwhile(question: polls.Question, actor: Actor) -> str | None:
+        found = ask(question, actor)
+        in_a_thread(lambda: make.an_episode(god), front.app)
+        return found
+
+    monkeypatch.setattr(polls.Question, "ask", meanwhile)
+    assert screen.status() == 204, "as it was when it asked"
+    monkeypatch.setattr(polls.Question, "ask", ask)
+    assert screen.status() == 200
+
+
+@pytest.mark.usefixtures("stopped")
+def test_what_is_written_elsewhere_is_seen_within_a_second(
+    god: Actor, front: Desk, stopped: Callable[[float], Any]
+) -> None:
+    screen = known(front)
+    assert screen.status() == 204
+    before = list(tenancy._last_writes)
+    make.an_episode(god)
+    tenancy._last_writes[:] = before  # as if another process had written
+    with stopped(0.9):
+        assert screen.status() == 204
+    with stopped(1.0):
+        assert screen.status() == 200
+
+
+@pytest.mark.usefixtures("stopped")
+@pytest.mark.parametrize("end", [users.disable, users.end_sessions])
+def test_a_session_that_this_process_ends_is_over_at_once(
+    god: Actor, desk: Callable[..., Desk], end: Callable[[Actor, int], object]
+) -> None:
+    other, screen = known(desk(Role.FRONT_DESK)), known(desk(Role.FRONT_DESK))
+    assert (screen.status(), other.status()) == (204, 204)
+    end(god, one(god, "SELECT max(id) FROM users"))
+    assert (screen.status(), other.status()) == (401, 204)
+
+
+ELSEWHERE = {
+    "ended": ("UPDATE user_session SET ended_at = now()", 401),
+    "idle": ("UPDATE user_session SET last_seen_at = now() - interval '16 minutes'", 401),
+    "open for too long": ("UPDATE user_session SET created_at = now() - interval '13 hours'", 401),
+    "another value": ("UPDATE user_session SET sid_hash = sha256(sid_hash)", 401),
+    "disabled": ("UPDATE users SET disabled_at = now()", 401),
+    "needs a password": ("UPDATE users SET needs_new_password = true", 403),
+}
+
+
+@pytest.mark.usefixtures("stopped")
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_a_session_that_ends_elsewhere_is_over_within_a_second(
+    god: Actor, front: Desk, stopped: Callable[[float], Any], what: str
+) -> None:
+    statement, status = ELSEWHERE[what]
+    screen = known(front)
+    assert screen.status() == 204
+    execute(god, statement)
+    with stopped(0.9):
+        assert screen.status() == 204
+    with stopped(1.0):
+        assert screen.status() == status
+
+
+@pytest.mark.usefixtures("stopped")
+def test_another_cookie_place_or_way_of_asking_is_none_of_what_is_known(
+    front: Desk, desk: Callable[..., Desk], through: list[str]
+) -> None:
+    screen = known(front)
+    stranger = desk(Role.AUDITOR)
+    del through[:]
+    assert screen.status(X_Seen="1-2-3") == 200
+    assert screen.status(HX_Boosted="true") == 200
+    assert screen.status(HX_History_Restore_Request="true") == 200
+    assert screen.status(X_Poll="0") == 200
+    assert front.open("GET", f"{BOARD}?care_type=GP", htmx=True, headers={"X-Poll": "1", "X-Seen": screen.seen})
+    asked = {"X-Poll": "1", "X-Seen": screen.seen}
+    assert stranger.open("GET", BOARD, htmx=True, headers=asked).status_code == 403
+    forged = front.app.test_client(use_cookies=False).get(BOARD, headers={**HTMX, **asked, "Cookie": "session=forged"})
+    assert forged.status_code == 401
+    assert len(through) == 7
+    assert front.open("HEAD", BOARD, htmx=True, headers=asked).status_code == 204
+    assert len(through) == 8
+
+
+@pytest.mark.usefixtures("stopped")
+def test_every_region_is_answered_so(god: Actor, doctor: Desk, through: list[str]) -> None:
+    clinic = make.a_clinic(god)
+    slot = make.a_slot(god, make.a_provider(god, clinic_locators=[clinic.locator]), clinic=clinic)
+    booked, day = make.an_appointment(god, slot=slot), clock.local(slot.starts_at, "Asia/Yangon").date()
+    urls = [
+        f"/today?clinic={clinic.locator}", f"/calendar?clinic={clinic.locator}&day={day}",
+        f"/calendar?provider={slot.provider_locator}&day={day}", f"/episodes/{booked.episode_locator}", "/referrals",
+        "/episodes?stage=SCHEDULED",
+    ]  # fmt: skip
+    screens = [known(doctor, url) for url in urls]
+    del through[:]
+    for _ in range(2):
+        assert [screen.status() for screen in screens] == [204] * len(urls)
+    assert through == []
+
+
+@pytest.mark.usefixtures("stopped")
+def test_it_shows_nobody_and_is_no_read(god: Actor, front: Desk) -> None:
+    make.an_episode(god)
+    screen = known(front)
+    before = newest(god)["audits"]
+    assert [screen.status() for _ in range(3)] == [204] * 3
+    assert audits(god, after=before) == []
+
+
+@pytest.mark.usefixtures("stopped")
+def test_asking_the_database_counts_against_the_limit(front: Desk, stopped: Callable[[float], Any]) -> None:
+    screen = known(front)
+    limiter = front.app.extensions["careapp.limiter"]
+    for lease in limiter._leases.values():
+        lease.left = -1
+    assert screen.status() == 429
+    for lease in limiter._leases.values():
+        lease.left = 1
+    assert [screen.status() for _ in range(3)] == [204] * 3, "of which one asks"
+    with stopped(2):
+        assert [lease.left for lease in limiter._leases.values()].count(0) >= 1
+
+
+@pytest.mark.usefixtures("stopped")
+def test_where_the_database_cannot_be_asked_the_application_says_so(
+    front: Desk, through: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = known(front)
+    del through[:]
+
+    def gone(*_: object, **__: object) -> frozenset[str]:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(polls, "good_sessions", gone)
+    assert screen.status() == 204
+    assert through == [BOARD], "the application, for which it has come back"
+
+
+@pytest.mark.usefixtures("stopped")
+def test_who_comes_while_another_asks_does_not_wait_for_him(
+    front: Desk, desk: Callable[..., Desk], through: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = known(front), known(desk(Role.CLINICIAN))
+    asked, go_on, ask = Event(), Event(), polls.good_sessions
+
+    def slowly(*given: Any, **named: Any) -> frozenset[str]:
+        asked.set()
+        assert go_on.wait(30)
+        return ask(*given, **named)
+
+    monkeypatch.setattr(polls, "good_sessions", slowly)
+    answers: list[int] = []
+    thread = Thread(target=lambda: answers.append(first.status()))
+    thread.start()
+    assert asked.wait(30)
+    del through[:]
+    assert second.status() == 204
+    assert through == [BOARD]
+    go_on.set()
+    thread.join(30)
+    assert answers == [204]
+
+
+@pytest.mark.usefixtures("stopped")
+def test_a_memory_that_is_full_begins_anew(
+    front: Desk, desk: Callable[..., Desk], through: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polls, "MOST_SCREENS", 1)
+    first, second = known(front), known(desk(Role.CLINICIAN))
+    del through[:]
+    assert (second.status(), first.status()) == (204, 204)
+    assert through == [BOARD]
+
+
+def test_without_memory_the_application_answers_each(
+    app: APIFlask, database: TestDatabase, tmp_path: Path, god: Actor
+) -> None:
+    keys = app.config["SETTINGS"].encryption_keys
+    made = make_app(database, tmp_path, poll_memory_seconds=0, encryption_keys=keys)
+    try:
+        screen = Screen(signed_in(made, god, Role.FRONT_DESK))
+        before = [POLLS.labels(way)._value.get() for way in ("memory", "database")]
+        assert [screen.status() for _ in range(3)] == [204] * 3
+        assert [POLLS.labels(way)._value.get() for way in ("memory", "database")] == before
+    finally:
+        with made.app_context():
+            db.engine.dispose()
