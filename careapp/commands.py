@@ -183,8 +183,8 @@ def system_transaction(tenant_id: int | None) -> Iterator[None]:
 
 @contextmanager
 def first_read(tenant_id: int | None) -> Iterator[None]:
-    """The read that finds out who a request is from. What it opens is the transaction of the command or query that
-    comes next, if one of this tenant does, which saves a round trip in four; anything else rolls it back.
+    """The read that finds out who a request is from. What it leaves open is the transaction of the command or query
+    that comes next, if one of this tenant does, which saves a round trip in four; anything else rolls it back.
     """
     db.session.rollback()
     with tenancy.bound(tenant_id):

@@ -55,7 +55,7 @@ class Process(BaseModel):
     )  # fmt: skip
     poll_memory_seconds: float = setting(
         1.0, "how long a worker goes by what it found out for screens that ask whether something has changed: that"
-        " nothing has, and that a session goes on; 0 asks the database for each", WEB, ge=0, le=10,
+        " nothing has, and that a session goes on; 0 asks the database for each", WEB, ge=0, le=1,
     )  # fmt: skip
     trusted_hosts: str = setting("", "host names it answers to, blanks between; production needs it", WEB)
     trusted_proxies: int = setting(0, "how many proxies stand before it and pass on addresses", WEB, ge=0)

@@ -127,7 +127,7 @@ def session_actor(tenant_id: int, sid: str, *, settings: Settings, poll: bool = 
 
 def good_sessions(tenant_id: int, sids: Collection[str], *, settings: Settings) -> frozenset[str]:
     """Which of these sessions of a tenant go on and are good for every page their holders may open, in one statement:
-    of any other one `session_actor` finds nobody, or somebody who is led elsewhere first. None has been seen by it.
+    of any other one `session_actor` finds nobody, or somebody who is led elsewhere first. It marks none as seen.
     """
     hashes = {_hash(sid): sid for sid in sids}
     given = {"tenant": tenant_id, "sid_hashes": list(hashes), **limits(settings)}

@@ -173,7 +173,10 @@ def _refuse(actor: Actor, name: str, refusal: Refusal) -> NoReturn:
 
 
 def _refuse_unfinished(view: Callable[..., object]) -> None:
-    """Refuse a session that is good for one thing only; the new password comes before the second factor."""
+    """Refuse a session that is good for one thing only; the new password comes before the second factor.
+
+    Who is refused here must not be among `good_sessions` either.
+    """
     session = signed_in_session() if way_of_request() is page_actor else None
     if session and session.needs_new_password:
         if not getattr(view, "with_any_password", False):

@@ -71,7 +71,10 @@ def init_sessions(app: Flask, settings: Settings) -> None:
 
 
 def set_keys(app: Flask, newest: str, older: list[str]) -> None:
-    """Let `newest` sign cookies and forms, and what `older` have signed hold as well (ASVS 5.0 11.2.2)."""
+    """Let `newest` sign cookies and forms, and what `older` have signed hold as well (ASVS 5.0 11.2.2).
+
+    It is for the start: polls.py does not look at the signature of a cookie again that it knows.
+    """
     app.config.update(
         SECRET_KEY=newest,
         SECRET_KEY_FALLBACKS=older,

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import psycopg
 import pytest
 from apiflask import APIFlask
 from flask import request
@@ -17,12 +18,14 @@ from careapp import clock, tenancy
 from careapp.access import Actor, Role
 from careapp.db import db
 from careapp.identity import users
+from careapp.localdb import libpq_url
 from careapp.surface import polls
+from careapp.surface.request_limits import LIMITER
 from careapp.telemetry.metrics import POLLS, REGISTRY
 from tests import factories as make
 from tests.conftest import make_app
 from tests.database import TestDatabase
-from tests.looking import audits, execute, newest, one
+from tests.looking import audits, execute, id_of, newest, one
 from tests.web.conftest import HTMX, Desk, signed_in
 
 SECOND = timedelta(seconds=1)
@@ -48,9 +51,10 @@ class Screen:
 
 
 @pytest.fixture
-def stopped() -> Iterator[Callable[[float], Any]]:
-    """The clock stands still; `stopped(2)` is a block two seconds later."""
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], Any]]:
+    """The clocks stand still; `stopped(2)` is a block two seconds later by the one on the wall."""
     moment = clock.now()
+    monkeypatch.setattr(polls, "monotonic", lambda: 0.0)
     with clock.at(moment):
         yield lambda seconds: clock.at(moment + timedelta(seconds=seconds))
 
@@ -140,6 +144,37 @@ def test_screens_of_one_tenant_are_asked_about_together(
     assert through == []
 
 
+def test_of_many_screens_those_that_ask_next_are_asked_about(
+    desk: Callable[..., Desk], stopped: Callable[[float], Any], through: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polls, "AT_ONCE", 3)
+    screens = [known(desk(Role.FRONT_DESK)) for _ in range(6)]
+    for seconds in (15, 30):
+        with stopped(seconds):
+            before = POLLS.labels("database")._value.get()
+            del through[:]
+            assert [screen.status() for screen in screens] == [204] * 6
+            assert POLLS.labels("database")._value.get() - before == 2
+            assert through == []
+
+
+@pytest.mark.usefixtures("stopped")
+def test_who_sees_other_clinics_has_a_version_of_his_own(
+    god: Actor, desk: Callable[..., Desk], through: list[str]
+) -> None:
+    here, there = make.a_clinic(god), make.a_clinic(god)
+    provider = make.a_provider(god, clinic_locators=[here.locator, there.locator])
+    slots = [make.a_slot(god, provider, hours=hours, clinic=clinic) for hours, clinic in ((24, here), (26, there))]
+    url = f"/calendar?provider={provider.locator}&week={clock.local(slots[0].starts_at, 'Asia/Yangon'):%G-W%V}"
+    scopes: list[dict[str, Any]] = [{}, {"clinic_ids": [id_of(god, "clinics", here.locator)]}]
+    screens = [known(desk(Role.FRONT_DESK, **scope), url) for scope in scopes]
+    assert screens[0].seen != screens[1].seen
+    del through[:]
+    for _ in range(3):
+        assert [screen.status() for screen in screens] == [204, 204]
+    assert through == []
+
+
 @pytest.mark.usefixtures("stopped")
 def test_what_this_process_writes_is_seen_at_once(god: Actor, front: Desk, desk: Callable[..., Desk]) -> None:
     other = known(desk(Role.CLINICIAN))
@@ -199,6 +234,12 @@ ELSEWHERE = {
     "another value": ("UPDATE user_session SET sid_hash = sha256(sid_hash)", 401),
     "disabled": ("UPDATE users SET disabled_at = now()", 401),
     "needs a password": ("UPDATE users SET needs_new_password = true", 403),
+    "needs a second factor": (
+        "WITH asked AS (INSERT INTO tenant_settings (tenant_id, second_factor)"
+        " SELECT DISTINCT tenant_id, 'everybody' FROM users ON CONFLICT (tenant_id) DO UPDATE"
+        " SET second_factor = 'everybody') UPDATE user_session SET factors = '{password}'",
+        403,
+    ),
 }
 
 
@@ -217,6 +258,18 @@ def test_a_session_that_ends_elsewhere_is_over_within_a_second(
         assert screen.status() == status
 
 
+@pytest.mark.parametrize(("column", "status"), [("suspended_at", 403), ("deleted_at", 401)])
+def test_of_a_tenant_that_is_closed_nobody_is_answered_after_a_second(
+    front: Desk, god: Actor, database: TestDatabase, stopped: Callable[[float], Any], column: str, status: int
+) -> None:
+    screen = known(front)
+    assert screen.status() == 204
+    with psycopg.connect(libpq_url(database.owner)) as owner:
+        owner.execute(f"UPDATE tenants SET {column} = now() WHERE id = %s", [god.tenant_id])
+    with stopped(1.0):
+        assert screen.status() == status
+
+
 @pytest.mark.usefixtures("stopped")
 def test_another_cookie_place_or_way_of_asking_is_none_of_what_is_known(
     front: Desk, desk: Callable[..., Desk], through: list[str]
@@ -228,14 +281,23 @@ def test_another_cookie_place_or_way_of_asking_is_none_of_what_is_known(
     assert screen.status(HX_Boosted="true") == 200
     assert screen.status(HX_History_Restore_Request="true") == 200
     assert screen.status(X_Poll="0") == 200
-    assert front.open("GET", f"{BOARD}?care_type=GP", htmx=True, headers={"X-Poll": "1", "X-Seen": screen.seen})
     asked = {"X-Poll": "1", "X-Seen": screen.seen}
+    assert front.open("GET", f"{BOARD}?care_type=GP", htmx=True, headers=asked).status_code == 204
     assert stranger.open("GET", BOARD, htmx=True, headers=asked).status_code == 403
-    forged = front.app.test_client(use_cookies=False).get(BOARD, headers={**HTMX, **asked, "Cookie": "session=forged"})
-    assert forged.status_code == 401
+    forged = {**HTMX, **asked, "Cookie": "session=forged"}
+    with front.app.app_context():
+        assert front.app.test_client(use_cookies=False).get(BOARD, headers=forged).status_code == 401
     assert len(through) == 7
+    cookie = front.client.get_cookie("session")
+    assert cookie
+    for place in ("http://localhost", "https://localhost", "http://other.test"):
+        elsewhere = front.app.test_client(use_cookies=False)
+        mine = {**HTMX, **asked, "Cookie": f"session={cookie.value}"}
+        with front.app.app_context():
+            assert elsewhere.get(BOARD, headers=mine, base_url=place).status_code == 204
+    assert len(through) == 9, "two of three places"
     assert front.open("HEAD", BOARD, htmx=True, headers=asked).status_code == 204
-    assert len(through) == 8
+    assert len(through) == 10
 
 
 @pytest.mark.usefixtures("stopped")
@@ -265,17 +327,17 @@ def test_it_shows_nobody_and_is_no_read(god: Actor, front: Desk) -> None:
 
 
 @pytest.mark.usefixtures("stopped")
-def test_asking_the_database_counts_against_the_limit(front: Desk, stopped: Callable[[float], Any]) -> None:
-    screen = known(front)
-    limiter = front.app.extensions["careapp.limiter"]
-    for lease in limiter._leases.values():
+def test_asking_the_database_counts_against_the_limit(front: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, spent = known(front), []
+    monkeypatch.setattr(polls, "spend_of_actor", spent.append)
+    assert [screen.status() for _ in range(4)] == [204] * 4
+    assert len(spent) == 1
+    for lease in front.app.extensions[LIMITER]._leases.values():
         lease.left = -1
-    assert screen.status() == 429
-    for lease in limiter._leases.values():
-        lease.left = 1
-    assert [screen.status() for _ in range(3)] == [204] * 3, "of which one asks"
-    with stopped(2):
-        assert [lease.left for lease in limiter._leases.values()].count(0) >= 1
+    assert screen.status() == 204, "from memory"
+    monkeypatch.undo()
+    with clock.at(clock.now() + 2 * SECOND):
+        assert screen.status() == 429
 
 
 @pytest.mark.usefixtures("stopped")
@@ -288,9 +350,13 @@ def test_where_the_database_cannot_be_asked_the_application_says_so(
     def gone(*_: object, **__: object) -> frozenset[str]:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
-    monkeypatch.setattr(polls, "good_sessions", gone)
-    assert screen.status() == 204
+    with monkeypatch.context() as broken, capture_logs() as lines:
+        broken.setattr(polls, "good_sessions", gone)
+        assert screen.status() == 204
     assert through == [BOARD], "the application, for which it has come back"
+    assert [line["log_level"] for line in lines if line["event"] == "poll not looked up"] == ["warning"]
+    assert [screen.status() for _ in range(2)] == [204, 204]
+    assert through == [BOARD], "which has made it known again"
 
 
 @pytest.mark.usefixtures("stopped")
