@@ -25,7 +25,8 @@ ALWAYS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
+OVER_HTTP = {**ALWAYS, "Cache-Control": "no-store"}  # static files say for themselves how long they may be kept
+OVER_TLS = {**OVER_HTTP, "Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 # What somebody gets who tries to get round a check: forged forms, limits, what nothing of ours sends (ASVS 5.0 16.3.3).
 ATTEMPTS = frozenset({
@@ -38,7 +39,7 @@ _log = structlog.get_logger()
 
 
 def init_headers(app: Flask) -> None:
-    """Number each request, refuse an address no database could be asked about, and protect each answer."""
+    """Number each request, refuse an address no database could be asked about, and tell of each answer."""
 
     @app.before_request
     def number() -> None:
@@ -48,14 +49,7 @@ def init_headers(app: Flask) -> None:
             raise BadRequest("The address holds NUL or half a character.")
 
     @app.after_request
-    def protect(response: Response) -> Response:
-        there = {name.lower() for name, _ in response.headers}
-        response.headers.extend((name, value) for name, value in ALWAYS.items() if name.lower() not in there)
-        response.headers["X-Request-Id"] = request_id.get() or ""
-        if request.is_secure:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-        if request.endpoint != "static":
-            response.headers.setdefault("Cache-Control", "no-store")
+    def note(response: Response) -> Response:
         if request.endpoint not in UNLOGGED:
             tell(
                 request.url_rule.rule if request.url_rule else None, request.method, response.status_code,
@@ -64,6 +58,17 @@ def init_headers(app: Flask) -> None:
         if g.get("refused") in ATTEMPTS:
             _log.warning("attempt", refused=g.refused, request_id=request_id.get())
         return response
+
+
+def protected(headers: list[tuple[str, str]], *, secure: bool) -> list[tuple[str, str]]:
+    """The headers of an answer as the server gets them, with those that protect it, of which it may have its own.
+
+    Each that Werkzeug is given before, it looks at several times, which was a thirtieth of a booking.
+    """
+    there = {name.lower() for name, _ in headers}
+    wanted = OVER_TLS if secure else OVER_HTTP
+    more = (one for one in wanted.items() if one[0].lower() not in there)
+    return [*headers, *more, ("X-Request-Id", request_id.get() or "")]
 
 
 def about_this() -> dict[str, str | None]:
