@@ -2,7 +2,7 @@
 
 Every screen asks each 15 to 120 seconds, and nearly always nothing has changed. The first such answer is found by the
 application: who asks, whether he may, what his screen shows and what it would show now. It is given again without the
-application while his session goes on and the version is the same. Both are asked of the database, for all screens of a
+application while his session goes on and the version is the same. Both are asked of the database, for many screens of a
 tenant at once, and hold for a second, or until this process writes in that tenant. What is said so shows nothing of
 anybody; anything else, and whatever is not certain, is left to the application.
 """

@@ -82,8 +82,8 @@ SIGN_IN_FAILURES = _counter("sign_in_failures", "Proofs of who somebody is that 
 LIMITED = _counter("limited_requests", "Requests refused because a limit a minute was reached, by whose limit.", "kind")
 POLLS = _counter(
     "polls",
-    "Screens that asked again whether something has changed, by where the worker looked: in its memory, or in the"
-    " database. The application itself answered the others, and those that something was new for.",
+    "Polls of screens answered without the application, by where the worker looked whether something is new: in its"
+    " memory, or in the database.",
     "looked",
 )
 SLOW_STATEMENTS = _counter("slow_statements", "SQL statements that took longer than SLOW_QUERY_MS.")
