@@ -63,7 +63,7 @@ def init_headers(app: Flask) -> None:
 def protected(headers: list[tuple[str, str]], *, secure: bool) -> list[tuple[str, str]]:
     """The headers of an answer as the server gets them, with those that protect it, of which it may have its own.
 
-    Each that Werkzeug is given before, it looks at several times, which was a thirtieth of a booking.
+    Each that Werkzeug is given before, it looks at several times, which was a fortieth of a booking.
     """
     there = {name.lower() for name, _ in headers}
     wanted = OVER_TLS if secure else OVER_HTTP
