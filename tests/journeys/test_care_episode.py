@@ -18,7 +18,7 @@ from tests import factories as make
 from tests.conftest import TestTenant
 from tests.imports.build import History
 from tests.jobs.history import Reader
-from tests.journeys.desk import a_clinic_by_day, days_ahead
+from tests.journeys.desk import a_clinic_by_day, days_ahead, rest
 from tests.journeys.people import Clinic, sign_in
 
 
@@ -112,10 +112,10 @@ def _treat_and_close(page: Page, address: str) -> None:
     expect(page.get_by_label("Summary")).to_have_value("Muscular pain, ultrasound to be sure.")
     page.locator("summary", has_text="Complete").click()
     page.get_by_label("Outcome").fill("Nothing found")
-    page.wait_for_timeout(650)  # buttons younger than 600 ms are ignored on purpose
+    rest(page)
     page.get_by_role("button", name="Complete referral").click()
     expect(page.locator("[data-status=COMPLETED]")).to_be_visible()
-    page.wait_for_timeout(650)
+    rest(page)
     page.get_by_role("button", name="Close episode").click()
     expect(page.locator("#notices")).to_contain_text("The episode is closed.")
     expect(page.locator("[data-status=CLOSED]")).to_be_visible()
@@ -156,7 +156,7 @@ def test_three_interactions_from_a_free_slot_and_one_after_a_lost_race(
     page.keyboard.press("Enter")
     expect(page.locator("#choice input:checked")).to_have_count(1)
     make.an_appointment(clinic.actor, slot=clinic.slots[0])
-    page.wait_for_timeout(650)  # buttons younger than 600 ms are ignored on purpose
+    rest(page)
     page.get_by_role("button", name="Book ").click()
     expect(page.get_by_text("Just taken.")).to_be_visible()
     page.get_by_role("button", name="Dr Thiri Aung").first.click()
@@ -189,6 +189,6 @@ def test_two_people_on_one_appointment(
     other.get_by_role("button", name="Check in").click()
     expect(other.locator("#alerts")).to_contain_text("somebody else changed this")
     expect(other.locator("[data-status=ARRIVED]")).to_be_visible()
-    page.wait_for_timeout(650)  # buttons younger than 600 ms are ignored on purpose
+    rest(page)
     page.locator("#notices").get_by_role("button", name="Undo").click()
     expect(page.locator("[data-status=BOOKED]")).to_be_visible()

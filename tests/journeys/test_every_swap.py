@@ -11,6 +11,7 @@ from careapp.identity import drafts
 from careapp.identity.actors import actor_of_email
 from careapp.scheduling import appointments
 from tests import factories as make
+from tests.journeys.desk import rest
 from tests.journeys.people import sign_in
 from tests.journeys.scene import TEN, Scene
 from tests.journeys.test_every_page import Axe, sound
@@ -40,7 +41,7 @@ def test_todays_list(scene: Scene, scene_url: str, page: Page, axe: Axe) -> None
     row.get_by_role("button", name="Check in").click()
     expect(page.locator(".note")).to_be_visible()
     sound(page, axe, "checked in")
-    page.wait_for_timeout(650)  # buttons younger than 600 ms are ignored on purpose
+    rest(page)
     page.locator(".note").get_by_role("button", name="Undo").click()
     expect(page.locator(f"#{about}").get_by_role("button", name="Check in")).to_be_visible()
     sound(page, axe, "undone")
@@ -49,7 +50,7 @@ def test_todays_list(scene: Scene, scene_url: str, page: Page, axe: Axe) -> None
     sound(page, axe, "found at the desk")
     with clock.at(TEN):
         appointments.act(scene.actor, about, action="arrive")
-    page.wait_for_timeout(650)  # buttons younger than 600 ms are ignored on purpose
+    rest(page)
     page.locator(f"#{about}").get_by_role("button", name="Check in").click()
     expect(page.locator("#alerts")).to_contain_text("Not done")
     sound(page, axe, "somebody else was faster")
@@ -100,6 +101,7 @@ def test_the_episode(scene: Scene, scene_url: str, page: Page, axe: Axe) -> None
     page.get_by_role("button", name="Check in").first.click()
     expect(page.locator(".note")).to_be_visible()
     sound(page, axe, "checked in")
+    rest(page)
     page.get_by_role("button", name="Close episode").click()
     expect(page.locator("[data-error-summary]")).to_be_focused()
     sound(page, axe, "a close without a summary")
@@ -123,6 +125,7 @@ def test_searches_and_refused_forms(scene: Scene, scene_url: str, page: Page, ax
     page.get_by_label("Given names").fill("Daw Mya Mya")
     page.get_by_label("Family name").fill("Sein")
     page.get_by_label("Birth date").fill("1980-05-17")
+    rest(page)
     page.get_by_role("button", name="Register").first.click()
     expect(page.get_by_text("Is it one of these?")).to_be_visible()
     sound(page, axe, "perhaps registered already")
@@ -134,7 +137,7 @@ def test_dialogs(scene: Scene, scene_url: str, page: Page, axe: Axe) -> None:
     page.get_by_label("A patient or a place").fill("Mya")
     expect(page.locator("#palette-found")).to_contain_text("Sein")
     sound(page, axe, "the palette")
-    page.wait_for_timeout(650)  # buttons that have just moved are dead for 600 ms on purpose
+    rest(page)
     page.get_by_role("button", name="Close").click()
     expect(page.locator("#palette-body")).to_be_empty()
     page.keyboard.press("?")

@@ -21,6 +21,7 @@ from careapp.web import assets, htmx
 from careapp.web.context import arranged
 from careapp.web.forms import fields
 from careapp.web.words import label
+from tests.journeys.desk import rest
 
 CAREAPP = Path(assets.__file__).parents[1]
 POLICY = (
@@ -163,7 +164,7 @@ def test_change_moves_focus_and_can_be_undone(sample: SimpleNamespace, page: Pag
     page.get_by_role("button", name="Check in").click()
     expect(page.locator("[data-focus]")).to_be_focused()
     expect(page.locator("#notices")).to_contain_text("Done Ama Owusu")
-    page.wait_for_timeout(650)  # buttons younger than 600 ms are ignored on purpose
+    rest(page)
     page.locator("#notices").get_by_role("button", name="Undo").click()
     expect(page.locator("[data-status=BOOKED]")).to_be_visible()
 
