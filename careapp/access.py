@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 
 class Permission(StrEnum):
@@ -121,6 +122,7 @@ class Actor:
         return permission in self.permissions
 
 
+@cache
 def permissions_of(roles: frozenset[Role]) -> frozenset[Permission]:
     """All permissions the given roles hold together."""
     return frozenset().union(*(ROLE_PERMISSIONS[role] for role in roles))

@@ -19,11 +19,12 @@ TENANTS = table(
     column("deleted_at", DateTime),
 )  # fmt: skip
 LARGEST_ID = 2**63 - 1
+ROLES = {role.value: role for role in Role}
 
 
 def known_roles(names: Iterable[str]) -> frozenset[Role]:
     """The roles among `names` that this application has; others, such as an identity provider's own, are dropped."""
-    return frozenset(role for role in Role if role.value in set(names))
+    return frozenset(ROLES[name] for name in names if name in ROLES)
 
 
 def purpose_of(roles: frozenset[Role]) -> Purpose:

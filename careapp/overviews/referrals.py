@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     CompoundSelect,
     DateTime,
-    Integer,
     Row,
     Select,
     Text,
@@ -85,8 +84,16 @@ class ReferralColumn(View):
     status: str
     count: int
     overdue: int
-    cards: Sequence[ReferralCard]
+    cards: tuple[ReferralCard, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class ReferralBoard:
+    """Columns in the order of STATUSES, and the version this is."""
+
+    columns: tuple[ReferralColumn, ...]
+    version: str
 
 
 class Booking(View):
@@ -105,15 +112,14 @@ def get_version(actor: Actor) -> str:
     referrals grow older.
     """
     now = clock.now()
-    values = {"tenant": actor.tenant_id, "since": now - WATCHED}
-    row = db.session.execute(_CHANGES, values).one()
-    return f"{now:%Y%m%d%H}-{row.count}-{row.newest.timestamp() if row.newest else 0}"
+    values = {"tenant": actor.tenant_id, "changed_since": now - WATCHED}
+    return _version(db.session.execute(_CHANGES, values).one(), now)
 
 
 @query(Permission.REFERRAL_VIEW)
 def get_referral_board(
     actor: Actor, wanted: Wanted, *, status: str | None = None, cursor: str | None = None
-) -> list[ReferralColumn]:
+) -> ReferralBoard:
     """All columns with their first cards; with `status`, that column alone, at length and from the cursor on.
 
     Open referrals stand in the order they are due, completed ones newest first; these are never overdue, and left out
@@ -123,17 +129,18 @@ def get_referral_board(
     now = clock.now()
     values = {
         **scope_of(actor), "type": wanted.type, "priority": wanted.priority, "clinic": wanted.clinic, "now": now,
-        "since": now - RECENT, "provider": actor.provider_id, "rows_wanted": limit + 1, **reading.values(actor),
+        "since": now - RECENT, "changed_since": now - WATCHED, "provider": actor.provider_id, **reading.values(actor),
     }  # fmt: skip
     columns = (status,) if status else OPEN if wanted.overdue else STATUSES
     after = decode_cursor(cursor, datetime, int) if cursor and status else ()
     values |= dict(zip(("after_at", "after_id"), after, strict=False))
-    counts = db.session.execute(_counts(shape, columns), values).one()._mapping
-    rows = db.session.execute(_all_cards(shape, columns, bool(after)), values).all()
+    counts = db.session.execute(_counts(shape, columns), values).one()  # first: what changes meanwhile is news then
+    rows = db.session.execute(_all_cards(shape, columns, limit + 1, bool(after)), values).all()
     reading.look(actor, rows)  # at all columns' rows at once: each column looks again, and finds it known
-    shown = [_column(actor, one, [row for row in rows if row.status == one], counts, limit) for one in columns]
+    of_each = {one: [row for row in rows if row.status == one] for one in columns}
+    shown = tuple(_column(actor, one, these, counts._mapping, limit) for one, these in of_each.items())
     record_read("referral.board", patients=tuple(sorted({card.party_locator for one in shown for card in one.cards})))
-    return shown
+    return ReferralBoard(shown, _version(counts, now))
 
 
 @query(Permission.REFERRAL_VIEW)
@@ -178,12 +185,16 @@ class _Shape:
         return cls(filters, actor.clinic_ids is not None, reading.kind(actor))
 
 
-_CHANGES = keep(
-    select(func.max(REFERRALS.status_at).label("newest"), func.count().label("count")).where(
-        REFERRALS.tenant_id == bindparam("tenant"),
-        REFERRALS.status_at > bindparam("since", type_=DateTime(timezone=True)),
-    )
+_CHANGED = select(func.max(REFERRALS.status_at).label("newest"), func.count().label("changed")).where(
+    REFERRALS.tenant_id == bindparam("tenant"),
+    REFERRALS.status_at > bindparam("changed_since", type_=DateTime(timezone=True)),
 )
+_CHANGES = keep(_CHANGED)
+
+
+def _version(row: Row[Any], now: datetime) -> str:
+    """The version of what is read together with the changes in a row."""
+    return f"{now:%Y%m%d%H}-{row.changed}-{row.newest.timestamp() if row.newest else 0}"
 
 
 def _last_place(*, scoped: bool) -> Any:
@@ -224,7 +235,8 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
 
 @built_once
 def _counts(shape: _Shape, columns: tuple[str, ...]) -> Select[Any]:
-    """Two numbers a column, how many and how many overdue, each counted up to COUNT_UP_TO."""
+    """Two numbers a column, how many and how many overdue, each counted up to COUNT_UP_TO; and what has changed."""
+    changes = _CHANGED.subquery()
     numbers = []
     for status in columns:
         late = [(f"{status}_overdue", replace(shape, filters=shape.filters | {"overdue"}))] if status in OPEN else []
@@ -235,16 +247,16 @@ def _counts(shape: _Shape, columns: tuple[str, ...]) -> Select[Any]:
                 some = some.outerjoin(last, true())
             some = some.where(*_conditions(narrowed, status, last)).limit(at_most(COUNT_UP_TO))
             numbers.append(select(func.count()).select_from(some.subquery()).scalar_subquery().label(name))
-    return select(*numbers)
+    return select(*changes.c, *numbers)
 
 
 @built_once
-def _all_cards(shape: _Shape, columns: tuple[str, ...], later: bool) -> CompoundSelect[Any]:
+def _all_cards(shape: _Shape, columns: tuple[str, ...], most: int, later: bool) -> CompoundSelect[Any]:
     """The first cards of every column; of one column alone, those after the keys of a cursor."""
-    return union_all(*(select(_cards(shape, status, later).subquery()) for status in columns))
+    return union_all(*(select(_cards(shape, status, most, later).subquery()) for status in columns))
 
 
-def _cards(shape: _Shape, status: str, later: bool) -> Select[Any]:
+def _cards(shape: _Shape, status: str, most: int, later: bool) -> Select[Any]:
     last = _last_place(scoped=shape.scoped)
     at = REFERRALS.due_at if status in OPEN else REFERRALS.status_at
     statement = (
@@ -265,7 +277,7 @@ def _cards(shape: _Shape, status: str, later: bool) -> Select[Any]:
         here = tuple_(at, REFERRALS.id)
         statement = statement.where(here > key if status in OPEN else here < key)
     order = (at, REFERRALS.id) if status in OPEN else (at.desc(), REFERRALS.id.desc())
-    return statement.order_by(*order).limit(bindparam("rows_wanted", type_=Integer))
+    return statement.order_by(*order).limit(at_most(most))
 
 
 def _column(actor: Actor, status: str, rows: Sequence[Row[Any]], counts: Any, limit: int) -> ReferralColumn:

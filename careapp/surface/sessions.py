@@ -4,8 +4,8 @@ The cookie is signed, not secret, so it never holds a name. Flask-Login is used 
 `login_user()` would write keys of its own into the cookie beside ours.
 """
 
-from flask import Flask, Request, current_app, g, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, current_app, g, request, session
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import LoginManager, current_user
 from itsdangerous import URLSafeTimedSerializer
 
@@ -21,7 +21,9 @@ from careapp.surface.received import receive_body
 
 
 class SignedCookie(SecureCookieSessionInterface):
-    """Flask's cookie. What signs it and checks it is made once for a set of keys, instead of in every request."""
+    """Flask's cookie. What signs it and checks it is made once for a set of keys, instead of in every request, and an
+    answer for which nobody looked at it is left as it is.
+    """
 
     def __init__(self) -> None:
         self._made: tuple[list[object], URLSafeTimedSerializer | None] = ([], None)
@@ -33,6 +35,11 @@ class SignedCookie(SecureCookieSessionInterface):
         if made[0] != keys:
             made = self._made = (keys, super().get_signing_serializer(app))
         return made[1]
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Send the cookie if it has changed, and say that the answer depends on it if anybody looked."""
+        if session.accessed or session.modified:
+            super().save_session(app, session, response)
 
 
 class Person:

@@ -68,7 +68,7 @@ def board() -> Response:
     if nothing_new(get_version):
         return unchanged()
     place = Place.of(request.args)
-    answer = page_or_fragment(PAGE, FRAGMENT, **_context(place, get_version(current_actor())))
+    answer = page_or_fragment(PAGE, FRAGMENT, **_context(place))
     if is_htmx() and not is_poll():
         answer.headers["HX-Push-Url"] = place.address()
     return answer
@@ -83,22 +83,22 @@ def board_moved(act: Callable[[], ReferralView], parameters: str) -> Response:
     try:
         made = act()
     except (Conflict, Invalid) as refusal:
-        context = _context(place, get_version(current_actor()))
+        context = _context(place)
         return page_or_fragment(PAGE, FRAGMENT, refusal.status, title=_("Referrals"), alert=said(refusal), **context)
-    context = _context(place, get_version(current_actor()), focus=made.locator)
+    context = _context(place, focus=made.locator)
     cards = (card for column in context["columns"] for card in column.cards)
     whom = next((card.patient_name for card in cards if card.locator == made.locator), None)
     return changed(FRAGMENT, to=place.address(), notice=Notice(now(made.locator, made.status), whom), **context)
 
 
-def _context(place: Place, version: str, *, focus: str | None = None) -> dict[str, Any]:
+def _context(place: Place, *, focus: str | None = None) -> dict[str, Any]:
     """What page and fragment show."""
     actor = current_actor()
-    columns = get_referral_board(actor, place.wanted, status=place.status, cursor=place.cursor)
-    zones = {card.zone for column in columns for card in column.cards}
+    shown = get_referral_board(actor, place.wanted, status=place.status, cursor=place.cursor)
+    zones = {card.zone for column in shown.columns for card in column.cards}
     return {
-        "columns": columns, "place": place, "wanted": place.wanted, "version": version, "focus": focus, "zones": zones,
-        "said_zone": next(iter(zones)) if len(zones) == 1 else None, "standing_of": standing_of,
+        "columns": shown.columns, "place": place, "wanted": place.wanted, "version": shown.version, "focus": focus,
+        "zones": zones, "said_zone": next(iter(zones)) if len(zones) == 1 else None, "standing_of": standing_of,
         "count_up_to": COUNT_UP_TO, "types": TYPES, "priorities": PRIORITIES, "treats": actor.provider_id is not None,
         "clinics": () if is_htmx() else list_clinics(actor, limit=MOST_CLINICS).items,
     }  # fmt: skip

@@ -2,13 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
-
 from careapp import clock
 from careapp.overviews.referrals import ReferralCard
 from careapp.referrals.deadlines import Standing, standing
 from careapp.referrals.states import BOOKED, REFERRED
+from careapp.web.language import gettext as _
+from careapp.web.language import ngettext
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 QUIET, DUE_SOON, OVERDUE = "quiet", "due-soon", "overdue"  # classes of the style sheet

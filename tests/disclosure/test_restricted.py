@@ -185,11 +185,11 @@ def test_a_filter_by_what_is_clinical_finds_only_what_one_may_know(
         assert shown.news is not None
         assert shown.news.new == number
         assert len(speaking_for(app, actor).get(path).json["items"]) == number
-        columns = referral_board.get_referral_board(actor, referral_board.Wanted(type="IMAGING"))
+        columns = referral_board.get_referral_board(actor, referral_board.Wanted(type="IMAGING")).columns
         assert [column.count for column in columns] == [number, 0, 0]
     [card] = [card for column in board.get_board(stranger).columns for card in column.cards]
     assert (card.care_type, card.reason, card.open_referrals, card.locator) == ("RESTRICTED", None, None, scene.episode)
-    [column, *_] = referral_board.get_referral_board(stranger, referral_board.Wanted())
+    [column, *_] = referral_board.get_referral_board(stranger, referral_board.Wanted()).columns
     assert (column.cards[0].type, column.cards[0].reason, column.cards[0].facility) == ("RESTRICTED", None, None)
 
 

@@ -320,7 +320,7 @@ def likely_patients(actor: Actor) -> None:
 def column_of_referrals(actor: Actor, wanted: Wanted) -> None:
     """The first pages of each column at length."""
     for status in referral_overview.STATUSES:
-        [column] = referral_overview.get_referral_board(actor, wanted, status=status)
+        [column] = referral_overview.get_referral_board(actor, wanted, status=status).columns
         if column.next_cursor:
             referral_overview.get_referral_board(actor, wanted, status=status, cursor=column.next_cursor)
 
