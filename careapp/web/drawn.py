@@ -15,7 +15,9 @@ from careapp.web.language import current_language
 TOKEN_MARK = token_urlsafe()  # stands for the CSRF token in pieces; nobody can have typed it
 QUARTER = 15 * 60  # seconds
 MOST_KEPT = 1024  # pieces; the rows of three long lists
-COLUMNS_KEPT = 128  # of a calendar's day or week, which with their values take a tenth of a megabyte each
+LONG_KEPT = (
+    128  # columns and timelines, made of pieces or not, which with their values take up to a tenth of a megabyte
+)
 
 
 class Drawn:
@@ -24,7 +26,8 @@ class Drawn:
     A piece is a function of what it is known by: the macro, its values, the reader's language, and the quarter of an
     hour, since rows say ages and days: every zone's midnight begins one. What changes sooner, a wait, is a value. So
     nobody is shown what his own read did not return. A macro drawn so uses nothing else (tests/rules/test_drawn.py),
-    and is imported without context, which makes it one object for all.
+    and is imported without context, which makes it one object for all. It may have its parts drawn so: of a long piece
+    in which one thing has changed the others are there still.
     Values are hashed and compared: views, texts, numbers, None, tuples of them. A value that equals another of its type
     must look like it. So types are told apart (markup equals the text that is to be escaped), and a moment is shown on
     the clock of a zone that is a value too (or for machines, as an instant). A piece takes 4 to 10 KB and its values as

@@ -49,7 +49,7 @@ class Day:
     """One day of the timeline, on the episode's clock."""
 
     on: date
-    entries: list[Entry]
+    entries: tuple[Entry, ...]
     ahead: bool
     today: bool
 
@@ -96,11 +96,11 @@ def form_refused(form: CareForm, refusal: Refusal | None) -> None:
         form.form_errors.append(said(refusal))
 
 
-def days_of(entries: Sequence[Entry], zone: str) -> list[Day]:
+def days_of(entries: Sequence[Entry], zone: str) -> tuple[Day, ...]:
     """The entries of a timeline by day, on the clock of `zone`, in their order."""
     today = clock.local(clock.now(), zone).date()
     by_day = groupby(entries, key=lambda one: clock.local(one.at, zone).date())
-    return [Day(on, list(these), ahead=on > today, today=on == today) for on, these in by_day]
+    return tuple(Day(on, tuple(these), ahead=on > today, today=on == today) for on, these in by_day)
 
 
 def _context(locator: str, *, close_form: CareForm | None = None, focus: str | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "careapp" / "templates"
 GLOBALS = {
     "_": "a text in the reader's language",
     "arranged": "moves put in order, by their values",
+    "drawn": "a piece of the piece",
     "ngettext": "the same, with a number",
     "tone_of": "a table in the code",
 }
@@ -31,10 +32,11 @@ FILTERS = {
     "of_visit": "of buttons with marks and a visit",
     "short_day": "of a day",
     "truncate": "of a text",
+    "urlencode": "of a text",
     "words": "of a code, in the reader's language",
     "written_in": "of a text",
 }  # fmt: skip
-DRAWN = {"drawn", "drawn_columns"}
+DRAWN = {"drawn", "drawn_long"}
 REFUSED = (nodes.Include, nodes.Extends, nodes.Block, nodes.ContextReference, nodes.DerivedContextReference)
 
 Piece = tuple[str, str]  # a template and a macro in it
@@ -102,8 +104,8 @@ def test_what_is_drawn_once_says_the_same_to_everybody(piece: Piece) -> None:
 
 def test_the_rows_of_long_lists_are_among_them() -> None:
     assert {name for _, name in PIECES} >= {
-        "board_card", "buttons_of", "column_of", "open_appointment", "open_referral", "timeline_entry", "unfilled",
-        "visit_row",
+        "board_card", "buttons_of", "column_of", "open_appointment", "open_referral", "referral_card",
+        "timeline", "timeline_entry", "unfilled", "visit_row",
     }  # fmt: skip
 
 
