@@ -138,7 +138,7 @@ def plan_of(
 def run(connection: Connection[Any], plan: Plan, inputs: Values) -> list[list[tuple[Any, ...]]]:
     """Run a plan in one transaction and return each statement's rows."""
     results: list[list[tuple[Any, ...]]] = []
-    connection.pgconn.exec_(tenancy.opening(plan.tenant_id))  # as the application's transactions begin
+    connection.pgconn.exec_(b"; ".join(tenancy.opening(plan.tenant_id)))  # as the application's transactions begin
     for sql, parameters in plan.asked:
         connection.execute(sql, parameters).fetchall()
     for sql, sources in plan.steps:

@@ -1,18 +1,19 @@
 """What a transaction has collected on its way, audit rows and events, and how it is written at its end."""
 
 import re
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Result, text
 
 from careapp.access import Actor
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
-from careapp.db import db
 from careapp.errors import Refusal, Restricted
 from careapp.kept import keep
 from careapp.outbox import writer as outbox
 from careapp.outbox.events import Event
 from careapp.replica import note_write
+from careapp.transactions import Asked
 
 LONGEST_SUBJECT = 64  # characters of what was asked for that an audit row keeps
 PATIENT = re.compile(r"PTY-[0-9]{4}-[0-9]{6,19}")
@@ -25,20 +26,21 @@ _BOTH = keep(
 )
 
 
-def write(actor: Actor, rows: list[AuditRow], events: list[Event], *, changes: bool = False) -> None:
-    """Write the audit rows and the events of a transaction, in one statement.
-
-    Of one that `changes` something the number is remembered, also where a kept answer is only given again: whoever gets
-    it shall read what it tells.
-    """
+def written_by(actor: Actor, rows: list[AuditRow], events: list[Event]) -> Asked | None:
+    """The statement that writes the audit rows and the events of a transaction, and its values; None for neither."""
     told = audit.given(actor.tenant_id, actor.name, rows, on_behalf_of=actor.on_behalf_of, purpose=actor.purpose)
     if events:
-        both = {**told, **outbox.given(actor.tenant_id, actor.tenant_key, events)}
-        position = db.session.execute(_BOTH, both).scalars().all()[-1]
-    else:
-        position = db.session.execute(audit.WRITE, told).scalar_one() if rows else None
-    if changes and position:
-        note_write(position)
+        return _BOTH, {**told, **outbox.given(actor.tenant_id, actor.tenant_key, events)}
+    return (audit.WRITE, told) if rows else None
+
+
+def remember(written: Result[Any] | None) -> None:
+    """Remember the number of a transaction that has changed something, from what that statement returned; also where a
+    kept answer is only given again: whoever gets it shall read what it tells.
+    """
+    positions = written.scalars().all() if written else []
+    if positions:
+        note_write(positions[-1])
 
 
 def refusal_row(name: str, refusal: Refusal, asked_for: tuple[object, ...]) -> AuditRow:

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from sqlalchemy import Result
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from careapp import collected, replica, tenancy
@@ -21,6 +22,7 @@ from careapp.db import db, sqlstate
 from careapp.errors import Busy, Forbidden, NotFound, OutcomeUnknown, Refusal
 from careapp.outbox.events import Event
 from careapp.telemetry import metrics
+from careapp.transactions import Asked
 
 A = ParamSpec("A")
 R = TypeVar("R")
@@ -184,7 +186,7 @@ def system_transaction(tenant_id: int | None) -> Iterator[None]:
 @contextmanager
 def first_read(tenant_id: int | None) -> Iterator[None]:
     """The read that finds out who a request is from. What it leaves open is the transaction of the command or query
-    that comes next, if one of this tenant does, which saves a round trip in four; anything else rolls it back.
+    that comes next, if one of this tenant does, which saves a round trip or two; anything else rolls it back.
     """
     db.session.rollback()
     with tenancy.bound(tenant_id):
@@ -259,16 +261,15 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
     """Open the transaction, bind its tenant, and commit it with its audit rows and events."""
     if not tenancy.begun_for(db.session, actor.tenant_id):
         db.session.rollback()  # a read before this one, such as a test's own, may have left a transaction open
-    unit = Unit(actor, writes)
-    token = _unit.set(unit)
+    token = _unit.set(unit := Unit(actor, writes))
     try:
         with tenancy.bound(actor.tenant_id):
             yield unit
             if writes and not unit.audits:
                 raise RuntimeError("a command ended without an audit row")
             replica.leave()
-            collected.write(actor, audit.with_purposes(unit.audits, unit.in_emergency), unit.events, changes=writes)
-            _commit(wrote_in=actor.tenant_id if writes else None)
+            last = collected.written_by(actor, audit.with_purposes(unit.audits, unit.in_emergency), unit.events)
+            collected.remember(_commit(last, wrote_in=actor.tenant_id)) if writes else db.session.commit(last)
             metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))
     except BaseException as error:
         db.session.rollback()
@@ -279,12 +280,15 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
         _unit.reset(token)
 
 
-def _commit(*, wrote_in: int | None) -> None:
-    """Commit. Raises OutcomeUnknown where the connection was lost on the way: nobody here knows how it ended."""
+def _commit(last: Asked | None = None, *, wrote_in: int | None) -> Result[Any] | None:
+    """Run the last statement, if any, and commit a change. Raises OutcomeUnknown where it may have been done."""
     try:
-        db.session.commit()
+        return db.session.commit(last)
     except DBAPIError as error:
-        raise (OutcomeUnknown() if error.connection_invalidated else error) from error.orig
+        if error.connection_invalidated and db.session.ending:
+            replica.note_write(replica.NEVER)  # whoever looks whether it was done is not shown what is older
+            raise OutcomeUnknown() from error.orig
+        raise
     finally:
         tenancy.note_write(wrote_in)
 
@@ -293,5 +297,4 @@ def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[o
     """Keep that something was refused, in a short transaction of its own, as the first one was rolled back."""
     metrics.count_refusal(refusal)
     with tenancy.bound(actor.tenant_id):
-        collected.write(actor, [collected.refusal_row(name, refusal, asked_for)], [])
-        db.session.commit()
+        db.session.commit(collected.written_by(actor, [collected.refusal_row(name, refusal, asked_for)], []))

@@ -6,7 +6,7 @@ not have that done again.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, wraps
@@ -18,13 +18,13 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from careapp.prepared import Prepared
+from careapp.prepared import Answer, Prepared, Said
 
 A = ParamSpec("A")
 S = TypeVar("S", bound=Executable)
 Values = dict[str, Any]
 Processor = Callable[[Any], Any]
-Around = Callable[[str], AbstractContextManager[None]]
+Around = Callable[[Sequence[str]], AbstractContextManager[None]]
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 _NAMED = re.compile(r"%%|%\((\w+)\)s")  # values in a statement as SQLAlchemy writes it
@@ -111,25 +111,69 @@ class Kept:
         It is run SQLAlchemy's way for whoever listens to the cursors of an engine, as tests do to see statements, and
         where SQLAlchemy or the driver has something to do or to say: nothing is under way yet, or it has failed.
         """
-        told = connection.engine.dispatch
-        if told.before_cursor_execute or told.after_cursor_execute or not connection.in_transaction():
+        if _is_heard(connection):
             return connection.execute(self._statement, values)
         prepared = Prepared.of(connection)
         if not prepared.under_way:
             return connection.execute(self._statement, values)
+        words = self.words(connection)
+        given = words.given(values)
+        try:
+            with around([words.text.decode()]) if around else _NOTHING:
+                answer = prepared.ask(words.text, given)
+            return self.rows(connection, answer)
+        except BaseException as error:
+            connection._handle_dbapi_exception(error, words.text.decode(), given, None, None)
+
+    def words(self, connection: Connection) -> Words:
+        """The statement as PostgreSQL takes it."""
         words = self._words
         if words is None:
             words = self._words = _words_of(self._statement, connection.dialect)
-        given = words.given(values)
-        try:
-            with around(words.text.decode()) if around else _NOTHING:
-                answer = prepared.ask(words.text, given)
-            columns = self._columns
-            if columns is None:
-                columns = self._columns = _columns_of(self._statement, connection.dialect, answer.columns)
-            return columns.rows(answer.rows() if columns.names.keys else [])
-        except BaseException as error:
-            connection._handle_dbapi_exception(error, words.text.decode(), given, None, None)
+        return words
+
+    def rows(self, connection: Connection, answer: Answer) -> Result[Any]:
+        """Its answer as SQLAlchemy gives it."""
+        columns = self._columns
+        if columns is None:
+            columns = self._columns = _columns_of(self._statement, connection.dialect, answer.columns)
+        return columns.rows(answer.rows() if columns.names.keys else [])
+
+
+def _is_heard(connection: Connection) -> bool:
+    told = connection.engine.dispatch
+    return bool(told.before_cursor_execute or told.after_cursor_execute) or not connection.in_transaction()
+
+
+def go_together(connection: Connection, *, opens: bool) -> bool:
+    """Whether kept statements can be sent at once on a connection, on which a transaction is under way or `opens` with
+    them: not where each is run SQLAlchemy's way, and not where none is prepared.
+    """
+    if _is_heard(connection):
+        return False
+    prepared = Prepared.of(connection)
+    return prepared.prepares and (opens or prepared.under_way)
+
+
+def run_each(
+    connection: Connection, asked: Sequence[tuple[Kept, Values | None]], around: Around | None = None, *,
+    before: Said = tuple, after: Said = tuple,
+) -> list[Result[Any]]:  # fmt: skip
+    """Run several at once where they `go_together`, `before` and `after` them what has no values and gives no rows
+    (`Prepared.ask_each`).
+
+    `around` is entered once, with all their words. Raises what `Kept.run` raises.
+    """
+    words = [one.words(connection) for one, _ in asked]
+    given = [one.given(values) for one, (_, values) in zip(words, asked, strict=True)]
+    try:
+        with around([one.text.decode() for one in words]) if around else _NOTHING:
+            sent = [(one.text, values) for one, values in zip(words, given, strict=True)]
+            answers = Prepared.of(connection).ask_each(sent, before=before, after=after)
+        return [one.rows(connection, answer) for (one, _), answer in zip(asked, answers, strict=True)]
+    except BaseException as error:
+        told = b"; ".join(one.text for one in words)
+        connection._handle_dbapi_exception(error, told.decode(), given, None, None)
 
 
 _kept: dict[Executable, Kept] = {}

@@ -1,12 +1,13 @@
 """Asked of libpq, past the driver's cursor: what a connection has prepared, and what frames a transaction."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from select import POLLIN, POLLOUT, poll
+from typing import Any, NamedTuple, Self
 
 from psycopg import Error, OperationalError, abc
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from sqlalchemy import Connection, Engine, event
@@ -18,7 +19,11 @@ _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 # overtaken.
 _OF_NO_USE = (b"26000", b"0A000")
 
+LOOK_AGAIN = 100  # milliseconds; what TLS has taken in already shows nothing on the socket
+
+Said = Callable[[], Sequence[bytes]]
 Types = tuple[int, ...]  # of values, as the server numbers them
+Asked = tuple[bytes, Sequence[Any]]  # the words of a statement and the values for its `$1`, `$2` and so on
 
 
 class Answer:
@@ -37,6 +42,19 @@ class Answer:
         """All rows, as the driver adapts their values."""
         self._adapting.set_pgresult(self._found)
         return self._adapting.load_rows(0, self._found.ntuples, tuple)
+
+
+class _Bound(NamedTuple):
+    """A statement with its values as they are sent, and what adapts its rows."""
+
+    words: bytes
+    values: Sequence[Any] | None
+    adapting: abc.Transformer
+
+    @property
+    def known_by(self) -> tuple[bytes, Types]:
+        """What it is prepared by."""
+        return self.words, self.adapting.types or ()
 
 
 class _Adapting:
@@ -63,6 +81,10 @@ class Prepared:
         self._adapting = _Adapting(raw)
         self._names: dict[tuple[bytes, Types], bytes] = {}
         self._made = 0
+        self._waiting, self._writing = poll(), poll()
+        self._waiting.register(raw.fileno(), POLLIN)
+        self._writing.register(raw.fileno(), POLLIN | POLLOUT)
+        self._patience = LOOK_AGAIN if raw.pgconn.ssl_in_use else None
 
     @classmethod
     def of(cls, connection: Connection) -> Self:
@@ -78,26 +100,89 @@ class Prepared:
         """Whether the server is in a transaction that has not failed."""
         return bool(self._raw.pgconn.transaction_status == TransactionStatus.INTRANS)
 
-    def ask(self, words: bytes, values: Sequence[Any]) -> Answer:
-        """Run a statement with values for `$1`, `$2` and so on. Raises psycopg's errors.
-
-        Behind a pooler, which gives each transaction another session, the driver is told to prepare nothing, and
-        nothing is prepared here.
+    @property
+    def prepares(self) -> bool:
+        """Whether anything is prepared. Behind a pooler, which gives each transaction another session, the driver is
+        told to prepare nothing, and nothing is prepared here.
         """
-        server, adapting = self._raw.pgconn, Transformer(self._adapting)
-        given = adapting.dump_sequence(values, [PyFormat.AUTO] * len(values))
-        types = adapting.types or ()
-        if self._raw.prepare_threshold is None:
-            found = server.exec_params(words, given, types, adapting.formats)
+        return self._raw.prepare_threshold is not None
+
+    def ask(self, words: bytes, values: Sequence[Any]) -> Answer:
+        """Run a statement with values for `$1`, `$2` and so on. Raises psycopg's errors."""
+        server, bound = self._raw.pgconn, self._bound(words, values)
+        if self.prepares:
+            found = server.exec_prepared(self._name(bound), bound.values, bound.adapting.formats)
         else:
-            name = self._names.pop((words, types), None) or self._prepare(words, types)
-            found = server.exec_prepared(name, given, adapting.formats)
-            self._names[words, types] = name
-        return Answer(self._done(found), adapting)
+            found = server.exec_params(words, bound.values, bound.adapting.types or (), bound.adapting.formats)
+        return Answer(self._done(found), bound.adapting)
+
+    def ask_each(self, asked: Sequence[Asked], *, before: Said = tuple, after: Said = tuple) -> list[Answer]:
+        """Run several statements, of which none needs another's answer: they are sent at once and waited for once
+        (libpq's pipeline mode). `before` and `after` them runs what has no values and gives no rows; both are called
+        when that is sent, so not where a value cannot be.
+
+        What follows one that fails is not run. Raises psycopg's error for that one.
+        """
+        server = self._raw.pgconn
+        bound = [self._bound(words, values) for words, values in asked]
+        first = before()
+        if first and not all(one.known_by in self._names for one in bound):
+            self.say(b"; ".join(first))  # so that one that cannot be prepared fails where it stands
+            first = ()
+        names = [self._name(one) for one in bound]
+        last = after()
+        server.enter_pipeline_mode()
+        try:
+            for words in first:
+                server.send_query_params(words, None)
+            for name, one in zip(names, bound, strict=True):
+                server.send_query_prepared(name, one.values, one.adapting.formats)
+            for words in last:
+                server.send_query_params(words, None)
+            server.pipeline_sync()
+            found = self._answers()
+        except BaseException:
+            self._raw.close()  # what it still has to say would be taken for an answer to whoever asks next
+            raise
+        if server.status == ConnStatus.OK:
+            server.exit_pipeline_mode()
+        done = [self._done(one) for one in found]
+        if len(done) < len(first) + len(bound) + len(last):  # it ended without a word
+            raise OperationalError(server.get_error_message())
+        mine = done[len(first) : len(first) + len(bound)]
+        return [Answer(answer, one.adapting) for answer, one in zip(mine, bound, strict=True)]
 
     def say(self, words: bytes) -> None:
         """Have the server do what has no values and gives no rows. Raises psycopg's errors."""
         self._done(self._raw.pgconn.exec_(words))
+
+    def _bound(self, words: bytes, values: Sequence[Any]) -> _Bound:
+        adapting = Transformer(self._adapting)
+        return _Bound(words, adapting.dump_sequence(values, [PyFormat.AUTO] * len(values)), adapting)
+
+    def _name(self, bound: _Bound) -> bytes:
+        known_by = bound.known_by
+        name = self._names[known_by] = self._names.pop(known_by, b"") or self._prepare(*known_by)
+        return name
+
+    def _answers(self) -> list[PGresult]:
+        """What the server says to all that was sent, until it has come to its end or the connection to its own."""
+        found: list[PGresult] = []
+        server, waiting = self._raw.pgconn, self._waiting
+        while server.flush():
+            self._writing.poll()
+            server.consume_input()  # the server may wait for us to read before it takes more
+        while True:
+            while server.is_busy():
+                waiting.poll(self._patience)
+                server.consume_input()
+            one = server.get_result()
+            if one is None and server.status == ConnStatus.BAD:
+                return found
+            if one is not None and one.status == ExecStatus.PIPELINE_SYNC:
+                return found
+            if one is not None:
+                found.append(one)
 
     def _prepare(self, words: bytes, types: Types) -> bytes:
         if len(self._names) >= MOST:
@@ -127,6 +212,12 @@ def say(connection: Connection, words: bytes) -> None:
         Prepared.of(connection).say(words)
     except Error as error:
         connection._handle_dbapi_exception(error, words.decode(), None, None, None)
+
+
+def has_failed(connection: Connection) -> bool:
+    """Whether something has failed in what is under way, so that the server runs nothing more in it."""
+    raw: Any = None if connection.invalidated else connection.connection.driver_connection
+    return raw is None or bool(raw.pgconn.transaction_status == TransactionStatus.INERROR)
 
 
 def keep_prepared(engine: Engine) -> None:

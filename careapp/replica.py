@@ -23,6 +23,7 @@ from careapp.db import db, on_replica
 from careapp.transactions import Transaction, at_begin
 
 SAMPLE_SECONDS = 1.0  # how often a process asks the primary how far it is, while late reads come
+NEVER = 10**18 - 1  # a transaction that no copy will have
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds without the copy after it was away or behind
 
 _FLUSHED = text("SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint")
@@ -197,6 +198,7 @@ def refuse_what_is_far(transaction: Transaction, connection: Any, nested: bool) 
     asked: Copy | None = on_replica.get()
     if asked is None or nested:
         return
+    transaction.catch_up()
     has = _HAS.format(position=asked.position) if asked.position else "true"
     question = f"SELECT coalesce({_NEAR.format(flushed=asked.sample.flushed)}, false), {has}"
     found = connection.connection.driver_connection.pgconn.exec_(question.encode())

@@ -1,11 +1,10 @@
 """Tenancy: which tenant the present transaction belongs to, and the row-level security every table carries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from careapp.prepared import say
 from careapp.transactions import Transaction, at_begin
 
 _tenant: ContextVar[int | None] = ContextVar("careapp_tenant", default=None)
@@ -45,8 +44,8 @@ def bind_tenant(transaction: Transaction, connection: Any, nested: bool) -> None
             raise RuntimeError("the tenant changed inside a transaction")
         return
     transaction.info.update(tenant=tenant, handed_on=False)
-    more = connection.engine.get_execution_options().get(OPENING, "")
-    say(connection, opening(_tenant.get(), more))
+    more = connection.engine.get_execution_options().get(OPENING, ())
+    transaction.opens_with(*opening(_tenant.get(), more))
 
 
 def hand_on(transaction: Transaction) -> None:
@@ -59,13 +58,13 @@ def begun_for(transaction: Transaction, tenant_id: int) -> bool:
     return bool(transaction.info.pop("handed_on", False)) and transaction.info["tenant"] == str(tenant_id)
 
 
-def opening(tenant_id: int | None, more: str = "") -> bytes:
-    """What opens a transaction and binds its tenant in one round trip, where the driver alone would take two.
+def opening(tenant_id: int | None, more: Sequence[bytes] = ()) -> tuple[bytes, ...]:
+    """The statements that open a transaction and bind its tenant.
 
-    `more` are further statements, each after a semicolon: an engine's, for settings that hold for the transaction
-    because a session is not its own.
+    `more` are further ones: an engine's, for settings that hold for the transaction because a session is not its own.
     """
-    return f"BEGIN; SET LOCAL app.tenant_id = '{'' if tenant_id is None else int(tenant_id)}'{more}".encode()
+    tenant = "" if tenant_id is None else str(int(tenant_id))
+    return b"BEGIN", f"SET LOCAL app.tenant_id = '{tenant}'".encode(), *more
 
 
 def last_write(tenant_id: int) -> object:

@@ -22,6 +22,7 @@ from careapp.operations.tenants import create_tenant
 from careapp.surface.sessions import set_keys
 from tests.database import TestDatabase
 from tests.factories import begin_a_test
+from tests.sending import Sent, watched
 
 if TYPE_CHECKING:
     from tools.kafka.broker import Broker
@@ -259,3 +260,9 @@ def god(tenant: TestTenant) -> Actor:
 def everything(tenant: TestTenant) -> Actor:
     """An actor who may do everything in a tenant; factories use it to set a scene."""
     return Actor(tenant.id, tenant.key, "test:everything", frozenset(Permission), frozenset(Role))
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    """What goes to the server past the driver, and together with what."""
+    return watched(monkeypatch)

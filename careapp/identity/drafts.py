@@ -8,8 +8,9 @@ Reading one back is audited.
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from careapp import clock, commands
@@ -19,6 +20,7 @@ from careapp.db import db, table_of
 from careapp.errors import found
 from careapp.identity.actors import TENANTS
 from careapp.identity.models import DRAFTS, FormDraft, UserSession
+from careapp.kept import built_once
 
 KEPT_DAYS = 7
 WORKING_DAY = timedelta(hours=12)
@@ -65,13 +67,13 @@ def keep(tenant_id: int, user_id: int, address: str, fields: Fields) -> int | No
 @query(Permission.OWN_DRAFTS)
 def get_draft(actor: Actor, draft_id: int) -> Draft:
     """A draft of the actor's own, by its id. Raises NotFound for anybody else's."""
-    return found(_find(actor, DRAFTS.id == draft_id))
+    return found(_find(actor, "id", draft_id))
 
 
 @query(Permission.OWN_DRAFTS)
 def find_draft(actor: Actor, address: str) -> Draft | None:
     """The actor's own draft for the form of this address, or None."""
-    return _find(actor, DRAFTS.address == address)
+    return _find(actor, "address", address)
 
 
 def discard(actor: Actor, address: str) -> None:
@@ -104,11 +106,18 @@ def forget_old(tenant_id: int) -> int:
         return len(db.session.execute(old.returning(DRAFTS.id)).all())
 
 
-def _find(actor: Actor, wanted: ColumnElement[bool]) -> Draft | None:
-    mine = (DRAFTS.tenant_id == actor.tenant_id, DRAFTS.user_id == actor.user_id)
-    columns = (DRAFTS.id, DRAFTS.address, DRAFTS.fields, DRAFTS.saved_at)
-    row = db.session.execute(select(*columns).where(*mine, wanted)).one_or_none()
+def _find(actor: Actor, known_by: str, value: object) -> Draft | None:
+    given = {"tenant": actor.tenant_id, "whose": actor.user_id, "value": value}
+    row = db.session.execute(_one(known_by), given).one_or_none()
     if row is None:
         return None
     record_read("draft.read", row.address[:LONGEST_SUBJECT])
     return Draft(row.id, row.address, [(name, text) for name, text in row.fields], row.saved_at)
+
+
+@built_once
+def _one(known_by: str) -> Select[Any]:
+    """A user's draft by one of its columns; built once: each page of an episode asks for the one of its close form."""
+    mine = (DRAFTS.tenant_id == bindparam("tenant"), DRAFTS.user_id == bindparam("whose"))
+    columns = (DRAFTS.id, DRAFTS.address, DRAFTS.fields, DRAFTS.saved_at)
+    return select(*columns).where(*mine, DRAFTS[known_by] == bindparam("value"))

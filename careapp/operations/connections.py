@@ -22,10 +22,10 @@ LIVELY: dict[str, Any] = {
 
 # Whoever waits for a lock longer than this is told to try again.
 OF_A_SESSION = {"options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}"}
-OF_A_TRANSACTION = f"; SET LOCAL timezone = 'UTC'; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
+OF_A_TRANSACTION = (b"SET LOCAL timezone = 'UTC'", f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'".encode())
 
 
-READ_ONLY = "; SET TRANSACTION READ ONLY"  # also where the replica has become a primary, or never was one
+READ_ONLY = b"SET TRANSACTION READ ONLY"  # also where the replica has become a primary, or never was one
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_timeout": 5,
         "hide_parameters": True,
         "connect_args": {**LIVELY, **own},
-        "execution_options": {OPENING: OF_A_TRANSACTION if pooled else "", RAN: slow_log(settings.slow_query_ms)},
+        "execution_options": {OPENING: OF_A_TRANSACTION if pooled else (), RAN: slow_log(settings.slow_query_ms)},
     }
 
 
@@ -54,6 +54,6 @@ def binds(settings: Settings) -> dict[str, Any]:
         "url": settings.database_replica_url,
         "pool_timeout": 1,  # seconds; the primary is there as well
         "connect_args": {**options["connect_args"], "connect_timeout": 2},
-        "execution_options": {**session, OPENING: f"{READ_ONLY}{session[OPENING]}"},
+        "execution_options": {**session, OPENING: (READ_ONLY, *session[OPENING])},
     }
     return {REPLICA: {**options, **of_copy}}

@@ -125,9 +125,11 @@ def _read(
         shows_referrals=actor.may(Permission.REFERRAL_VIEW),
     )  # fmt: skip
     values = {**scope_of(actor), "care_type": wanted.care_type, **ids, **reading.values(actor)}
-    counted = db.session.execute(board_statements.counts(shape, stages), values).one()
-    cards = board_statements.cards(shape, stages, limit + 1, cursor is not None)
-    rows = db.session.execute(cards, {**values, **_after(cursor)}).all()
+    counts, cards = db.session.execute_each([  # the mark is among the counts: what is changed meanwhile makes another
+        (board_statements.counts(shape, stages), values),
+        (board_statements.cards(shape, stages, limit + 1, cursor is not None), {**values, **_after(cursor)}),
+    ])  # fmt: skip
+    counted, rows = counts.one(), cards.all()
     reading.look(actor, rows)
     columns = [_column(actor, stage, [row for row in rows if row.stage == stage], counted, limit) for stage in stages]
     news = None if since is None else db.session.execute(board_statements.news(shape), {**values, "since": since}).one()

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select
 
 from careapp.access import Actor, Permission
-from careapp.db import at_most, db, table_of, written_out
+from careapp.db import at_most, table_of, written_out
 from careapp.disclosure.people import who_did
 from careapp.disclosure.scope import scope_of, within
 from careapp.episodes.states import EPISODE
@@ -30,6 +30,7 @@ from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import REFERRAL
 from careapp.scheduling.models import APPOINTMENTS, Appointment
 from careapp.scheduling.states import APPOINTMENT
+from careapp.transactions import Asked
 from careapp.views import View
 
 
@@ -73,15 +74,17 @@ def part_of(kind: str | None, cursor: str | None, limit: int) -> Part:
     return Part(frozenset(KINDS if kind is None else (kind,)), limit, before)
 
 
-def read_changes(actor: Actor, episode_id: int, part: Part) -> list[Happening]:
-    """The changes of a part that the actor may know of, the newest first; a reason is told only to who may read what it
-    is about. That a thing was made is left out where the thing itself stands in the same list."""
-    if CHANGE not in part.kinds:
-        return []
+def asked_changes(actor: Actor, episode_id: int, part: Part) -> Asked:
+    """What asks for the changes of a part that the actor may know of, the newest first. That a thing was made is left
+    out where the thing itself stands in the same list.
+    """
     may = frozenset(one for one in _ASKED if actor.may(one))
     built = _kept_changes if part.before is None else _changes_of
-    given = {**scope_of(actor), "the_episode": episode_id}
-    rows = db.session.execute(built(may, actor.clinic_ids is not None, part), given).all()
+    return built(may, actor.clinic_ids is not None, part), {**scope_of(actor), "the_episode": episode_id}
+
+
+def changes_of(actor: Actor, rows: Sequence[Row[Any]]) -> list[Happening]:
+    """The changes of rows that were asked for; a reason is told only to who may read what it is about."""
     read = {EPISODE.entity, APPOINTMENT.entity}
     for entity, permission in _READ.items():
         if actor.may(permission):

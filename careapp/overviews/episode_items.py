@@ -24,7 +24,7 @@ from sqlalchemy.sql.selectable import LateralFromClause
 
 from careapp import clock
 from careapp.access import Actor, Permission
-from careapp.db import at_most, db, table_of, written_out
+from careapp.db import at_most, table_of, written_out
 from careapp.disclosure.people import who_did
 from careapp.disclosure.scope import scope_of, within
 from careapp.kept import built_once
@@ -47,6 +47,7 @@ from careapp.scheduling.changes import MOVABLE, undoable
 from careapp.scheduling.models import APPOINTMENTS, Appointment
 from careapp.scheduling.states import ACTIVE, APPOINTMENT
 from careapp.scheduling.views import AppointmentView
+from careapp.transactions import Asked
 from careapp.views import View
 
 Columns = ReadOnlyColumnCollection[str, Any]
@@ -56,6 +57,7 @@ TABLES = {
     APPOINTMENT.entity: table_of(Appointment), PRESCRIPTION.entity: table_of(Prescription),
     REFERRAL.entity: table_of(Referral),
 }  # fmt: skip
+_SEEN_BY = {PRESCRIPTION.entity: Permission.PRESCRIPTION_VIEW, REFERRAL.entity: Permission.REFERRAL_VIEW}
 KINDS = (CHANGE, *TABLES)  # what a timeline holds; things of one moment stand in this order, the last on top
 
 
@@ -121,10 +123,22 @@ def named_appointments(actor: Actor) -> Select[Any]:
     return with_place(rows, APPOINTMENTS, actor.tenant_id)
 
 
-def read_appointments(actor: Actor, episode_id: int, part: Part, *, is_open: bool) -> list[AppointmentRow]:
-    """The episode's open appointments, and those of a part of its timeline; the newest time first."""
+def kinds_for(actor: Actor) -> list[str]:
+    """The kinds of things an actor may know of."""
+    return [kind for kind in TABLES if kind not in _SEEN_BY or actor.may(_SEEN_BY[kind])]
+
+
+def asked_items(actor: Actor, kind: str, episode_id: int, part: Part) -> Asked:
+    """What asks for an episode's things of a kind that stand open or belong to a part of its timeline, each with its
+    last change; the newest first.
+    """
+    built = _kept_statement if part.before is None else _statement
+    return built(kind, actor.clinic_ids is not None, part), {**scope_of(actor), "the_episode": episode_id}
+
+
+def appointments_of(actor: Actor, rows: Sequence[Row[Any]], *, is_open: bool) -> list[AppointmentRow]:
+    """The appointments of rows that were asked for; `is_open` is the episode."""
     may_move, now = is_open and actor.may(Permission.APPOINTMENT_MOVE), clock.now()
-    rows = _rows(actor, APPOINTMENT.entity, episode_id, part)
     return [
         AppointmentRow.seen_by(
             actor,
@@ -138,27 +152,14 @@ def read_appointments(actor: Actor, episode_id: int, part: Part, *, is_open: boo
     ]
 
 
-def read_prescriptions(actor: Actor, episode_id: int, part: Part) -> list[PrescriptionRow] | None:
-    """The episode's prescriptions that are not filled yet, and those of a part; None for who may not know of any."""
-    if not actor.may(Permission.PRESCRIPTION_VIEW):
-        return None
-    rows = _rows(actor, PRESCRIPTION.entity, episode_id, part)
+def prescriptions_of(actor: Actor, rows: Sequence[Row[Any]]) -> list[PrescriptionRow]:
+    """The prescriptions of such rows."""
     return [PrescriptionRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
 
 
-def read_referrals(actor: Actor, episode_id: int, part: Part) -> list[ReferralRow] | None:
-    """The episode's open referrals, and those of a part; None for who may not know of any."""
-    if not actor.may(Permission.REFERRAL_VIEW):
-        return None
-    rows = _rows(actor, REFERRAL.entity, episode_id, part)
+def referrals_of(actor: Actor, rows: Sequence[Row[Any]]) -> list[ReferralRow]:
+    """The referrals of such rows."""
     return [ReferralRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
-
-
-def _rows(actor: Actor, kind: str, episode_id: int, part: Part) -> Sequence[Row[Any]]:
-    """The rows of one kind in an episode that stand open or belong to the part, each with its last change."""
-    built = _kept_statement if part.before is None else _statement
-    given = {**scope_of(actor), "the_episode": episode_id}
-    return db.session.execute(built(kind, actor.clinic_ids is not None, part), given).all()
 
 
 def _named(kind: str, scoped: bool) -> tuple[Select[Any], str, Sequence[str]]:
@@ -175,7 +176,7 @@ def _named(kind: str, scoped: bool) -> tuple[Select[Any], str, Sequence[str]]:
 
 
 def _statement(kind: str, scoped: bool, part: Part) -> Select[Any]:
-    """The statement of _rows()."""
+    """The statement of asked_items()."""
     rows, moment, still_open = _named(kind, scoped)
     columns = TABLES[kind].c
     episode: BindParameter[Any] = bindparam("the_episode")

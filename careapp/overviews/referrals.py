@@ -134,8 +134,10 @@ def get_referral_board(
     columns = (status,) if status else OPEN if wanted.overdue else STATUSES
     after = decode_cursor(cursor, datetime, int) if cursor and status else ()
     values |= dict(zip(("after_at", "after_id"), after, strict=False))
-    counts = db.session.execute(_counts(shape, columns), values).one()  # first: what changes meanwhile is news then
-    rows = db.session.execute(_all_cards(shape, columns, limit + 1, bool(after)), values).all()
+    counted, cards = db.session.execute_each(  # the version is among the counts: what changes meanwhile is news then
+        [(_counts(shape, columns), values), (_all_cards(shape, columns, limit + 1, bool(after)), values)]
+    )
+    counts, rows = counted.one(), cards.all()
     reading.look(actor, rows)  # at all columns' rows at once: each column looks again, and finds it known
     of_each = {one: [row for row in rows if row.status == one] for one in columns}
     shown = tuple(_column(actor, one, these, counts._mapping, limit) for one, these in of_each.items())

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, select
@@ -19,16 +19,18 @@ from careapp.episodes.states import OPEN
 from careapp.episodes.views import EpisodeView
 from careapp.errors import found
 from careapp.kept import built_once, keep
-from careapp.overviews.entries import Entry, merged, part_of, read_changes
+from careapp.overviews.entries import Entry, asked_changes, changes_of, merged, part_of
 from careapp.overviews.episode_items import (
     CHANGE,
     AppointmentRow,
     PrescriptionRow,
     ReferralRow,
+    appointments_of,
+    asked_items,
+    kinds_for,
     named_appointments,
-    read_appointments,
-    read_prescriptions,
-    read_referrals,
+    prescriptions_of,
+    referrals_of,
 )
 from careapp.overviews.marks import mark, mark_of_episode
 from careapp.overviews.zones import episode_zone
@@ -39,6 +41,7 @@ from careapp.referrals.states import OPEN as OPEN_REFERRAL
 from careapp.scheduling.changes import UNDO_WINDOW
 from careapp.scheduling.models import APPOINTMENTS
 from careapp.scheduling.states import ACTIVE
+from careapp.transactions import Asked
 from careapp.views import View
 
 ENTRIES = 50  # of a timeline, on one page
@@ -107,7 +110,8 @@ class EpisodePage:
 @query(Permission.EPISODE_VIEW)
 def get_episode_mark(actor: Actor, locator: str) -> str:
     """The mark of an episode as it is now, by one look at the end of its history; it shows nobody's data."""
-    return _mark(actor, locator)
+    now = clock.now()
+    return _mark(db.session.execute(*_asked_mark(actor, locator, now)).one(), now)
 
 
 @query(Permission.EPISODE_VIEW)
@@ -117,30 +121,34 @@ def get_episode_page(
     """One episode with what stands open in it and a page of its timeline, of one kind or of all, as far as this actor
     may see it. Raises NotFound, Restricted, and Invalid for a cursor of no timeline."""
     part = part_of(kind, cursor, limit)
-    state = _mark(actor, locator)  # first, so that what is changed meanwhile makes another
-    row = _episode(actor, locator)
+    now = clock.now()  # the mark first, so that what is changed meanwhile makes another
+    marks, rows = db.session.execute_each([_asked_mark(actor, locator, now), _asked_episode(actor, locator)])
+    row = found(rows.one_or_none())
     reading.require(actor, row)
-    appointments = read_appointments(actor, row.id, part, is_open=row.status == OPEN)
-    prescriptions = read_prescriptions(actor, row.id, part)
-    referrals = read_referrals(actor, row.id, part)
-    entries, next_cursor = merged(
-        part, appointments, prescriptions or (), referrals or (), read_changes(actor, row.id, part)
-    )
+    kinds = kinds_for(actor)
+    asked = {kind: asked_items(actor, kind, row.id, part) for kind in kinds} | {"allergy": _asked_allergies(actor, row)}
+    if CHANGE in part.kinds:
+        asked[CHANGE] = asked_changes(actor, row.id, part)
+    seen = dict(zip(asked, [one.all() for one in db.session.execute_each(list(asked.values()))], strict=True))
+    appointments = appointments_of(actor, seen["appointment"], is_open=row.status == OPEN)
+    prescriptions = prescriptions_of(actor, seen.get("prescription", ()))
+    referrals = referrals_of(actor, seen.get("referral", ()))
+    changes = changes_of(actor, seen.get(CHANGE, ()))
+    entries, next_cursor = merged(part, appointments, prescriptions, referrals, changes)
     open_appointments = tuple(one for one in reversed(appointments) if one.status in ACTIVE)
-    open_referrals = tuple(one for one in referrals or () if one.status in OPEN_REFERRAL)
+    open_referrals = tuple(one for one in referrals if one.status in OPEN_REFERRAL)
     all_open = row.open_appointments + row.open_referrals  # what refuses a close; read first, so it may be the older
     record_read("episode.page", locator, patients=(row.party_locator,))
-    seen = {"appointment": appointments, "prescription": prescriptions, "referral": referrals}
     return EpisodePage(
         episode=EpisodeView.of(row),
-        banner=_banner(actor, row),
+        banner=_banner(actor, row, seen["allergy"]),
         zone=row.zone,
-        mark=state,
+        mark=_mark(marks.one(), now),
         open_appointments=open_appointments,
         open_referrals=open_referrals,
-        unfilled=tuple(one for one in prescriptions or () if one.status == ISSUED),
+        unfilled=tuple(one for one in prescriptions if one.status == ISSUED),
         open_unseen=max(0, all_open - len(open_appointments) - len(open_referrals)),
-        kinds=(*(name for name, rows in seen.items() if rows is not None), CHANGE),
+        kinds=(*kinds, CHANGE),
         entries=tuple(entries),
         next_cursor=next_cursor,
         likely_provider=appointments[0].provider_locator if appointments else None,
@@ -153,11 +161,12 @@ def get_banner(actor: Actor, locator: str, *, whole: bool = True) -> tuple[Episo
 
     Unless `whole`, a form needs no more than when and with whom; else this raises Restricted as well.
     """
-    row = _episode(actor, locator)
+    row = found(db.session.execute(*_asked_episode(actor, locator)).one_or_none())
     if whole:
         reading.require(actor, row)
     record_read("episode.read", locator, patients=(row.party_locator,))
-    return EpisodeView.seen_by(actor, row), _banner(actor, row), row.zone
+    facts = db.session.execute(*_asked_allergies(actor, row)).all() if reading.sees(actor, row) else ()
+    return EpisodeView.seen_by(actor, row), _banner(actor, row, facts), row.zone
 
 
 @query(Permission.APPOINTMENT_VIEW)
@@ -168,16 +177,16 @@ def get_appointment_row(actor: Actor, locator: str) -> AppointmentRow:
     return AppointmentRow.seen_by(actor, row)
 
 
-def _mark(actor: Actor, locator: str) -> str:
-    now = clock.now()
-    given = {"tenant": actor.tenant_id, "locator": locator, "undoable_since": now - UNDO_WINDOW}
-    row = db.session.execute(mark_of_episode(), given).one()
+def _asked_mark(actor: Actor, locator: str, now: datetime) -> Asked:
+    return mark_of_episode(), {"tenant": actor.tenant_id, "locator": locator, "undoable_since": now - UNDO_WINDOW}
+
+
+def _mark(row: Row[Any], now: datetime) -> str:
     return mark(row, row.young, int(now.timestamp()) // QUARTER)
 
 
-def _episode(actor: Actor, locator: str) -> Row[Any]:
-    given = {**scope_of(actor), "locator": locator}
-    return found(db.session.execute(_with_patient(actor.clinic_ids is not None), given).one_or_none())
+def _asked_episode(actor: Actor, locator: str) -> Asked:
+    return _with_patient(actor.clinic_ids is not None), {**scope_of(actor), "locator": locator}
 
 
 @built_once
@@ -198,16 +207,17 @@ _ALLERGIES = keep(
 )
 
 
-def _banner(actor: Actor, row: Row[Any]) -> Banner:
-    """The patient of an episode's row, with the allergies that still hold, as far as the actor may know them."""
-    sees = reading.sees(actor, row)
-    given = {"tenant": actor.tenant_id, "patient": row.patient_id}
-    facts = db.session.execute(_ALLERGIES, given).all() if sees else []
+def _asked_allergies(actor: Actor, row: Row[Any]) -> Asked:
+    return _ALLERGIES, {"tenant": actor.tenant_id, "patient": row.patient_id}
+
+
+def _banner(actor: Actor, row: Row[Any], facts: Sequence[Row[Any]]) -> Banner:
+    """The patient of an episode's row, with the allergies that still hold (`facts`), none where he may not know."""
     known = list(dict.fromkeys(fact.text for fact in facts if fact.code not in NONE_KNOWN))
     none_known = list(dict.fromkeys(fact.code for fact in facts if fact.code in NONE_KNOWN))
     phones = (one.get("value") for one in row.telecom if one.get("system") == "phone")
     return Banner(
         party_locator=row.party_locator, name=" ".join((*row.given, row.family)).strip(), birth_date=row.birth_date,
         gender=row.gender, allergies=known, none_known=none_known, phone=next(phones, None),
-        language=row.language, confidentiality=row.confidentiality, withheld=not sees,
+        language=row.language, confidentiality=row.confidentiality, withheld=not reading.sees(actor, row),
     )  # fmt: skip

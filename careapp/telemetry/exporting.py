@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from sqlalchemy import Engine, event
 
 from careapp.telemetry.metrics import METHODS, OTHER_METHOD
-from careapp.telemetry.statements import shape
+from careapp.telemetry.statements import shape, together
 from careapp.telemetry.traces import TRACEPARENT, Awaited
 from careapp.transactions import AROUND
 
@@ -119,7 +119,7 @@ class Tracing:
 
         for name, run in (("do_execute", one), ("do_executemany", many), ("do_execute_no_params", bare)):
             event.listen(engine, name, run)
-        engine.update_execution_options(**{AROUND: self.statement})
+        engine.update_execution_options(**{AROUND: lambda texts: self.statement(together(texts))})
 
     @contextmanager
     def statement(self, text: str) -> Iterator[None]:

@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
@@ -20,7 +20,7 @@ from careapp.telemetry.metrics import (
     POOL_WAITS,
     SLOW_STATEMENTS,
 )
-from careapp.transactions import Ran
+from careapp.transactions import Asked, Ran
 
 LONGEST_SHAPE = 2000  # characters
 # Texts, dollar-quoted ones included, and numbers; what stands in a name or a parameter's name or number is none.
@@ -54,6 +54,12 @@ def look_at_pools(engines: Iterable[Engine]) -> None:
     POOL_IN_USE.set(sum(pool.checkedout() for pool in pools))
 
 
+def together(statements: Sequence[str]) -> str:
+    """The shapes of statements that were sent at once, each cut to its share of LONGEST_SHAPE."""
+    share = LONGEST_SHAPE // len(statements) - len("; ")
+    return "; ".join(shape(one)[:share] for one in statements)
+
+
 @lru_cache(maxsize=512)
 def shape(statement: str) -> str:
     """A statement without any value, on one line, and no longer than LONGEST_SHAPE."""
@@ -64,15 +70,17 @@ def slow_log(milliseconds: int) -> Ran | None:
     """What an engine's transactions call after each statement: logs one that took longer, also one that failed, by its
     shape; None for 0. Of a kept statement (kept.py) the time holds the fetching of its rows, too.
 
-    One that is sent for many rows at once is as many statements: an import is no slow statement.
+    One that is sent for many rows at once is as many statements: an import is no slow statement. Several that were sent
+    at once are told as one, as their answers come together, and the last one of a transaction with the commit's wait.
     """
     limit = milliseconds / 1000
 
-    def ran(connection: Connection, statement: Executable, values: Any, seconds: float) -> None:
+    def ran(connection: Connection, asked: Sequence[Asked], seconds: float) -> None:
         if seconds > limit:
+            values = asked[0][1]
             taken = seconds / (len(values) if isinstance(values, list) else 1)
             if taken > limit:
-                _tell(_words(connection, statement, values), taken)
+                _tell(together([_words(connection, *one) for one in asked]), taken)
 
     return ran if limit else None
 

@@ -69,7 +69,7 @@ def _in_template(about: EvalContext, text: str, /, **values: object) -> str:
     return said % values if "%" in said else said
 
 
-def gettext(text: str, **values: object) -> str:
+def gettext(text: str, /, **values: object) -> str:
     """A text in the reader's language, as flask_babel's, for what stands in every row of a long list."""
     return _said(text) % values if values else _said(text)
 

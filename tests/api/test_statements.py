@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from careapp.access import Actor
+from careapp.db import db
 from tests import factories as make
 from tests.api.calls import CALLS
 from tests.api.client import Api
 from tests.api.test_lists import LISTS, seven_of
+from tests.sending import Sent
 
 Client = Callable[..., Api]
 Watch = Callable[[], Any]
@@ -28,6 +30,17 @@ def test_a_booking(api: Client, god: Actor, statements: Watch) -> None:
     with statements() as seen:
         assert client.post(call.path, call.body).status_code == 201
     within(seen, BOOKING)
+
+
+def test_a_booking_waits_three_times(api: Client, god: Actor, sent: Sent) -> None:
+    """Who asks and the transaction's beginning; slot and appointment; audit, event and commit."""
+    client, calls = api(), [CALLS["api.book"](god) for _ in range(2)]
+    db.session.remove()
+    db.engine.dispose()  # so that both have one connection, on which all is prepared by the first
+    for call in calls:
+        sent.clear()
+        assert client.post(call.path, {**call.body, "notes": None}).status_code == 201
+    assert [len(together) for together in sent] == [3, 1, 2]
 
 
 def test_a_booking_with_a_key(api: Client, god: Actor, statements: Watch) -> None:

@@ -74,7 +74,7 @@ class Planner:
         self, sent: Sent, statement: str, values: dict[str, Any] | None, avoiding_scans: bool
     ) -> dict[str, Any]:
         self.connection.rollback()
-        self.connection.pgconn.exec_(tenancy.opening(sent.tenant_id))
+        self.connection.pgconn.exec_(b"; ".join(tenancy.opening(sent.tenant_id)))
         if avoiding_scans:
             self.connection.execute("SET LOCAL enable_seqscan = off")
         row = self.connection.execute(statement, values).fetchone()

@@ -12,7 +12,7 @@ from typing import Self
 from apiflask import APIFlask
 from sqlalchemy import Connection, Engine, event
 
-from careapp import commands
+from careapp import commands, kept
 from careapp.access import Actor, Permission
 from careapp.commands import command, publish
 from careapp.db import db
@@ -81,6 +81,14 @@ def speak(actor: Actor, said: list[EpisodeSpoke], *, refused: bool = False) -> N
 def _before_commit(connection: Connection) -> None:
     if action := getattr(_commits, "action", None):
         action()
+
+
+def _go_together(connection: Connection, *, opens: bool) -> bool:
+    """As ever, but where somebody wants to act between the last statement and the commit."""
+    return getattr(_commits, "action", None) is None and _ever(connection, opens=opens)
+
+
+_ever, kept.go_together = kept.go_together, _go_together
 
 
 @contextmanager

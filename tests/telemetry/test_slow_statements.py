@@ -64,6 +64,23 @@ def test_one_that_is_kept_leaves_one_as_well(slow_app: APIFlask) -> None:
     assert MARK not in str(line)
 
 
+def test_of_several_none_hides_the_others() -> None:
+    told = statements.together([f"SELECT {name}, {'x' * 3000}" for name in "abc"])
+    assert [one[:8] for one in told.split("; ")] == ["SELECT a", "SELECT b", "SELECT c"]
+    assert len(told) <= LONGEST_SHAPE
+
+
+def test_several_that_are_sent_at_once_are_told_as_one(slow_app: APIFlask) -> None:
+    slow, quick = keep(select(func.pg_sleep(0.02))), keep(select(bindparam("name", type_=Text)))
+    with capture_logs() as lines, slow_app.app_context():
+        db.session.execute_each([(slow, None), (quick, {"name": MARK})])
+        db.session.rollback()
+    [line] = [line for line in lines if line["event"] == "slow statement"]
+    assert "pg_sleep" in line["statement"].partition("; ")[0]
+    assert "%(name)s" in line["statement"].partition("; ")[2]
+    assert MARK not in str(line)
+
+
 @pytest.mark.parametrize(
     "values", [{"the_id": 1, "name": MARK}, [{"the_id": 1, "name": MARK}, {"the_id": 2, "name": ""}]]
 )

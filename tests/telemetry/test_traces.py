@@ -95,6 +95,8 @@ def test_statements_are_told_whichever_way_they_go(slow_app: APIFlask, monkeypat
         db.session.connection()  # to make one asks for this and that
     with slow_app.app_context(), tracing.span("all of them"):
         assert db.session.execute(kept, {"more": 2}).scalar_one() == 9
+        both = db.session.execute_each([(kept, {"more": 3}), (kept, {"more": 4})])
+        assert [one.scalar_one() for one in both] == [10, 11]
         assert db.session.execute(text("SELECT 'kept' WHERE :more > 1"), {"more": 2}).scalar_one() == "kept"
         db.session.execute(text("SELECT set_config('app.x', :value, true)"), [{"value": "a"}, {"value": "b"}])
         raw = db.session.connection().connection.driver_connection
@@ -108,6 +110,7 @@ def test_statements_are_told_whichever_way_they_go(slow_app: APIFlask, monkeypat
     spans = [json.loads(one) for one in told.texts]
     assert [(one["attributes"].get("db.query.text"), one["attributes"].get("error.type")) for one in spans] == [
         ("SELECT ? + $1::INTEGER AS sum", None),
+        ("SELECT ? + $1::INTEGER AS sum; SELECT ? + $1::INTEGER AS sum", None),
         ("SELECT ? WHERE %(more)s > ?", None),
         ("SELECT set_config(?, %(value)s, true)", None),
         ("SELECT now()", None),
