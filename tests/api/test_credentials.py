@@ -109,6 +109,7 @@ def test_without_a_good_token_nobody(client: FlaskClient, header: str | None) ->
 def test_the_api_takes_no_cookie_and_asks_for_no_form_token(
     client: FlaskClient, tenant: TestTenant, user: users.UserView
 ) -> None:
+    client.environ_base["REMOTE_ADDR"] = "198.51.100.77"  # nobody else's: tries from one address are counted together
     page = client.get("/sign-in")
     token = page.text.split('name="csrf-token" content="')[1].split('"')[0]
     signed_in = client.post("/sign-in", data={"csrf_token": token, "email": user.email, "password": PASSWORD})

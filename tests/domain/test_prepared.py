@@ -1,6 +1,5 @@
 """What a connection has prepared: once for words and types, kept over what is undone, so many and no more."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import psycopg
@@ -10,27 +9,17 @@ from sqlalchemy import ARRAY, BigInteger, Integer, Select, Text, bindparam, cast
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.types import TypeEngine
 
-from careapp import prepared, tenancy
+from careapp import prepared
 from careapp.db import db
 from careapp.kept import keep
 from careapp.localdb import libpq_url
 from careapp.prepared import Prepared
-from tests.conftest import TestTenant
 from tests.database import TestDatabase
 
+pytestmark = pytest.mark.usefixtures("one_connection")
 ONE_MORE = keep(select(cast(bindparam("given"), Integer) + 1))
 # Asked past the driver, which would prepare the question.
 NAMES = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'kept%' ORDER BY prepare_time, name"
-
-
-@pytest.fixture(autouse=True)
-def in_tenant(tenant: TestTenant) -> Iterator[None]:
-    """Each test has a connection that has prepared nothing."""
-    db.session.remove()
-    db.engine.dispose()
-    with tenancy.bound(tenant.id):
-        yield
-    db.session.remove()
 
 
 def names() -> list[bytes | None]:

@@ -22,23 +22,15 @@ from careapp.prepared import Prepared
 from careapp.transactions import Asked
 from tests.conftest import TestTenant
 from tests.database import TestDatabase
+from tests.domain.test_lost_connections import end_own_session
 from tests.sending import Sent
 
+pytestmark = pytest.mark.usefixtures("one_connection")
 BY = keep(select((literal(12, Integer) / bindparam("by", type_=Integer)).label("share")))
 BOUND = keep(text(f"SELECT {tenancy.TENANT_OF_TRANSACTION} AS bound"))
 TURNED = keep(select(func.reverse(bindparam("words", type_=Text)).label("turned")))
 KEPT_NAMES = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'kept%'"
 GONE = keep(select(func.pg_terminate_backend(func.pg_backend_pid())))
-
-
-@pytest.fixture(autouse=True)
-def in_tenant(tenant: TestTenant) -> Iterator[None]:
-    """Each test has one connection, which has prepared nothing."""
-    db.session.remove()
-    db.engine.dispose()
-    with tenancy.bound(tenant.id):
-        yield
-    db.session.remove()
 
 
 def raw() -> psycopg.Connection[Any]:
@@ -265,14 +257,9 @@ def test_what_the_last_statement_or_the_commit_refuses_is_not_done(number: int, 
     assert db.session.execute(count).scalar_one() == 2
 
 
-def end_own_session() -> None:
-    """End the session this transaction runs in, from another one of the same role."""
-    info = raw().info
-    with psycopg.connect(info.dsn, password=info.password, autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 10000)", [info.backend_pid])
-
-
-def test_a_connection_lost_with_the_last_statement_leaves_the_outcome_unknown(god: Actor) -> None:
+def test_a_connection_lost_with_the_last_statement_leaves_the_outcome_unknown(
+    god: Actor, database: TestDatabase
+) -> None:
     """The commit was on its way together with it. Whoever looks whether it was done is answered by the primary."""
     attempts = []
 
@@ -281,7 +268,7 @@ def test_a_connection_lost_with_the_last_statement_leaves_the_outcome_unknown(go
         attempts.append(1)
         commands.record("test.lost")
         if len(attempts) == 2:
-            end_own_session()
+            end_own_session(database)
 
     act(god)  # prepares on the way
     with replica.reading_after(0) as written, pytest.raises(OutcomeUnknown):
@@ -291,7 +278,7 @@ def test_a_connection_lost_with_the_last_statement_leaves_the_outcome_unknown(go
 
 
 def test_one_that_is_lost_before_the_commit_was_told_runs_once_more(
-    god: Actor, monkeypatch: pytest.MonkeyPatch
+    god: Actor, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind a pooler the last statement goes alone."""
     monkeypatch.setattr(kept, "go_together", lambda connection, opens: False)
@@ -302,17 +289,17 @@ def test_one_that_is_lost_before_the_commit_was_told_runs_once_more(
         attempts.append(1)
         commands.record("test.lost")
         if len(attempts) == 1:
-            end_own_session()
+            end_own_session(database)
 
     act(god)
     assert len(attempts) == 2
 
 
-def test_a_read_that_is_lost_with_its_last_statement_changed_nothing(god: Actor) -> None:
+def test_a_read_that_is_lost_with_its_last_statement_changed_nothing(god: Actor, database: TestDatabase) -> None:
     @query(Permission.EPISODE_VIEW)
     def look(actor: Actor) -> None:
         commands.record_read("test.look")
-        end_own_session()
+        end_own_session(database)
 
     with pytest.raises(DBAPIError) as caught:
         look(god)
