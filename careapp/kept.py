@@ -27,6 +27,7 @@ Processor = Callable[[Any], Any]
 Around = Callable[[Sequence[str]], AbstractContextManager[None]]
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
+_PLAIN = re.compile(r"[A-Za-z0-9_ ,.:/-]*")  # means the same in quotes, whatever the server's settings
 _NAMED = re.compile(r"%%|%\((\w+)\)s")  # values in a statement as SQLAlchemy writes it
 
 
@@ -57,8 +58,8 @@ def of(statement: Executable) -> "Kept | None":
 
 @dataclass(frozen=True)
 class Words:
-    """A statement as PostgreSQL takes it: its text, the names of its values in order, the values that stand in it, and
-    what types do to the others.
+    """A statement as PostgreSQL takes it: its text, the names of its values in order, those of them that are always the
+    same, and what types do to the others.
     """
 
     text: bytes
@@ -188,21 +189,38 @@ def _words_of(statement: Executable, dialect: Dialect) -> Words:
     late = made.post_compile_params or made.literal_execute_params or made.prefetch
     if late or any(bind.callable for bind in made.bind_names):
         raise TypeError(f"this cannot be kept: {made}")
-    fixed, inwards = {}, {}
+    fixed, written, inwards = {}, {}, {}
     for bind, name in made.bind_names.items():
         process = _inwards(bind, dialect)
-        if not bind.required:
-            fixed[name] = process(bind.value) if process else bind.value
-        elif process:
-            inwards[name] = process
+        if bind.required:
+            if process:
+                inwards[name] = process
+            continue
+        value = process(bind.value) if process else bind.value
+        word = _written(value)
+        if word is None:
+            fixed[name] = value
+        else:
+            written[name] = word
     order: dict[str, str] = {}
 
     def numbered(found: re.Match[str]) -> str:
         name = found[1]
-        return order.setdefault(name, f"${len(order) + 1}") if name else "%"
+        return written.get(name) or order.setdefault(name, f"${len(order) + 1}") if name else "%"
 
     text = _NAMED.sub(numbered, str(made))
     return Words(text.encode(), tuple(order), fixed, inwards)
+
+
+def _written(value: object) -> str | None:
+    """A value of the code as it stands in a statement, if it is a number or a plain text; None for any other.
+
+    What PostgreSQL knows it need not guess: with such a value bound it takes a plan made once for dearer than it is,
+    and plans the statement anew each time it runs.
+    """
+    if isinstance(value, int):
+        return f"({value})" if value < 0 else str(value).lower()
+    return f"'{value}'" if isinstance(value, str) and _PLAIN.fullmatch(value) else None
 
 
 def _inwards(bind: BindParameter[Any], dialect: Dialect) -> Processor | None:

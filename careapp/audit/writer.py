@@ -26,7 +26,7 @@ written AS (
   RETURNING tenant_id, id, at, patients, xid)"""
 FOUND_BY = """
 INSERT INTO audit_patients (tenant_id, patient, at, event_id)
-SELECT tenant_id, unnest(patients), at, id FROM written ON CONFLICT DO NOTHING"""
+SELECT tenant_id, unnest(patients), at, id FROM written"""
 
 WRITE = keep(text(f"WITH {WRITTEN}, found_by AS ({FOUND_BY}) SELECT max(xid::text::bigint) FROM written"))
 
@@ -80,12 +80,12 @@ def write_nothing() -> None:
 def given(
     tenant_id: int, actor: str, rows: list[AuditRow], *, on_behalf_of: str | None, purpose: Purpose
 ) -> dict[str, Any]:
-    """The values of WRITTEN, for a statement that writes more than these rows."""
+    """The values of WRITTEN, for a statement that writes more than these rows; each row names a patient once."""
     return {
         "tenant_id": tenant_id,
         "actor": actor,
         "on_behalf_of": on_behalf_of,
         "purpose": purpose,
         "request_id": request_id.get(),
-        "rows": json.dumps([vars(row) for row in rows]),
+        "rows": json.dumps([{**vars(row), "patients": list(dict.fromkeys(row.patients))} for row in rows]),
     }

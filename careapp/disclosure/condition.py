@@ -100,10 +100,13 @@ def is_open(kind: Kind, tenant: ColumnElement[Any], patient: ColumnElement[Any])
 
 
 @built_once
-def grounds_of(kind: Kind) -> Select[Any]:
-    """The ground for each of some patients (`tenant`, `patients`, by their ids)."""
+def grounds_of(kind: Kind, *, one: bool = False) -> Select[Any]:
+    """The ground for each of some patients (`tenant`, `patients`, by their ids), or for `one` (`patient`): where it
+    may be few or many, PostgreSQL plans anew each time.
+    """
+    some = any_(bindparam("patients", type_=ARRAY(BigInteger)))
     return select(PEOPLE.c.id, PEOPLE.c.locator, ground(kind).label("ground")).where(
-        PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.id == any_(bindparam("patients", type_=ARRAY(BigInteger)))
+        PEOPLE.c.tenant_id == bindparam("tenant"), PEOPLE.c.id == (bindparam("patient") if one else some)
     )
 
 

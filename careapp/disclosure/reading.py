@@ -51,14 +51,6 @@ def require(actor: Actor, row: Any) -> None:
         raise Restricted(row.party_locator)
 
 
-def ground_of(actor: Actor, row: Any) -> Ground | None:
-    """On what ground the actor may see the row's patient, or None."""
-    if _plain(actor, row):
-        return Ground.NORMAL
-    found = _ground(actor, row.patient_id)
-    return Ground(found) if found else None
-
-
 def forget() -> None:
     """What was found out holds no longer, as this transaction has changed what it depends on."""
     current_unit().grounds.clear()
@@ -79,8 +71,8 @@ def _find(actor: Actor, patients: Iterable[int]) -> None:
     unknown = sorted(set(patients) - unit.grounds.keys())
     if not unknown:
         return
-    given = {**values(actor), "tenant": actor.tenant_id, "patients": unknown}
-    for row in db.session.execute(condition.grounds_of(kind(actor)), given):
+    given = {**values(actor), "tenant": actor.tenant_id, "patients": unknown, "patient": unknown[0]}
+    for row in db.session.execute(condition.grounds_of(kind(actor), one=len(unknown) == 1), given):
         unit.grounds[row.id] = row.ground
         if row.ground == Ground.EMERGENCY:
             unit.in_emergency.add(row.locator)

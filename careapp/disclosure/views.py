@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from careapp.views import Page, View
+from careapp.views import View
 
 
 class Member(View):
@@ -77,7 +77,3 @@ class EmergencyEntry(View):
     reviewer_name: str | None
     reviewed_at: datetime | None
     remark: str | None
-
-
-class EmergencyPage(Page[EmergencyEntry]):
-    """A page of emergency accesses."""

@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections import Counter
 from typing import Any
 
 from careapp.outbox.events import Event
@@ -11,18 +12,16 @@ from careapp.outbox.models import SHARDS
 # for one key the order of sequence numbers is the order of commits.
 PUBLISHED = """
 e AS (
-  SELECT *, row_number() OVER (PARTITION BY key ORDER BY ord) AS nth
-  FROM ROWS FROM (jsonb_to_recordset(CAST(:events AS jsonb)) AS (key text, shard smallint, envelope jsonb))
-       WITH ORDINALITY AS u(key, shard, envelope, ord)),
-n AS (SELECT key, count(*)::int AS total FROM e GROUP BY key),
+  SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS (key text, shard smallint, later int, envelope jsonb)),
 h AS (
-  INSERT INTO outbox_head AS head (tenant_id, key, sequence) SELECT :tenant, key, total FROM n ORDER BY key COLLATE "C"
+  INSERT INTO outbox_head AS head (tenant_id, key, sequence)
+  SELECT :tenant, key, count(*) FROM e GROUP BY key ORDER BY key COLLATE "C"
   ON CONFLICT (tenant_id, key) DO UPDATE SET sequence = head.sequence + excluded.sequence RETURNING key, sequence)"""
 QUEUED = """
 INSERT INTO outbox (tenant_id, event_id, topic, key, shard, sequence, envelope)
-SELECT :tenant, CAST(e.envelope ->> 'id' AS uuid), e.envelope ->> 'type', e.key, e.shard, h.sequence - n.total + e.nth,
-       e.envelope || jsonb_build_object('sequence', lpad((h.sequence - n.total + e.nth)::text, 10, '0'))
-FROM e JOIN h USING (key) JOIN n USING (key) ORDER BY e.key COLLATE "C", e.ord"""
+SELECT :tenant, CAST(envelope ->> 'id' AS uuid), envelope ->> 'type', key, shard, sequence - later,
+       envelope || jsonb_build_object('sequence', lpad((sequence - later)::text, 10, '0'))
+FROM e JOIN h USING (key) ORDER BY key COLLATE "C", later DESC"""
 
 
 def shard_of(tenant_id: int, key: str) -> int:
@@ -31,9 +30,11 @@ def shard_of(tenant_id: int, key: str) -> int:
 
 
 def given(tenant_id: int, tenant_key: str, events: list[Event]) -> dict[str, Any]:
-    """The values of PUBLISHED: the events in the order in which they happened."""
-    rows = [
-        {"key": event.key, "shard": shard_of(tenant_id, event.key), "envelope": event.envelope(tenant_key)}
-        for event in events
-    ]
+    """The values of PUBLISHED: the events in the order in which they happened, each with how many of its key follow."""
+    later = Counter(event.key for event in events)
+    rows = []
+    for event in events:
+        later[event.key] -= 1
+        shard, envelope = shard_of(tenant_id, event.key), event.envelope(tenant_key)
+        rows.append({"key": event.key, "shard": shard, "later": later[event.key], "envelope": envelope})
     return {"tenant": tenant_id, "events": json.dumps(rows)}

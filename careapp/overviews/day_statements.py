@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     cast,
     exists,
+    false,
     func,
     lateral,
     literal_column,
@@ -48,11 +49,11 @@ _EARLIER = table_of(Appointment).alias("earlier")
 
 
 @built_once
-def clinics_to_choose(scoped: bool) -> Select[Any]:
+def clinics_to_choose(scoped: bool, *, own: bool, asked: bool) -> Select[Any]:
     """The clinics of the actor's scope, those at work first, with what helps to choose one.
 
-    Values: those of scope_of(), `clinic`, a locator that comes first, `own`, the id of the provider the actor is, and
-    `provider`, the locator of one asked for; the last two are named in every row. At most MAX_LIMIT clinics.
+    Values: those of scope_of(), `clinic`, a locator that comes first, where the actor is a provider (`own`) his id, and
+    where one is `asked` for, the locator of that `provider`; both are named in every row. At most MAX_LIMIT clinics.
     """
     works_here = (PROVIDER_CLINICS.tenant_id == CLINICS.tenant_id, PROVIDER_CLINICS.clinic_id == CLINICS.id)
     somebody = exists().where(
@@ -62,13 +63,16 @@ def clinics_to_choose(scoped: bool) -> Select[Any]:
         PROVIDERS.status == PARTICIPATES,
     )
     himself = exists().where(*works_here, PROVIDER_CLINICS.provider_id == bindparam("own", type_=BigInteger))
+    his = PROVIDERS.id == bindparam("own", type_=BigInteger) if own else None
+    that = PROVIDERS.locator == bindparam("provider", type_=Text) if asked else None
     at_work = somebody.label("at_work")
     return (
         select(
-            CLINICS.id, CLINICS.locator, CLINICS.name, CLINICS.time_zone, at_work, himself.label("own"),
-            _of_provider(PROVIDERS.locator, "own_locator", PROVIDERS.id == bindparam("own", type_=BigInteger)),
-            _of_provider(PROVIDERS.name, "own_name", PROVIDERS.id == bindparam("own", type_=BigInteger)),
-            _of_provider(PROVIDERS.name, "asked_name", PROVIDERS.locator == bindparam("provider", type_=Text)),
+            CLINICS.id, CLINICS.locator, CLINICS.name, CLINICS.time_zone, at_work,
+            (himself if own else false()).label("own"),
+            _of_provider(PROVIDERS.locator, his).label("own_locator"),
+            _of_provider(PROVIDERS.name, his).label("own_name"),
+            _of_provider(PROVIDERS.name, that).label("asked_name"),
         )
         .select_from(table_of(Clinic))
         .where(CLINICS.tenant_id == bindparam("tenant"), within(scoped, CLINICS.id))
@@ -77,9 +81,11 @@ def clinics_to_choose(scoped: bool) -> Select[Any]:
     )  # fmt: skip
 
 
-def _of_provider(column: Any, name: str, condition: ColumnElement[bool]) -> ColumnElement[Any]:
-    """A column of one provider of the tenant."""
-    return select(column).where(PROVIDERS.tenant_id == CLINICS.tenant_id, condition).scalar_subquery().label(name)
+def _of_provider(column: Any, which: ColumnElement[bool] | None) -> ColumnElement[Any]:
+    """A column of one provider of the tenant; it asks nothing of the row it stands in, so it is looked up once."""
+    if which is None:
+        return null()
+    return select(column).where(PROVIDERS.tenant_id == bindparam("tenant"), which).scalar_subquery()
 
 
 @built_once

@@ -221,7 +221,8 @@ def read_desk(actor: Actor, wanted: Wanted) -> Desk:
     """
     asked = wanted.provider if wanted.provider != EVERYBODY else None
     given = {"clinic": wanted.clinic, "own": actor.provider_id, "provider": asked}
-    rows = db.session.execute(clinics_to_choose(actor.clinic_ids is not None), {**scope_of(actor), **given}).all()
+    statement = clinics_to_choose(actor.clinic_ids is not None, own=bool(actor.provider_id), asked=bool(asked))
+    rows = db.session.execute(statement, {**scope_of(actor), **given}).all()
     clinics = DeskClinic.of_each(rows)
     chosen = next((one for one in clinics if one.locator == wanted.clinic), None)
     if (wanted.clinic and chosen is None) or (asked and rows and rows[0].asked_name is None):

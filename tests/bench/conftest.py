@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
 import psycopg
 import pytest
@@ -9,8 +10,12 @@ from apiflask import APIFlask
 
 from bench.generator import Size, fill
 from careapp import localdb
+from careapp.db import db
 from careapp.localdb.bootstrap import clone_database
-from tests.conftest import ROOT, application
+from careapp.surface.internal_credentials import CREDENTIALS
+from tests.bench.visitor import PORTAL, Visitor
+from tests.bench.visits import visit_all
+from tests.conftest import ROOT, TestTenant, application, everything
 from tests.database import TestDatabase
 
 # Enough rows for each table that grows to fill many pages, so that the planner has a choice to make.
@@ -57,6 +62,23 @@ def large(generated: Generated, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The application on the copy, as the app role."""
     with application(generated.copy, tmp_path_factory.mktemp("large")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def tenant(generated: Generated) -> TestTenant:
+    """One of the many."""
+    return TestTenant(*generated.tenants[7])
+
+
+@pytest.fixture(scope="session")
+def visitor(large: APIFlask, generated: Generated, tenant: TestTenant) -> Visitor:
+    """Who has asked for everything there is, in that tenant."""
+    large.extensions[CREDENTIALS] = [(tenant.key, sha256(PORTAL.encode()).digest())]
+    with large.app_context():
+        made = Visitor(large, everything(tenant), generated.copy)
+        visit_all(made)
+        db.session.remove()
+    return made
 
 
 @pytest.hookimpl(tryfirst=True)  # before groups are read from the marks

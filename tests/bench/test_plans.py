@@ -5,7 +5,6 @@ the matter of tests/rules/test_query_plans.py.
 """
 
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -13,13 +12,10 @@ import pytest
 from apiflask import APIFlask
 
 from careapp import localdb
-from careapp.db import db
-from careapp.surface.internal_credentials import CREDENTIALS
 from tests.bench.conftest import Generated
 from tests.bench.plans import Planner, Sent, planner, table_of, whole_reads
-from tests.bench.visitor import PORTAL, Visitor
-from tests.bench.visits import visit_all
-from tests.conftest import ROOT, TestTenant, everything
+from tests.bench.visitor import Visitor
+from tests.conftest import ROOT
 
 # Tables that may be read whole, and why that costs the same when a clinic grows.
 MAY_BE_READ = {
@@ -43,18 +39,6 @@ UNANSWERED = {
     **dict.fromkeys((f"second_stage.{one}" for one in ("by_passkey", "passkey_options", "second_by_code",
                                                        "second_by_passkey", "second_options")), SECOND_FACTOR),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def visitor(large: APIFlask, generated: Generated) -> Visitor:
-    """Who has asked for everything there is, in one tenant of many."""
-    tenant_id, key = generated.tenants[7]
-    large.extensions[CREDENTIALS] = [(key, sha256(PORTAL.encode()).digest())]
-    with large.app_context():
-        made = Visitor(large, everything(TestTenant(tenant_id, key)), generated.copy)
-        visit_all(made)
-        db.session.remove()
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,14 @@ import pytest
 from apiflask import APIFlask
 from flask import Response, request, request_finished
 from flask.testing import FlaskClient
+from sqlalchemy import Connection
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from careapp.access import Actor, Role
 from careapp.clinics.queries import list_clinic_details
 from careapp.disclosure.emergency import list_emergencies
+from careapp.kept import Around, Kept, Values
 from careapp.operations.audit_search import search_audit
 from careapp.overviews import patients as patient_overview
 from careapp.overviews import referrals as referral_overview
@@ -82,19 +84,28 @@ class Visitor:
         self.app, self.actor, self.database = app, actor, database
         self.staff = {role: self._browser(role) for role in ROLES}
         self.sent: dict[str, list[Sent]] = {}
+        self.kept: dict[bytes, list[Any]] = {}  # the words of each kept statement, and the values of one run
         self.answered: set[Answered] = set()
         self.live: dict[str, tuple[FlaskClient, str]] = {}
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Keep meanwhile how each route answers."""
+        """Keep meanwhile how each route answers, and which kept statements are asked."""
 
         def note(sender: object, response: Response, **_: object) -> None:
             later = bool(request.values.get("cursor") or (request.is_json and request.json.get("cursor")))
             poll = "X-Poll" in request.headers
             self.answered.add(Answered(str(request.endpoint), request.method, response.status_code, later, poll))
 
-        with request_finished.connected_to(note, self.app):
+        run = Kept.run
+
+        def run_noted(kept: Kept, connection: Connection, values: Values | None, around: Around | None = None) -> Any:
+            words = kept.words(connection)
+            self.kept.setdefault(words.text, words.given(values))
+            return run(kept, connection, values, around)
+
+        with request_finished.connected_to(note, self.app), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Kept, "run", run_noted)
             yield
 
     def _browser(self, role: Role) -> FlaskClient:

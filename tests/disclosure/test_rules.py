@@ -152,6 +152,8 @@ class Stored:
                 values = condition.given(known, NOW)
                 given = {**values, "tenant": self.god.tenant_id, "patients": [patient]}
                 ground: str | None = db.session.execute(condition.grounds_of(known.kind), given).one().ground
+                given = {**values, "tenant": self.god.tenant_id, "patient": patient}
+                assert db.session.execute(condition.grounds_of(known.kind, one=True), given).one().ground == ground
                 return ground
             finally:
                 db.session.rollback()

@@ -34,7 +34,7 @@ from careapp.access import Actor
 from careapp.db import db, insert, insert_many, sqlstate, table_of
 from careapp.idempotency import IdempotencyKey
 from careapp.identity.models import User
-from careapp.kept import built_once, keep
+from careapp.kept import built_once, keep, of
 from careapp.operations.models import SETTINGS
 from careapp.patients.models import PATIENTS
 from tests.conftest import TestTenant
@@ -79,7 +79,9 @@ def listening(name: str, note: Callable[..., None]) -> Iterator[None]:
 def of_all_kinds() -> Select[Any]:
     """A statement with values of its own and given ones, in and out, of every kind that is anything special."""
     return select(
-        literal(7).label("number"), literal(NOON).label("at"), literal({"a": [1, None]}, JSONB).label("json"),
+        literal(7).label("number"), (literal(7) - literal(-8)).label("negative"), literal(False).label("no"),
+        literal("%s", Text).label("text"), literal("it's \\ 50%", Text).label("quoted"), literal("").label("empty"),
+        literal(NOON).label("at"), literal({"a": [1, None]}, JSONB).label("json"),
         literal(["x", "y"], ARRAY(Text)).label("texts"), null().label("nothing"),
         literal("fixed", Backwards).label("fixed"), bindparam("given", type_=Backwards).label("given"),
         cast(bindparam("many"), ARRAY(Integer)).label("many"), bindparam("object", type_=JSONB).label("object"),
@@ -97,6 +99,16 @@ def test_rows_are_those_of_sqlalchemy(given: dict[str, Any]) -> None:
         [row] = db.session.execute(kept, given).all()
         assert (tuple(row), row._fields) == (tuple(expected), expected._fields)
         assert row.given == given["given"]
+
+
+def test_plain_values_of_the_code_stand_in_the_statement() -> None:
+    made = select(literal(-7), literal(True), literal("OPEN"), literal("it's"), bindparam("given", type_=Integer))
+    words = of(keep(made.where(literal(5, Integer) > 4)))
+    assert words is not None
+    text = words.words(db.session.connection())
+    for word in (b"(-7)::INTEGER", b"true", b"'OPEN'::VARCHAR"):
+        assert word in text.text
+    assert text.given({"given": 1}) == ["it's", 1]
 
 
 def test_rows_are_found_by_column_as_well(god: Actor) -> None:

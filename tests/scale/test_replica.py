@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from careapp import commands, replica, tenancy
@@ -20,6 +20,7 @@ from careapp.access import Actor, Role
 from careapp.clinics import queries as clinics
 from careapp.db import REPLICA, db, on_replica
 from careapp.errors import NotFound
+from careapp.kept import keep
 from careapp.late import may_be_late
 from careapp.localdb.addresses import libpq_url
 from careapp.operations.audit_search import AuditFilter, search_audit
@@ -29,11 +30,13 @@ from careapp.surface.health import HEALTH
 from careapp.surface.replica import HEADER
 from careapp.surface.tokens import own_token
 from careapp.telemetry import metrics
+from careapp.transactions import RAN
 from tests import factories as make
 from tests.conftest import TestTenant, everything, make_app
 from tests.database import TestDatabase
 from tests.looking import audits, newest
 from tests.scale.standby import Standby, await_
+from tests.sending import Sent
 from tests.web.conftest import Desk
 
 pytestmark = pytest.mark.skipif(
@@ -41,6 +44,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 LONGEST = 10.0
+RECOVERS = "pg_is_in_recovery()"  # true on a copy alone
 
 
 def anything(clock: "Time") -> replica.Copy:
@@ -122,17 +126,19 @@ def clock(app: APIFlask, standby: Standby, monkeypatch: pytest.MonkeyPatch) -> T
 
 @pytest.fixture
 def reads(app: APIFlask) -> Iterator[Reads]:
-    """What the copy is asked."""
+    """What the copy is asked. Nobody listens to its cursors for that: statements go the way they go in use."""
     found = Reads()
-
-    def count(*_: Any) -> None:
-        found.count += 1
-
     with app.app_context():
         engine = db.engines[REPLICA]
-    event.listen(engine, "before_cursor_execute", count)
+    before = engine.get_execution_options()[RAN]
+
+    def count(*ran: Any) -> None:
+        found.count += 1
+        before(*ran)
+
+    engine.update_execution_options(**{RAN: count})
     yield found
-    event.remove(engine, "before_cursor_execute", count)
+    engine.update_execution_options(**{RAN: before})
 
 
 @pytest.fixture
@@ -165,6 +171,32 @@ def test_late_reads_go_to_the_copy_and_others_do_not(god: Actor, clock: Time, re
         assert not reads.taken(), "a patient's data are never late"
     assert names(god) == {"Here"}
     assert not reads.taken(), "outside of a request that says so nothing is late"
+
+
+def test_a_kept_read_goes_past_the_cursor_there_as_well(
+    god: Actor, clock: Time, reads: Reads, late: list[int], sent: Sent, standby: Standby
+) -> None:
+    """In one transaction with the question how near the copy is, which is not left to the driver either."""
+    make.a_clinic(god, name="Here")
+    standby.follow()
+    names(god)  # prepares on the way, and asks the primary how far it is
+    sent.clear()
+    assert reads.taken()
+    assert names(god) == {"Here"}
+    assert reads.taken()
+    opening, [words] = sent
+    assert opening == [b"BEGIN; SET LOCAL app.tenant_id = '%d'; SET TRANSACTION READ ONLY" % god.tenant_id]
+    assert words.startswith(b"SELECT clinics.")
+
+
+def test_kept_reads_are_sent_to_the_copy_at_once(god: Actor, clock: Time, reads: Reads, sent: Sent) -> None:
+    bound, recovers = (keep(text(f"SELECT {one} AS it")) for one in (tenancy.TENANT_OF_TRANSACTION, RECOVERS))
+    for _ in range(2):  # prepared on the way, then known
+        with tenancy.bound(god.tenant_id), replica.reading_from(anything(clock)):
+            found = db.session.execute_each([(bound, None), (recovers, None)])
+            assert [one.scalar_one() for one in found] == [god.tenant_id, True]
+    assert reads.taken()
+    assert len(sent[-1]) == 2
 
 
 def test_the_copy_keeps_tenants_apart(
