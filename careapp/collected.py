@@ -1,6 +1,7 @@
 """What a transaction has collected on its way, audit rows and events, and how it is written at its end."""
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Result, text
@@ -24,6 +25,21 @@ _BOTH = keep(
         f"WITH {audit.WRITTEN}, found_by AS ({audit.FOUND_BY}), {outbox.PUBLISHED} {outbox.QUEUED} RETURNING {POSITION}"
     )
 )
+
+
+@dataclass
+class Unit:
+    """One transaction on its way: who does it, and what will be written at its end."""
+
+    actor: Actor
+    writes: bool
+    events: list[Event] = field(default_factory=list)
+    audits: list[AuditRow] = field(default_factory=list)
+    causes: list[Event] = field(default_factory=list)
+    depth: int = 0
+    command: str | None = None  # the outermost one, for the figures
+    grounds: dict[int, str | None] = field(default_factory=dict)  # what disclosure has found out, by patient
+    in_emergency: set[str] = field(default_factory=set)  # patients whose record is open by emergency access alone
 
 
 def written_by(actor: Actor, rows: list[AuditRow], events: list[Event]) -> Asked | None:

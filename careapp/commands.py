@@ -8,7 +8,6 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Result
@@ -18,6 +17,7 @@ from careapp import collected, replica, tenancy
 from careapp.access import Actor, Permission
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
+from careapp.collected import Unit
 from careapp.db import db, sqlstate
 from careapp.errors import Busy, Forbidden, NotFound, OutcomeUnknown, Refusal
 from careapp.outbox.events import Event
@@ -33,21 +33,6 @@ RETRIES = 2
 Reaction = Callable[[Actor, Event], None]
 _reactions: dict[str, tuple[Reaction, ...]] = {}
 _constraint_refusals: dict[str, Callable[[], Refusal]] = {}
-
-
-@dataclass
-class Unit:
-    """One transaction on its way: who does it, and what will be written at its end."""
-
-    actor: Actor
-    writes: bool
-    events: list[Event] = field(default_factory=list)
-    audits: list[AuditRow] = field(default_factory=list)
-    causes: list[Event] = field(default_factory=list)
-    depth: int = 0
-    command: str | None = None  # the outermost one, for the figures
-    grounds: dict[int, str | None] = field(default_factory=dict)  # what disclosure has found out, by patient
-    in_emergency: set[str] = field(default_factory=set)  # patients whose record is open by emergency access alone
 
 
 _unit: ContextVar[Unit | None] = ContextVar("careapp_unit", default=None)
@@ -269,7 +254,10 @@ def _transaction(actor: Actor, *, writes: bool) -> Iterator[Unit]:
                 raise RuntimeError("a command ended without an audit row")
             replica.leave()
             last = collected.written_by(actor, audit.with_purposes(unit.audits, unit.in_emergency), unit.events)
-            collected.remember(_commit(last, wrote_in=actor.tenant_id)) if writes else db.session.commit(last)
+            if writes:
+                collected.remember(_commit(last, wrote_in=actor.tenant_id))
+            else:
+                db.session.commit(last)
             metrics.count_command(unit.command, None, refused=any(row.outcome == "refused" for row in unit.audits))
     except BaseException as error:
         db.session.rollback()
@@ -297,4 +285,7 @@ def _audit_refusal(actor: Actor, name: str, refusal: Refusal, asked_for: tuple[o
     """Keep that something was refused, in a short transaction of its own, as the first one was rolled back."""
     metrics.count_refusal(refusal)
     with tenancy.bound(actor.tenant_id):
-        db.session.commit(collected.written_by(actor, [collected.refusal_row(name, refusal, asked_for)], []))
+        try:
+            db.session.commit(collected.written_by(actor, [collected.refusal_row(name, refusal, asked_for)], []))
+        finally:
+            db.session.rollback()  # where that failed; else nothing is left to undo

@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
-# Locators, ids, codes and times. Whatever is not on the list is dropped, so a careless log line leaks nothing.
 MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"  # always as long: lines are put in order by it
+# Locators, ids, codes and times. Whatever is not on the list is dropped, so a careless log line leaks nothing.
 ALLOWED = frozenset({
     "event", "level", "timestamp", "error", "constraint", "where",
     "method", "route", "status", "milliseconds", "request_id", "trace_id", "tenant", "actor",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 from careapp.transport import KafkaMechanism, KafkaProtocol
 
 WEB, JOBS, BOTH = "web", "jobs", "web, jobs"
-COMMANDS, ALL = "commands", "web, jobs, commands"
+COMMANDS, SENDING, ALL = "commands", "jobs, commands", "web, jobs, commands"
 
 
 def setting(default: object, meaning: str, read_by: str = ALL, *, secret: bool = False, **more: Any) -> Any:
@@ -36,12 +36,17 @@ class Process(BaseModel):
     )  # fmt: skip
     port: int = setting(8000, "where web listens", WEB)
     web_workers: int = setting(2, "worker processes of web, each with its own database connections", WEB, ge=1)
-    jobs_port: int | None = setting(None, "where jobs tells a supervisor whether a job hangs", JOBS)
+    jobs_port: int | None = setting(
+        None, "where jobs tells a supervisor whether a job hangs, and its figures (`/metrics`): on every address of the"
+        " machine and without a password, so keep it behind a firewall", JOBS,
+    )  # fmt: skip
     metrics_port: int | None = setting(
         None, "where one worker of web answers who asks for the figures of all (`/metrics`), and `/readyz`; jobs has"
         " them on `JOBS_PORT`", WEB,
     )  # fmt: skip
-    metrics_host: str = setting("127.0.0.1", "on which address of the machine `METRICS_PORT` is", WEB)
+    metrics_host: str = setting(
+        "127.0.0.1", "on which address of the machine `METRICS_PORT` is; `JOBS_PORT` is on all", WEB
+    )
     otel_exporter_otlp_endpoint: str | None = setting(
         None, "a collector of traces (OTLP over HTTP), such as `http://collector:4318`; without it nothing is traced",
         BOTH,
@@ -71,7 +76,7 @@ class Database(BaseModel):
         None, "as `care_owner`: migrations, tenants, key rotation; give it to no serving process", COMMANDS, secret=True
     )
     database_relay_url: str | None = setting(
-        None, "as `care_relay`, which sends events and seals the audit log", "jobs, commands", secret=True
+        None, "as `care_relay`, which sends events and seals the audit log", SENDING, secret=True
     )
     database_backup_url: str | None = setting(None, "as `care_backup`, for `flask backup`", COMMANDS, secret=True)
     database_network_trusted: bool = setting(
@@ -184,32 +189,40 @@ class Limits(BaseModel):
 class Kafka(BaseModel):
     """Events"""
 
-    kafka_bootstrap_servers: str | None = setting(None, "the brokers; without any, events go to the log", JOBS)
-    kafka_replication_factor: int = setting(1, "copies of topics that jobs makes; 3 in production", JOBS, ge=1)
-    kafka_partitions: int = setting(6, "partitions of topics that jobs makes", JOBS, ge=1)
+    kafka_bootstrap_servers: str | None = setting(
+        None, "the brokers; without any, jobs writes events to the log, and commands that send refuse in production",
+        SENDING,
+    )  # fmt: skip
+    kafka_replication_factor: int = setting(
+        1, "copies of topics that are missing and made; 3 in production", SENDING, ge=1
+    )
+    kafka_partitions: int = setting(6, "partitions of topics that are missing and made", SENDING, ge=1)
     kafka_client: Literal["kafka-python", "confluent"] = setting(
         "kafka-python",
         "`confluent` sends several times as fast and needs `requirements/confluent.txt`, which"
         " an image has that is built with `--build-arg REQUIREMENTS=confluent`",
-        JOBS,
+        SENDING,
     )
     kafka_security_protocol: KafkaProtocol = setting(
         "PLAINTEXT", "`SSL` is TLS, `SASL_SSL` with an account as well; what production refuses stands in"
-        " [operating.md](../security/operating.md#connections)", JOBS,
+        " [operating.md](../security/operating.md#connections)", SENDING,
     )  # fmt: skip
     kafka_ca_file: Path | None = setting(
-        None, "certificates of the authorities that may vouch for the broker, PEM; without it those of the system", JOBS
+        None, "certificates of the authorities that may vouch for the broker, PEM; without it those of the system",
+        SENDING,
+    )  # fmt: skip
+    kafka_certificate_file: Path | None = setting(
+        None, "our own certificate, where the broker asks for one, PEM", SENDING
     )
-    kafka_certificate_file: Path | None = setting(None, "our own certificate, where the broker asks for one, PEM", JOBS)
-    kafka_key_file: Path | None = setting(None, "the private key of our certificate, PEM without a password", JOBS)
+    kafka_key_file: Path | None = setting(None, "the private key of our certificate, PEM without a password", SENDING)
     kafka_sasl_mechanism: KafkaMechanism | None = setting(
-        None, "how the password is proven; `PLAIN` sends it, so it needs `SASL_SSL`", JOBS
+        None, "how the password is proven; `PLAIN` sends it, so it needs `SASL_SSL`", SENDING
     )
-    kafka_username: str | None = setting(None, "name of our account at the broker", JOBS)
-    kafka_password: SecretStr | None = setting(None, "password of our account at the broker", JOBS)
+    kafka_username: str | None = setting(None, "name of our account at the broker", SENDING)
+    kafka_password: SecretStr | None = setting(None, "password of our account at the broker", SENDING)
     kafka_network_trusted: bool = setting(
         False, "whether nobody else is on the network to the broker; else production asks TLS of a broker on another"
-        " host", JOBS,
+        " host", SENDING,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Tenant-sharded PostgreSQL: print the statements by which Citus distributes the tables, in an order that works.
 
-    python -m tools.citus | psql "$DATABASE_OWNER_URL"
+    python -m tools.citus | psql "$(flask --app wsgi database-url --owner)"
 
 Run it after `flask db upgrade`, while the tables are empty, on the coordinator. `tests/rules/test_citus.py` holds the
 schema to Citus's rules; no Citus was at hand to run this on (docs/operations/scaling.md).

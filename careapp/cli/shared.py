@@ -10,7 +10,7 @@ from careapp.access import Actor, Permission, Purpose
 from careapp.errors import Invalid, Refusal
 from careapp.operations.maintenance import TenantName, tenants
 from careapp.outbox.relay import Relay
-from careapp.outbox.sender_choice import sender_for
+from careapp.outbox.sender_choice import NoBroker, sender_of_a_command
 
 # Whoever is on the server acts as "cli" there: who ordered it has to be said.
 decided_by = click.option("--by", required=True, help="Who decided it; the log keeps it.")
@@ -39,11 +39,17 @@ def owner_url() -> str:
 
 @contextmanager
 def relaying() -> Iterator[Relay]:
-    """A relay of this command's own, as jobs have theirs; both may send. Raises ClickException without its address."""
+    """A relay of this command's own, as jobs have theirs; both may send.
+
+    Raises ClickException without its address, and where it would send past the broker of jobs.
+    """
     address: str | None = current_app.config["DATABASE_RELAY_URL"]
     if address is None:
         raise click.ClickException("Set DATABASE_RELAY_URL: only the relay's role sees the events of every tenant.")
-    relay = Relay(address, sender_for(current_app.config["SETTINGS"]))
+    try:
+        relay = Relay(address, sender_of_a_command(current_app.config["SETTINGS"]))
+    except NoBroker as refusal:
+        raise click.ClickException(str(refusal)) from refusal
     try:
         yield relay
     finally:

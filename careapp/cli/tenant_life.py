@@ -1,5 +1,6 @@
 """`flask tenant suspend`, `resume`, `export` and `delete`: closing an organisation for a while, and letting it go."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from careapp.operations.maintenance import TenantName
 from careapp.operations.tenant_deletion import NotDeleted
 from careapp.operations.tenant_export import ExportFailed, Manifest, export_tenant, read_manifest
 from careapp.operations.tenant_rows import tables
+from careapp.outbox.relay import Relay
 
 __all__ = ["tenant"]  # the group, with these in it
 
@@ -77,10 +79,11 @@ def delete(key: str, exported: Path | None, without_export: bool, by: str, reaso
         tenant_deletion.refuse_held(owner, one.id)
         if click.prompt(f"Type {key} again to delete all of it for good") != key:
             raise click.ClickException("That is another key. Nothing was done.")
-        with tenant_deletion.alone(owner, one.id):
+        with _relaying_if_told() as relay, tenant_deletion.alone(owner, one.id):
             tenant_deletion.begin(owner, actor, by=by, reason=reason, export=manifest)
             tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
-            _send(one)
+            if relay:
+                _send(one, relay)
             left = tenant_deletion.finish(owner, actor)
     except (NotDeleted, ExportFailed) as refusal:
         raise click.ClickException(str(refusal)) from refusal
@@ -103,17 +106,19 @@ def _whole(one: TenantName, exported: Path) -> Manifest:
     return manifest
 
 
-def _send(one: TenantName) -> None:
+def _relaying_if_told() -> AbstractContextManager[Relay | None]:
+    """A relay of this command's own where it knows the address; else jobs send. Refused before anything is deleted."""
+    return relaying() if current_app.config["DATABASE_RELAY_URL"] else nullcontext()
+
+
+def _send(one: TenantName, relay: Relay) -> None:
     """Send what waits, as `flask outbox drain` does; jobs that run do it too, and both may. A parked event waits for
     somebody, however long others' events are sent meanwhile.
     """
-    if current_app.config["DATABASE_RELAY_URL"] is None:
-        return
 
     def can_go() -> bool:
         waiting, parked = tenant_deletion.waiting_events(owner_url(), one.id)
         return bool(waiting) and not parked
 
-    with relaying() as relay:
-        while can_go() and relay.run_pass():
-            pass
+    while can_go() and relay.run_pass():
+        pass

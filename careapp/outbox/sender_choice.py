@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from careapp.outbox.confluent_sender import ConfluentSender
 
 
+class NoBroker(Exception):
+    """A command would send past the broker that jobs may have; the text says what to do."""
+
+
 def kafka_client(name: str) -> type[KafkaSender] | type["ConfluentSender"]:
     """The senders by their names in KAFKA_CLIENT; raises SystemExit where the optional one is not installed."""
     if name == "kafka-python":
@@ -25,7 +29,7 @@ def kafka_client(name: str) -> type[KafkaSender] | type["ConfluentSender"]:
 
 
 def sender_for(settings: Settings) -> Sender:
-    """Kafka where a broker is named, by the client that is named; otherwise the log.
+    """The sender of jobs: Kafka where a broker is named, by the client that is named; otherwise the log.
 
     Raises SystemExit where that client is not installed.
     """
@@ -37,3 +41,18 @@ def sender_for(settings: Settings) -> Sender:
         replication_factor=settings.kafka_replication_factor,
         access=settings.kafka_access,
     )
+
+
+def sender_of_a_command(settings: Settings) -> Sender:
+    """The sender of a command, which sends what jobs else would: the same, but in production never the log.
+
+    Whoever starts jobs without a broker wants the log. A command may only lack what jobs was given, and what it writes
+    to the log counts as sent. Raises NoBroker, and SystemExit as for jobs.
+    """
+    if not settings.development and not settings.kafka_bootstrap_servers:
+        raise NoBroker(
+            "Set KAFKA_BOOTSTRAP_SERVERS and the other KAFKA_… settings as jobs has them: without a broker the events"
+            " of every tenant would go to the log and count as sent. Where jobs has none either, unset"
+            " DATABASE_RELAY_URL and let jobs send them."
+        )
+    return sender_for(settings)

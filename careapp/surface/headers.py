@@ -51,10 +51,11 @@ def init_headers(app: Flask) -> None:
     @app.after_request
     def note(response: Response) -> Response:
         if request.endpoint not in UNLOGGED:
-            tell(
-                request.url_rule.rule if request.url_rule else None, request.method, response.status_code,
-                time.perf_counter() - g.started if "started" in g else None, g.get("actor"),
-            )  # fmt: skip
+            route = request.url_rule.rule if request.url_rule else None
+            seconds = time.perf_counter() - g.started if "started" in g else None
+            tell(route, request.method, response.status_code, seconds, g.get("actor"))
+            # What was refused before it had a number took no time.
+            count_request(route, request.method, response.status_code, seconds or 0.0)
         if g.get("refused") in ATTEMPTS:
             _log.warning("attempt", refused=g.refused, request_id=request_id.get())
         return response
@@ -77,9 +78,7 @@ def about_this() -> dict[str, str | None]:
 
 
 def tell(route: str | None, method: str, status: int, seconds: float | None, actor: Actor | None) -> None:
-    """Write one line about a request, and count it and how long it took; what was refused before it had a number took
-    no time. The route is as declared, never the address as sent, which may name a patient.
-    """
+    """Write one line about a request. The route is as declared, never the address as sent, which may name a patient."""
     _log.info(
         "request",
         method=method,
@@ -90,4 +89,3 @@ def tell(route: str | None, method: str, status: int, seconds: float | None, act
         tenant=actor.tenant_key if actor else None,
         actor=actor.name if actor else None,
     )
-    count_request(route, method, status, seconds or 0.0)

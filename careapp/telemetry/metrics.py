@@ -59,7 +59,9 @@ class Exposed(Collector):
 
 
 REQUESTS = _counter(
-    "requests", "Requests answered, but for health and static files, by route as declared, method and class of status.",
+    "requests",
+    "Requests the application answered, but for health and static files, by route as declared, method and class of"
+    " status.",
     "route", "method", "status",
 )  # fmt: skip
 REQUEST_SECONDS = Histogram(
@@ -82,8 +84,8 @@ SIGN_IN_FAILURES = _counter("sign_in_failures", "Proofs of who somebody is that 
 LIMITED = _counter("limited_requests", "Requests refused because a limit a minute was reached, by whose limit.", "kind")
 POLLS = _counter(
     "polls",
-    "Polls of screens answered without the application, by where the worker looked whether something is new: in its"
-    " memory, or in the database.",
+    "Polls of screens answered without the application, and so no requests of it, by where the worker looked whether"
+    " something is new: in its memory, or in the database.",
     "looked",
 )
 SLOW_STATEMENTS = _counter("slow_statements", "SQL statements that took longer than SLOW_QUERY_MS.")

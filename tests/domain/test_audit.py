@@ -3,13 +3,16 @@
 import contextlib
 from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from careapp import commands
 from careapp.access import Actor, Permission, Role
 from careapp.audit.writer import request_id
-from careapp.commands import command, publish
+from careapp.commands import command, publish, query
+from careapp.db import db
 from careapp.episodes import queries as episode_queries
 from careapp.episodes import service as episodes
 from careapp.episodes.events import EpisodeOpened
@@ -104,6 +107,19 @@ def test_a_refused_command_or_query_leaves_a_row_and_nothing_else(god: Actor, ac
         assert audit.subject in (episode.locator, "PTY-2026-000000", "EPI-2026-000000")
         after = newest(god)
         assert (after["events"], after["history"]) == (before["events"], before["history"])
+
+
+@pytest.mark.parametrize("kind", [command, query])
+def test_a_refusal_whose_row_cannot_be_written_leaves_no_transaction_open(kind: Callable[..., Any], god: Actor) -> None:
+    @kind(Permission.EPISODE_VIEW)
+    def look(actor: Actor, locator: str) -> None:
+        raise NotFound
+
+    before = newest(god)
+    with pytest.raises(DBAPIError, match="Unicode"):
+        look(god, "EPI-\x00")  # which PostgreSQL keeps in no text
+    assert not db.session.in_transaction()
+    assert newest(god) == before
 
 
 def test_no_audit_row_no_change(god: Actor) -> None:

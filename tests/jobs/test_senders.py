@@ -7,10 +7,11 @@ from contextlib import closing
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from careapp.config import Settings, new_encryption_key
 from careapp.outbox.confluent_sender import ConfluentSender
 from careapp.outbox.kafka_sender import KafkaSender
-from careapp.outbox.sender_choice import kafka_client
-from careapp.outbox.senders import Sender, SendFailed, Unsendable
+from careapp.outbox.sender_choice import NoBroker, kafka_client, sender_for, sender_of_a_command
+from careapp.outbox.senders import LogSender, Sender, SendFailed, Unsendable
 from tests.jobs.relays import PATIENCE_SECONDS
 from tools.kafka.broker import Broker
 from tools.ports import free_port
@@ -49,6 +50,20 @@ def received(address: str, topic: str) -> list[tuple[str, bytes, list[tuple[str,
 
 def test_the_setting_chooses_the_client(client: str) -> None:
     assert kafka_client(client) is {"kafka-python": KafkaSender, "confluent": ConfluentSender}[client]
+
+
+def test_in_production_jobs_alone_may_send_to_the_log() -> None:
+    """A command has no broker because nobody gave it the settings of jobs; what it sent would be lost to Kafka."""
+    own = Settings(
+        _env_file=None, CAREAPP_ENV="production", secret_key="x" * 32, trusted_hosts="care.example",
+        database_url="postgresql:///care", encryption_keys=new_encryption_key(), kafka_bootstrap_servers=None,
+    )  # fmt: skip
+    assert isinstance(sender_for(own), LogSender)
+    with pytest.raises(NoBroker, match="as jobs has them"):
+        sender_of_a_command(own)
+    with_broker = own.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:9092"})
+    assert isinstance(sender_of_a_command(with_broker), KafkaSender)
+    assert isinstance(sender_of_a_command(own.model_copy(update={"env": "development"})), LogSender)
 
 
 def test_an_event_arrives_with_key_value_and_headers_and_in_order(

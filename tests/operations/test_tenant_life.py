@@ -345,6 +345,22 @@ def test_what_a_suspended_tenant_did_is_still_told(
     assert flask(app, "resume", LEAVING, *BY).exit_code == 0
 
 
+def test_in_production_no_command_sends_past_the_broker_of_jobs(
+    two: tuple[APIFlask, Actor, Actor], own: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one the events of every tenant would go to the log and count as sent. Nothing is deleted either."""
+    app, going, staying = two
+    make.an_episode(staying)
+    production = app.config["SETTINGS"].model_copy(update={"env": "production"})
+    monkeypatch.setitem(app.config, "SETTINGS", production)
+    before = rows_of(own, going.tenant_id), rows_of(own, staying.tenant_id)
+    for words in (["outbox", "drain"], ["tenant", "delete", GOING, "--without-export", *WHY]):
+        refused = app.test_cli_runner().invoke(args=words, input=f"{GOING}\n")
+        assert (refused.exit_code, "Set KAFKA_BOOTSTRAP_SERVERS" in refused.output) == (1, True), refused.output
+    assert (rows_of(own, going.tenant_id), rows_of(own, staying.tenant_id)) == before
+    assert tenant_deletion.waiting_events(own.owner, staying.tenant_id) > (0, 0)
+
+
 def test_history_of_who_is_not_deleted_stays(two: tuple[APIFlask, Actor, Actor], own: TestDatabase) -> None:
     """The owner may take away a deleted tenant's history, row by row, and nobody else's."""
     _, going, _ = two

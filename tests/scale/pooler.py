@@ -52,11 +52,7 @@ class Pooler:
             "auth_file": str(self.directory / "users.txt"), "logfile": str(self.directory / "pgbouncer.log"),
             "unix_socket_dir": "", "stats_users": "care_app", **own,
         }  # fmt: skip
-        lines = [
-            line
-            for line in recommended[1].splitlines()
-            if line.split("=")[0].strip() not in (*here, "auth_query", "auth_user")
-        ]
+        lines = [line for line in recommended[1].splitlines() if line.split("=")[0].strip() not in here]
         section = lines.index("[pgbouncer]")
         databases = [f"{name} = {here.pop(name)}" for name in ("care", "care_health")]
         others = [f"{name} = {value}" for name, value in here.items()]

@@ -138,7 +138,7 @@ def keys(at: Installation) -> Found:
         yield UNWISE, f"{plain} texts are not encrypted yet.", "Run `flask --app wsgi keys rotate`."
 
 
-@check("backups", "the newest backup is not older than a day")
+@check("backups", "the newest backup is not older than 26 hours")
 def backups(at: Installation) -> Found:
     """Give the directory with --backups; what is kept elsewhere nobody here can see."""
     if at.backups is None:
