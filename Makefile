@@ -37,8 +37,8 @@ check: setup ## Format, lint, types, import direction, templates
 audit: setup ## Write the bill of materials (SBOM) and ask for known vulnerabilities
 	@$(BIN)/python tools/supply_chain.py
 
-bench: setup ## Run the benchmarks
-	@$(BIN)/python -m bench
+bench: setup ## Run the benchmarks (ARGS=relay, growth, soak, start, or '--quick --only board')
+	@$(BIN)/python -m bench $(ARGS)
 
 load: setup .venv-load/ready ## Load the server of `make run` for a minute (HOST=… USERS=24 SECONDS=60; docs/operations/load.md)
 	@$(BIN)/python deploy/load/run.py $(if $(HOST),--host $(HOST)) $(if $(USERS),--users $(USERS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ALLOW),--this-is-my-server)

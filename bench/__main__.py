@@ -6,15 +6,20 @@ an hour of mixed load; `start`: how long a web server takes until it answers; `k
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import history, report
 from bench.cases import CASES
 
+# Options that stand before a command, and which of them it uses; without a command the table uses all.
+OPTIONS = ("quick", "only", "size", "strangers")
+USED: dict[str | None, tuple[str, ...]] = {None: OPTIONS, "growth": ("quick", "only")}
+
 
 def main() -> int:
     """Read the command line and do what it says; the answer is the exit status."""
-    arguments = _parser().parse_args()
+    arguments = asked()
     match arguments.command:
         case "compare":
             print(report.compare(arguments.before, arguments.after))
@@ -40,17 +45,29 @@ def main() -> int:
             from bench.whole import run_all
 
             run_all(
-                _chosen(arguments.only), size=arguments.size, quick=arguments.quick,
+                _chosen(arguments.only), size=arguments.size or "small", quick=arguments.quick,
                 authenticated=not arguments.strangers,
             )  # fmt: skip
     return 0
+
+
+def asked(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line (or `words`) asks for; ends the process where a command would ignore an option."""
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    used = USED.get(arguments.command, ())
+    of_no_use = [f"--{name}" for name in OPTIONS if getattr(arguments, name) and name not in used]
+    if of_no_use:
+        said = ", ".join(of_no_use)
+        parser.error(f"{arguments.command} does not use {said}; leave that out, or name no command: the table uses it")
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="The benchmarks.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a minute instead of four")
     parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES], help="measure these cases alone")
-    parser.add_argument("--size", choices=("small", "large"), default="small", help="ten thousand or a million rows")
+    parser.add_argument("--size", choices=("small", "large"), help="ten thousand rows (unless told) or a million")
     parser.add_argument(
         "--strangers", action="store_true", help="let neither ruler run the statement that finds out who is asking"
     )

@@ -126,10 +126,26 @@ def board_pages(scene: Scene, credentials: Credentials) -> list[Request]:
     return [Request("GET", "/episodes", credentials.session(), {})]
 
 
+def opened_boards(scene: Scene, credentials: Credentials) -> list[Request]:
+    """The same on each of the screens in turn: whoever only polls is signed out when he has been idle for too long."""
+    return [Request("GET", "/episodes", {"Host": HOST, "Cookie": cookie}, {}) for cookie in credentials.screens]
+
+
 def board_polls(scene: Scene, credentials: Credentials) -> list[Request]:
     """Boards that are looked at ask whether something has changed, and nothing has."""
     poll = {"Host": HOST, "HX-Request": "true", "X-Poll": "1", "X-Seen": credentials.mark()}
     return [Request("GET", "/episodes", {**poll, "Cookie": cookie}, {}) for cookie in credentials.screens]
+
+
+def asked_board_polls(scene: Scene, credentials: Credentials) -> list[Request]:
+    """The same where memory answers none: the first poll of a screen, and each with POLL_MEMORY_SECONDS=0.
+
+    The header tells the application nothing, but a poll that has it is none that is answered again (polls.py).
+    """
+    return [
+        Request(one.method, one.path, {**one.headers, "HX-Boosted": "false"}, one.inputs)
+        for one in board_polls(scene, credentials)
+    ]
 
 
 def todays_lists(scene: Scene, credentials: Credentials) -> list[Request]:
@@ -170,6 +186,7 @@ CASES = (
     Case("clinic-week", "GET a clinic's week (20 providers, 3,360 slots)", clinic_weeks),
     Case("board", "GET the episode board (48 cards)", board_pages),
     Case("board-poll", "GET the board again, unchanged (204; 100 screens)", board_polls),
+    Case("board-poll-asked", "GET the board again, unchanged; database asked (204)", asked_board_polls),
     Case("today", "GET today's list (60 visits)", todays_lists),
     Case("episode", "GET an episode's page (18 entries)", episode_pages),
     Case("search", "POST a search for patients (10 found)", patient_searches),

@@ -55,9 +55,11 @@ def markdown(made: dict[str, Any]) -> str:
         f" (p50), {lag['p99']:,.0f} ms (p99), at most {lag['longest']:,.0f} ms."
     )
     for client, one in made["relay"].items():
+        known = "relay_database" in one  # a run of before did not keep it
+        sessions = f", and {one['relay_database']:.0f} in its database sessions" if known else ""
         lines.append(
             f"{client}: alone {one['alone']:,.0f} events/s ({one['alone_cpu']:.0f} us CPU each), through the relay"
-            f" {one['relay']:,.0f} ({one['relay_cpu']:.0f} us), {one['ratio']:.2f} of it."
+            f" {one['relay']:,.0f} ({one['relay_cpu']:.0f} us{sessions}), {one['ratio']:.2f} of it."
         )
     return "\n\n".join(lines)
 
@@ -79,6 +81,7 @@ def _beside_a_producer(servers: str, events: int | None) -> dict[str, Any]:
                 "alone_cpu": statistics.median(one.cpu / one.events * 1e6 for one in alone),
                 "relay": statistics.median(one.rate for one in through),
                 "relay_cpu": statistics.median(one.cpu / one.events * 1e6 for one in through),
+                "relay_database": statistics.median(one.database / one.events * 1e6 for one in through),
                 "ratio": statistics.median(b.rate / a.rate for a, b in rounds),
             }
     return found

@@ -56,7 +56,9 @@ def ratio_rows(made: dict[str, Any]) -> list[tuple[str, ...]]:
         one, other = (case["figures"][APPLICATION] for case in (small, large))
         cpu = [found["cpu"] + found["database_cpu"] for found in (one, other)]
         database = [one["database_time"], other["database_time"]]
-        cells = [f"{value:.2f}" for pair in (cpu, database) for value in (*pair, pair[1] / pair[0])]
+        cells = []
+        for pair in (cpu, database):
+            cells += [f"{pair[0]:.2f}", f"{pair[1]:.2f}", report.over(pair[1], pair[0])]
         pages = [found.get("pages", 0.0) for found in (one, other)]  # a run of before did not count them
         cells += [f"{pages[0]:.0f}", f"{pages[1]:.0f}", f"{pages[1] / pages[0]:.2f}"] if all(pages) else [""] * 3
         rows.append((small["title"], *cells, "yes" if cpu[1] <= LIMIT * cpu[0] else "no"))

@@ -1,28 +1,23 @@
-"""The relay beside a bare producer: `python -m bench.relay HOST:PORT` prints both in events a second, round by round.
+"""The relay beside a bare producer, on a database and a broker that are there already (bench/events.py).
 
 The ruler is the same Kafka client with the relay's own settings, handed the same topics, keys and bytes from memory,
-5,000 at most under way: all a relay adds is the outbox. `fill`, `bare` and `relayed` are for a benchmark that has a
-database and a broker already.
+5,000 at most under way: all a relay adds is the outbox.
 """
 
 import gc
-import os
-import statistics
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from bench.servers import Database, fresh_database
+from bench.servers import Database
+from bench.usage import usage
 from careapp import config
-from careapp.operations.tenants import create_tenant
 from careapp.outbox.relay import Relays
 from careapp.outbox.sender_choice import sender_for
 from careapp.outbox.senders import Sender
@@ -63,10 +58,6 @@ class Speed:
         """Events a second."""
         return self.events / self.seconds
 
-    def __str__(self) -> str:
-        own, database = (f"{seconds / self.events * 1e6:.0f}" for seconds in (self.cpu, self.database))
-        return f"{self.rate:,.0f}/s ({own} + {database} us of CPU an event)"
-
 
 def fill(connection: psycopg.Connection[Any], tenant_id: int, events: int, a_key: int = A_KEY) -> None:
     """Let that many events of a tenant wait, in place of all that were there; as a superuser."""
@@ -93,7 +84,7 @@ def relayed(relay_url: str, make_sender: Callable[[], Sender]) -> Speed:
     with closing(Relays(relay_url, make_sender)) as relays:
         for relay in relays._relays:
             relay._sender.connect()
-        sessions = [relay._connected().info.backend_pid for relay in relays._relays]
+        sessions = {str(place): relay._connected().info.backend_pid for place, relay in enumerate(relays._relays)}
 
         def drain() -> int:
             while relays.run_pass():
@@ -102,16 +93,7 @@ def relayed(relay_url: str, make_sender: Callable[[], Sender]) -> Speed:
 
         gc.freeze()  # as the jobs process does
         timed = _timed(drain)
-        return replace(timed, database=sum(map(_cpu_of, sessions)))
-
-
-def _cpu_of(process: int) -> float:
-    """The CPU seconds a process has used since it began; 0 where there is no /proc."""
-    stat = Path(f"/proc/{process}/stat")
-    if not stat.exists():
-        return 0.0
-    times = stat.read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+        return replace(timed, database=sum(usage(sessions).trees.values()))
 
 
 def _timed(work: Callable[[], int]) -> Speed:
@@ -140,20 +122,6 @@ def _bare_confluent(producer: Any, messages: Sequence[Message]) -> int:
     return len(messages)
 
 
-def main(servers: str, rounds: int = 5) -> None:
-    """Print the rounds of each client and the medians."""
-    with fresh_database() as database, psycopg.connect(database.superuser, autocommit=True) as connection:
-        connection.execute("SET search_path = care, public")
-        tenant_id = create_tenant(database.addresses.owner, key="bench", name="Bench", time_zone="Asia/Yangon")
-        for client, events in CLIENTS.items():
-            ratios = []
-            for _ in range(rounds):
-                alone, through = one_round(database, connection, tenant_id, client, servers, events)
-                ratios.append(through.rate / alone.rate)
-                print(f"{client}: alone {alone}, relay {through}, ratio {ratios[-1]:.2f}", flush=True)
-            print(f"{client}: median ratio {statistics.median(ratios):.2f}", flush=True)
-
-
 def one_round(
     database: Database, connection: psycopg.Connection[Any], tenant_id: int, client: str, servers: str, events: int
 ) -> tuple[Speed, Speed]:
@@ -167,7 +135,3 @@ def one_round(
         sender.connect()
         alone = bare(sender, waiting(connection))
     return alone, relayed(relay_url, make_sender)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""What a benchmark runs against: a fresh database on the embedded PostgreSQL, and web servers as the Procfile says."""
+"""What a benchmark runs against: a database on the embedded PostgreSQL, and web servers as the Procfile says."""
 
 import os
 import signal
@@ -11,13 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from alembic import command
 from alembic.config import Config as AlembicConfig
 
-from careapp import localdb
 from careapp.localdb import Addresses, libpq_url
-from careapp.localdb.bootstrap import bootstrap
 from tools.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,25 +44,6 @@ class Database:
     def superuser(self) -> str:
         """The superuser's address of this database, as psycopg reads it; only the scene is laid with it."""
         return libpq_url(self.addresses.superuser).replace("/postgres?", f"/{self.name}?")
-
-
-@contextmanager
-def fresh_database() -> Iterator[Database]:
-    """An empty, migrated database on a PostgreSQL in `var/bench`, with fsync on; it is stopped at the end."""
-    os.environ.pop("CAREAPP_LOCALDB_OPTIONS", None)  # tests turn fsync off with it
-    place = VAR / "postgres"
-    server = localdb.lease(place)
-    try:
-        with psycopg.connect(libpq_url(server.superuser), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-            version = connection.info.parameter_status("server_version") or "unknown"
-        bootstrap(server.superuser, database=DATABASE)
-        addresses = server.for_database(DATABASE)
-        migrate(addresses.owner)
-        leader = int((place / "data" / "postmaster.pid").read_text().split()[0])
-        yield Database(addresses, leader, version)
-    finally:
-        localdb.stop(place)
 
 
 def migrate(owner_url: str) -> None:

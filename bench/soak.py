@@ -9,18 +9,20 @@ import socket
 import statistics
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import psycopg
 
 from bench import plot
-from bench.cases import CASES, Case, Request
+from bench.cases import CASES, Case, Request, opened_boards
 from bench.clients import PATIENCE, ask
 from bench.events import jobs_process, superuser, wait_until_sent
-from bench.measuring import APPLICATION
+from bench.measuring import APPLICATION, Bench
+from bench.memory import WARM, growths, verdict
 from bench.servers import ROOT, VAR
 from bench.usage import resident
 from bench.whole import describe, laid, tell
@@ -29,12 +31,12 @@ from tools.kafka.jars import BrokerError
 
 PICTURE = ROOT / "docs" / "performance" / "soak.svg"
 EVERY = 5.0  # seconds between two readings
-WARM = 1 / 6  # of the readings at the beginning that say nothing of what grows
 # Requests a second of each kind; a clinic of a hundred desks makes fewer.
 PACE = {
     "booking": 8.0, "cancel": 4.0, "move": 2.0, "slot-list": 8.0, "clinic-week": 1.0, "board": 3.0, "today": 2.0,
     "board-poll": 6.0, "episode": 4.0, "search": 4.0, "providers": 2.0, "member": 8.0,
 }  # fmt: skip
+OTHERWISE: dict[str, Any] = {"board": {"requests": opened_boards}}  # than in the table
 ASKED_AGAIN = 20  # times the same requests are sent before they are made anew, where that may be
 _CONNECTIONS = """
 SELECT usename, count(*) FROM pg_stat_activity
@@ -77,9 +79,9 @@ class Reading:
 def run_soak(minutes: float, pace: float = 1.0) -> int:
     """Run it at `pace` times PACE, print what grew, keep readings (var/bench/soak.json) and picture.
 
-    Returns 1 where a request failed.
+    Returns 1 where a request failed or memory grew.
     """
-    cases = [case for case in CASES if case.name in PACE]
+    cases = [replace(case, **OTHERWISE.get(case.name, {})) for case in CASES if case.name in PACE]
     failures: list[str] = []
     try:
         with ExitStack() as stack:
@@ -89,34 +91,22 @@ def run_soak(minutes: float, pace: float = 1.0) -> int:
             jobs = stack.enter_context(jobs_process(broker.bootstrap))
             wait_until_sent(connection)  # what the scene left
             about = describe(it.database, "small", 1, [], [])  # now: the tree may be another commit's by the end
-            answers, over, refilling = Answers(), threading.Event(), threading.Lock()
-            port = it.bench.servers[APPLICATION].port
-
-            def requests(case: Case) -> Iterator[Request]:
-                while True:
-                    with refilling:
-                        some = it.bench.fresh(case)
-                    yield from some if case.once else some * ASKED_AGAIN
-
-            threads = [
-                threading.Thread(target=_client, args=(case, pace, requests(case), port, answers, over), daemon=True)
-                for case in cases
-            ]
             leaders = {"web": it.bench.leaders[APPLICATION], "jobs": jobs}
-            for thread in threads:
-                thread.start()
-            readings = _readings(connection, leaders, answers, failures, minutes)
-            over.set()
-            for thread in threads:
-                thread.join()
+            with _load(it.bench, cases, pace) as answers:
+                readings = _readings(connection, leaders, answers, failures, minutes)
     except BrokerError as missing:
         print(f"NOT MEASURED, there is no Kafka: {missing}")
         return 1
-    made = {"about": about, "pace": pace, "readings": [asdict(one) for one in readings], "failures": failures}
+    made: dict[str, Any] = {
+        "about": about,
+        "pace": pace,
+        "readings": [asdict(one) for one in readings],
+        "failures": failures,
+    }
     (VAR / "soak.json").write_text(json.dumps(made, indent=1))
     PICTURE.write_text(_picture(readings, about))
     print(markdown(made))
-    return int(bool(failures))
+    return int(bool(failures) or any(one.grew for one in growths(made["readings"])))
 
 
 def markdown(made: dict[str, Any]) -> str:
@@ -144,7 +134,39 @@ def markdown(made: dict[str, Any]) -> str:
         f" requests at {made.get('pace', 1.0):g} of the usual pace, {len(made['failures'])} failed."
         " Medians, but for the highest:"
     )
-    return "\n".join([said, "", *lines])
+    failed = [f"- failed, {times} times: {told}" for told, times in _most(made["failures"])]
+    return "\n".join([said, "", *lines, "", *failed, verdict(growths(readings))])
+
+
+def _most(failures: Sequence[str]) -> list[tuple[str, int]]:
+    """The three failures that came most often, each in a line, and how often."""
+    return Counter(" ".join(one.split())[:100] for one in failures).most_common(3)
+
+
+@contextmanager
+def _load(bench: Bench, cases: Sequence[Case], pace: float) -> Iterator[Answers]:
+    """A client for each case, all at work until the end of the block; yields what they are answered."""
+    answers, over, refilling = Answers(), threading.Event(), threading.Lock()
+    port = bench.servers[APPLICATION].port
+
+    def requests(case: Case) -> Iterator[Request]:
+        while True:
+            with refilling:
+                some = bench.fresh(case)
+            yield from some if case.once else some * ASKED_AGAIN
+
+    threads = [
+        threading.Thread(target=_client, args=(case, pace, requests(case), port, answers, over), daemon=True)
+        for case in cases
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
 
 
 def _client(

@@ -1,15 +1,21 @@
 """The benchmark's own parts: they import, count statements, and replay with fresh values. Nothing is timed here."""
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
 
+from bench import databases
+from bench.servers import Database
 from bench.statements import Recording, Statement, plan_of, recording
 from careapp.access import Actor
 from careapp.db import db
+from careapp.localdb import Addresses
 from careapp.scheduling import queries
 from tests.factories import a_provider, a_slot
 
@@ -29,11 +35,6 @@ def test_statements_of_a_query_are_counted(app: APIFlask, god: Actor) -> None:
     assert [one.locator for one in page.items] == [slot.locator], "recording leaves the rows to the application"
     assert found.count == len(found.statements) == 2
     assert (found.authentication, found.tenant_id) == (0, god.tenant_id)
-
-
-def test_savepoints_are_not_counted() -> None:
-    texts = ("SAVEPOINT one", "SELECT 1", "RELEASE SAVEPOINT one")
-    assert Recording([Statement(text, {}, []) for text in texts]).count == 1
 
 
 def test_a_plan_takes_each_value_from_where_it_came() -> None:
@@ -57,3 +58,16 @@ def test_requests_that_differ_in_their_statements_make_no_plan() -> None:
     one, other = Recording([Statement("a", {}, [])]), Recording([Statement("b", {}, [])])
     with pytest.raises(ValueError, match="different statements"):
         plan_of(one, {}, other, {})
+
+
+def test_a_filled_database_is_told_in_rows_and_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill(*_: Any, tell: Callable[[int, int], None], **__: Any) -> None:
+        tell(1, 2_000)
+        tell(2, 3_500)
+
+    monkeypatch.setattr(databases, "fill", fill)
+    addresses = Addresses.on_socket(Path("nowhere"))
+    databases.fill_and_tell(Database(addresses, 1, "18"), "small")
+    assert re.search(r"^small: 3,500 rows in \d+ s$", capsys.readouterr().err, re.M)

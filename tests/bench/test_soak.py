@@ -6,8 +6,11 @@ import sys
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+
 from bench import plot, soak
 from bench.cases import CASES
+from bench.memory import growths, verdict
 from bench.usage import resident
 
 
@@ -24,12 +27,45 @@ def test_every_kind_that_has_a_pace_is_a_case() -> None:
 def test_growth_is_said() -> None:
     readings = [a_reading(n / 12, 100.0 + n) for n in range(120)]
     made = {"about": {"at": "2026-11-21T10:00:00+00:00", "commit": "abc1234"}, "pace": 0.5, "readings": readings,
-            "failures": ["x"]}  # fmt: skip
+            "failures": ["board: 401\n  Signed out"]}  # fmt: skip
     said = soak.markdown(made)
     assert "10 minutes, 24,000 requests at 0.5 of the usual pace, 1 failed" in said
     assert "| memory: web 1 | 136 MB | 203 MB | 219 MB |" in said
     assert "| memory: web | 20 MB | 20 MB | 20 MB |" in said
     assert "| connections: care_app | 8  | 8  | 8  |" in said
+    assert "\n- failed, 1 times: board: 401 Signed out\n" in said
+    assert said.endswith("cannot be told in less than 45 minutes.")
+
+
+def an_hour_of(*memory: float, by: float = 0.0) -> list[dict[str, Any]]:
+    """Readings of an hour; a worker's memory goes through these MB again and again, and up by some MB an hour."""
+    return [a_reading(n / 12, memory[n % len(memory)] + by * n / 720) for n in range(1, 721)]
+
+
+@pytest.mark.parametrize(
+    ("readings", "grew"),
+    [
+        pytest.param(an_hour_of(160.0), [], id="flat"),
+        pytest.param(an_hour_of(*range(150, 170)), [], id="a sawtooth"),
+        pytest.param(an_hour_of(*range(150, 170), by=20.0), ["web 1"], id="a sawtooth that leaks"),
+        pytest.param(an_hour_of(150.0, by=7.0), [], id="a rise of less than 8 MB an hour"),
+        pytest.param(an_hour_of(150.0, by=9.0), ["web 1"], id="a leak of more"),
+        pytest.param(an_hour_of(400.0, by=15.0), [], id="a rise of less than 5 %"),
+        pytest.param(an_hour_of(400.0, by=25.0), ["web 1"], id="a leak of more than 5 %"),
+        pytest.param([a_reading(n / 12, 150.0 + min(n, 100)) for n in range(1, 721)], [], id="a rise while warming up"),
+    ],
+)
+def test_memory_that_grew_is_told_from_memory_that_did_not(readings: list[dict[str, Any]], grew: list[str]) -> None:
+    found = growths(readings)
+    assert [one.process for one in found] == ["web", "web 1"]
+    assert [one.process for one in found if one.grew] == grew
+
+
+def test_the_verdict_says_by_how_much() -> None:
+    assert verdict(growths(an_hour_of(150.0, by=18.0))).splitlines() == [
+        "- memory of web: +0.0 MB in 17 minutes, +0.0 MB an hour: did not grow",
+        "- memory of web 1: +5.0 MB in 17 minutes, +18.0 MB an hour: grew",
+    ]
 
 
 def test_a_picture_is_xml_with_a_line_for_each_series() -> None:
