@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from careapp.cli.table import MODULES
+from careapp.outbox import topics
 from tests.conftest import ROOT
 
-DOCUMENTS = sorted(path for path in ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "bench" / "figures.md"]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 TARGET = re.compile(r"^([a-z]+):.*## ", re.M)
+TOPICS = re.compile(r"^Topics, all in `outbox/topics.py`: (.*?);", re.M | re.S)
 
 
 def names_of_headings(document: Path) -> set[str]:
@@ -58,3 +60,12 @@ def test_every_command_is_told() -> None:
     page = (ROOT / "docs" / "operations" / "README.md").read_text(encoding="utf-8")
     told = {word for line in page.splitlines() if line.startswith("| `") for word in re.findall(r"`([a-z-]+)", line)}
     assert [name for name in MODULES if name not in told] == []
+
+
+def test_every_topic_is_told_and_no_other() -> None:
+    """Written as a whole, or as what several begin with and then the end of each."""
+    [listed] = TOPICS.findall((ROOT / "docs" / "design.md").read_text(encoding="utf-8"))
+    told = []
+    for beginning, endings in re.findall(r"`([\w.]+)`([^·]*)", listed):
+        told += [beginning + ending for ending in re.findall(r"\w+", endings) or [""]]
+    assert sorted(told) == sorted(topics.ALL)
