@@ -15,13 +15,13 @@ from flask.testing import FlaskClient
 
 from careapp.access import Actor, Role
 from careapp.identity import passwords, service_clients, users
-from careapp.identity.passkeys import HANDLE, Site
+from careapp.identity.passkeys import HANDLE
 from tests import factories as make
 from tests.api.calls import CALLS
 from tests.api.client import Api, speaking_for
 from tests.attacks.test_enumeration import WRONG, Counted, statements
 from tests.conftest import TestTenant, everything
-from tests.identity.authenticator import Authenticator
+from tests.identity.authenticator import LOCAL, Authenticator
 from tests.identity.enrolled import somebody, with_app, with_passkey
 from tests.identity.people import PASSWORD, a_user, address
 from tests.identity.test_sign_in import PEERS
@@ -29,7 +29,6 @@ from tests.looking import execute
 from tests.rules.pages import ask, csrf_token, page_address, rules, signed_in_as, without_numbers
 from tests.rules.test_foreign_locators import WITHOUT_LOCATOR
 
-HERE = Site("localhost", "http://localhost")
 NOBODY = 999_999_999
 Seen = dict[str, Any]
 Watch = Callable[..., Seen]
@@ -104,7 +103,7 @@ def test_signing_in_by_passkey_alone(
     """The key of somebody else, of somebody disabled, of nobody; in a tenant there is not."""
     known, _ = somebody(admin)
     disabled, _ = somebody(admin)
-    device, other = with_passkey(known, site=HERE), with_passkey(disabled, site=HERE)
+    device, other = with_passkey(known, site=LOCAL), with_passkey(disabled, site=LOCAL)
     users.disable(everything_of(admin), disabled.user_id or 0)
 
     def try_with(key: Authenticator, handle: bytes) -> Seen:
@@ -117,7 +116,7 @@ def test_signing_in_by_passkey_alone(
         return watch(client, "POST", "/sign-in/passkey", data={"csrf_token": token, "passkey": answer})
 
     mine = HANDLE.pack(admin.tenant_id, known.user_id)
-    thief = Authenticator(HERE)
+    thief = Authenticator(LOCAL)
     try_with(thief, mine)
     refusal = try_with(thief, HANDLE.pack(admin.tenant_id, NOBODY))
     assert refusal["status"] == 422
@@ -150,7 +149,7 @@ def test_the_second_stage(app: APIFlask, admin: Actor, watch: Watch, stranger: C
 
     people = [somebody(admin) for _ in range(2)]
     with_app(people[0][0])
-    with_passkey(people[1][0], site=HERE)
+    with_passkey(people[1][0], site=LOCAL)
     for code in ("000000", "not-a-recovery-code-of-anybody"):
         tried = []
         for _actor, email in people:

@@ -27,18 +27,7 @@ MAY_BE_READ = {
     "medicine_words": "a list of codes, the same for all tenants",
 }
 PAGES = 25  # of 8 kB; of fewer the planner rightly reads all, and the question is whether an index could serve
-# What is answered well to nobody here, and why. What a refusal asks the database counts all the same.
-SECOND_FACTOR = "takes a code or a passkey, or a session that waits for one: rows of one person, by their keys"
-UNANSWERED = {
-    "static": "files, which ask the database nothing",
-    **dict.fromkeys(("federation.start", "federation.callback", "backchannel.backchannel_logout"),
-                    "there is no identity provider; tests/federation"),
-    **dict.fromkeys(("confirm.by_code", "confirm.by_passkey", "confirm.passkey_options"), SECOND_FACTOR),
-    **dict.fromkeys((f"factors.{one}" for one in ("add_passkey", "confirm_app", "new_codes", "remove_app",
-                                                  "remove_passkey")), SECOND_FACTOR),
-    **dict.fromkeys((f"second_stage.{one}" for one in ("by_passkey", "passkey_options", "second_by_code",
-                                                       "second_by_passkey", "second_options")), SECOND_FACTOR),
-}  # fmt: skip
+UNANSWERED = {"static": "files, which ask the database nothing"}  # all other routes are answered well to somebody
 
 
 @pytest.fixture(scope="module")

@@ -161,19 +161,21 @@ class Visitor:
         assert further, f"{address} shows all there is"
         self.read(self.staff[role], further[0])
 
-    def read(self, browser: FlaskClient, address: str) -> None:
-        """A page, as one person asks for it."""
+    def ask(self, browser: FlaskClient, method: str, address: str, **options: Any) -> TestResponse:
+        """A request as it is, by one person or a program."""
         with listening(self.app) as sent:
-            pages.ask(self.app, browser, "GET", address)
-        self.sent[f"GET {address}"] = list(sent)
+            answer = pages.ask(self.app, browser, method, address, **options)
+        self.sent[f"{method} {address}"] = list(sent)
+        return answer
+
+    def read(self, browser: FlaskClient, address: str) -> TestResponse:
+        """A page, as one person asks for it."""
+        return self.ask(browser, "GET", address)
 
     def post(self, browser: FlaskClient, address: str, fields: Mapping[str, str]) -> TestResponse:
         """A form, with its token."""
         token = {"csrf_token": pages.csrf_token(self.app, browser)}
-        with listening(self.app) as sent:
-            answer = pages.ask(self.app, browser, "POST", address, data={**token, **fields})
-        self.sent[f"POST {address}"] = list(sent)
-        return answer
+        return self.ask(browser, "POST", address, data={**token, **fields})
 
     def program(self, method: str, address: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
         """A route of the API, as somebody with every permission, or of the portal: what it answers."""

@@ -10,6 +10,7 @@ from careapp.access import Role
 from careapp.patients.queries import get_patient
 from deploy.load import forms
 from tests import factories as make
+from tests.bench.proofs import prove
 from tests.bench.visitor import WHERE, Visitor, short_lists
 from tests.bench.writes import sign_in, write
 from tests.looking import one
@@ -31,6 +32,7 @@ def visit_all(visitor: Visitor) -> None:
         _search(visitor)
         write(visitor)
         sign_in(visitor)
+        prove(visitor)
         for address in visitor.live:
             visitor.poll(address)
             visitor.poll(address, "")

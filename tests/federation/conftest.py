@@ -12,10 +12,17 @@ from werkzeug.test import TestResponse
 
 from careapp.db import db
 from careapp.surface.oidc import way
-from careapp.surface.oidc.provider import PROVIDER, Provider
+from careapp.surface.oidc.provider import Provider
 from tests.conftest import TestTenant, make_app
 from tests.database import TestDatabase
-from tests.federation.provider import CLIENT, SECRET, HostileProvider, hostile_provider
+from tests.federation.provider import (
+    CLIENT,
+    SECRET,
+    HostileProvider,
+    a_clinician_of,
+    hostile_provider,
+    use_provider,
+)
 from tests.identity.test_sign_in import PEERS
 from tests.rules.pages import ask, csrf_token
 
@@ -47,10 +54,8 @@ def use(app: APIFlask) -> Iterator[Callable[..., Provider]]:
     before = app.config["SETTINGS"]
 
     def change(issuer: str, **settings: Any) -> Provider:
-        changed = before.model_copy(update={"oidc_issuer": issuer, **settings})
-        app.config["SETTINGS"] = changed
-        provider = app.extensions[PROVIDER] = app.jinja_env.globals["oidc_provider"] = Provider(changed)
-        return provider
+        app.config["SETTINGS"] = before
+        return use_provider(app, issuer, **settings)
 
     yield change
     change(before.oidc_issuer)
@@ -62,10 +67,7 @@ def idp(tenant: TestTenant, use: Callable[..., Provider]) -> Iterator[HostilePro
     """The provider of this test, with one person: a clinician of this test's tenant."""
     with hostile_provider() as provider:
         use(provider.url)
-        provider.person = {
-            "sub": f"person-{tenant.key}", "tenant": tenant.key, "realm_access": {"roles": ["clinician", "offline"]},
-            "name": "Daw Mya Sein", "email": f"mya@{tenant.key}.example", "email_verified": True, "sid": "at-provider",
-        }  # fmt: skip
+        provider.person = a_clinician_of(tenant.key)
         yield provider
 
 

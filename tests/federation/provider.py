@@ -18,6 +18,9 @@ from urllib.parse import parse_qsl, urlsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask import Flask
+
+from careapp.surface.oidc.provider import PROVIDER, Provider
 
 CLIENT, SECRET = "careapp", "a secret of the client"
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -147,6 +150,22 @@ class HostileProvider:
 
 def _json(said: dict[str, Any], status: int = 200) -> Answer:
     return status, {"Content-Type": "application/json"}, json.dumps(said).encode()
+
+
+def a_clinician_of(key: str) -> dict[str, Any]:
+    """What the provider says of one person: a clinician of that tenant."""
+    return {
+        "sub": f"person-{key}", "tenant": key, "realm_access": {"roles": ["clinician", "offline"]},
+        "name": "Daw Mya Sein", "email": f"mya@{key}.example", "email_verified": True, "sid": "at-provider",
+    }  # fmt: skip
+
+
+def use_provider(app: Flask, issuer: str, **settings: Any) -> Provider:
+    """Let an application have this provider, with these settings besides its own."""
+    changed = app.config["SETTINGS"].model_copy(update={"oidc_issuer": issuer, **settings})
+    app.config["SETTINGS"] = changed
+    provider = app.extensions[PROVIDER] = app.jinja_env.globals["oidc_provider"] = Provider(changed)
+    return provider
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from webauthn.helpers import bytes_to_base64url as told
 from careapp.identity.passkeys import Site
 
 HERE = Site("clinic.example", "https://clinic.example")
+LOCAL = Site("localhost", "http://localhost")  # where a test's client asks
 PRESENT, VERIFIED, ELIGIBLE, BACKED_UP, ATTESTED = 0x01, 0x04, 0x08, 0x10, 0x40
 
 

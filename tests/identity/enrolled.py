@@ -1,5 +1,6 @@
 """People with second factors, for tests: an actor of a user, and how his app and his key come to be in use."""
 
+import re
 import time as seconds
 
 import pyotp
@@ -12,6 +13,7 @@ from tests.identity.authenticator import HERE, Authenticator
 from tests.identity.people import a_user
 
 NO_SESSION = 0
+CODE = re.compile(r"<li><code>([^<]+)</code>")  # a recovery code on the page that shows them
 
 
 def somebody(admin: Actor, *roles: Role) -> tuple[Actor, str]:

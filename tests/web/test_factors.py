@@ -14,17 +14,14 @@ from apiflask import APIFlask
 
 from careapp import clock
 from careapp.access import Actor, Role
-from careapp.identity.passkeys import Site
-from tests.identity.authenticator import Authenticator
-from tests.identity.enrolled import somebody, with_app, with_passkey
+from tests.identity.authenticator import LOCAL, Authenticator
+from tests.identity.enrolled import CODE, somebody, with_app, with_passkey
 from tests.identity.people import PASSWORD, peer
 from tests.looking import audits, execute, one, rows
 from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
 
-HERE = Site("localhost", "http://localhost")
 SECRET = re.compile(r'class="password">([A-Z2-7 ]+)<')
-CODE = re.compile(r"<li><code>([^<]+)</code>")
 FACTORS, APP = "/account/factors", "/account/factors/app"
 
 
@@ -120,7 +117,7 @@ def test_an_app_is_set_up_and_signs_in(person: tuple[Actor, str], browser: Calla
 
 def test_a_passkey_is_made_and_signs_in_both_ways(person: tuple[Actor, str], browser: Callable[[], Desk]) -> None:
     _actor, email = person
-    desk, device = browser(), Authenticator(HERE)
+    desk, device = browser(), Authenticator(LOCAL)
     password(desk, email)
     new = form(desk, FACTORS, f"{FACTORS}/passkeys")
     made = device.made(options(desk, f"{FACTORS}/passkeys/options", new.values["csrf_token"]))
@@ -353,12 +350,12 @@ def test_passkeys_are_listed_and_removed(person: tuple[Actor, str], browser: Cal
     desk = browser()
     password(desk, email)
     session_id = int(one(actor, "SELECT max(id) FROM user_session"))
-    with_passkey(actor, site=HERE, session_id=session_id)
+    with_passkey(actor, site=LOCAL, session_id=session_id)
     [key] = [one[0] for one in rows(actor, "SELECT id FROM passkeys")]
     assert desk.send(form(desk, FACTORS, f"{FACTORS}/passkeys/{key}/remove")).location == FACTORS
     assert rows(actor, "SELECT 1 FROM passkeys") == []
     colleague, _mail = somebody(admin)
-    with_passkey(colleague, site=HERE)
+    with_passkey(colleague, site=LOCAL)
     [theirs] = [one[0] for one in rows(actor, "SELECT id FROM passkeys")]
     token = form(desk, FACTORS, APP).values["csrf_token"]
     assert desk.open("POST", f"{FACTORS}/passkeys/{theirs}/remove", data={"csrf_token": token}).status_code == 404

@@ -10,8 +10,7 @@ from careapp import clock
 from careapp.access import Actor, Role
 from careapp.identity import recovery, users
 from careapp.identity.actors import actor_of_email
-from careapp.identity.passkeys import Site
-from tests.identity.authenticator import Authenticator
+from tests.identity.authenticator import LOCAL, Authenticator
 from tests.identity.enrolled import with_app, with_passkey
 from tests.identity.people import PASSWORD, a_user, peer
 from tests.looking import audits, execute, newest, one, rows
@@ -279,9 +278,8 @@ def test_a_recovery_code_confirms_once(boss: Desk, god: Actor) -> None:
 def test_a_passkey_confirms_in_its_own_session_only(
     app: APIFlask, boss: Desk, god: Actor, desk: Callable[..., Desk]
 ) -> None:
-    site = Site("localhost", "http://localhost")
     device = with_passkey(
-        owner_of(boss, god), Authenticator(site), site=site, session_id=one(god, "SELECT id FROM user_session")
+        owner_of(boss, god), Authenticator(LOCAL), site=LOCAL, session_id=one(god, "SELECT id FROM user_session")
     )
     form = boss.forms("/confirm?next=/admin/users")["/confirm/passkey"]
     token = {"X-CSRFToken": form.values["csrf_token"]}
