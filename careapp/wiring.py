@@ -32,7 +32,7 @@ from careapp.surface.replica import init_replica
 from careapp.surface.request_limits import init_request_limits
 from careapp.surface.sending import WholeResponse
 from careapp.surface.slow_bodies import init_slow_bodies
-from careapp.web.templating import SharedGlobals
+from careapp.web.templating import Templates
 
 LARGEST_BODY = 1024 * 1024  # bytes
 
@@ -69,7 +69,7 @@ def build(**overrides: object) -> APIFlask:
     )  # fmt: skip
     app.json = StrictJSON(app)
     app.response_class = WholeResponse
-    app.jinja_environment = SharedGlobals
+    app.jinja_environment = Templates
     app.jinja_env.undefined = StrictUndefined
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, TRUSTED_HOSTS=settings.trusted_hosts.split() or None)
     init_polls(app, settings)

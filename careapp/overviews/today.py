@@ -1,26 +1,21 @@
 """A clinic's day: who comes, who is here, who was seen and who did not come, with what a front desk works by."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any
-
-from pydantic import Field
-from sqlalchemy import Row
+from operator import itemgetter
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db
-from careapp.disclosure import reading
-from careapp.disclosure.rules import WITHHELD
 from careapp.disclosure.scope import scope_of
 from careapp.errors import NotFound
-from careapp.overviews.day_statements import clinics_to_choose, state_of_day, visits_of_day
-from careapp.patients.names import words
-from careapp.patients.queries import locators_meant, search_patients
+from careapp.overviews.day_statements import clinics_to_choose, state_of_day
+from careapp.overviews.day_visits import Visit, is_meant, read_visits
+from careapp.patients.queries import search_patients
 from careapp.patients.views import PatientView
-from careapp.scheduling.changes import MOVABLE, UNDO_WINDOW, undoable
+from careapp.scheduling.changes import MOVABLE, UNDO_WINDOW
 from careapp.scheduling.states import ARRIVED, ATTENDED, CANCELLED, IN_PROGRESS, NO_SHOW
 from careapp.views import View
 
@@ -67,51 +62,21 @@ class Desk(View):
     own_provider: str | None
 
 
-class Visit(View):
-    """One appointment of the day. `action`, `at`, `staff_name` and `actor` tell of its last change: what, when, who.
-
-    `missed_before` is how often the patient did not come in the year before.
-    """
-
-    id: int
-    locator: str
-    episode_locator: str
-    episode_open: bool
-    care_type: str
-    party_locator: str
-    patient_name: str
-    birth_date: date | None
-    provider_locator: str
-    provider_name: str
-    starts_at: datetime
-    ends_at: datetime
-    type: str | None
-    status: str
-    category: str | None
-    version: int
-    action: str | None
-    actor: str | None
-    staff_name: str | None
-    at: datetime | None
-    arrived_at: datetime | None
-    missed_before: int
-    can_undo: bool
-
-
-class Day(View):
+@dataclass(frozen=True)
+class Day:
     """A clinic's day as it was at the moment `as_of`; without a clinic, only the clinics to choose from.
 
     `counts` has a number for each of GROUPS and for EVERYBODY, `visits` are those of the group wanted, `about` is the
-    one asked for, wherever it is listed. `providers` are those who have visits, by locator.
+    one asked for, wherever it is listed. `providers` are those who have visits, each by locator and name.
     """
 
     desk: Desk
     day: date
     today: date
     as_of: datetime
-    visits: tuple[Visit, ...] = ()
-    counts: dict[str, int] = Field(default_factory=dict)
-    providers: dict[str, str] = Field(default_factory=dict)
+    visits: Sequence[Visit] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    providers: Sequence[tuple[str, str]] = ()
     about: Visit | None = None
     version: str = ""
 
@@ -126,15 +91,16 @@ class Day(View):
         return self.day + timedelta(days=1)
 
 
-class Found(View):
+@dataclass(frozen=True)
+class Found:
     """What a search at the desk found: visits of the day first, then other patients; `more`: there are still others."""
 
     desk: Desk
     day: date
     today: date
     as_of: datetime
-    visits: tuple[Visit, ...]
-    patients: tuple[PatientView, ...]
+    visits: Sequence[Visit]
+    patients: Sequence[PatientView]
     more: bool
 
 
@@ -145,14 +111,14 @@ def get_day(actor: Actor, wanted: Wanted, *, about: str | None = None) -> Day:
     if desk.clinic is None:
         return Day(desk=desk, day=now.date(), today=now.date(), as_of=now)
     day, begins, ends, today = _span(desk.clinic, wanted.day, now)
-    visits = read_visits(actor, desk.clinic, begins, ends)
+    visits = read_visits(actor, desk.clinic.id, begins, ends)
     whose = [one for one in visits if desk.provider in (None, one.provider_locator)]
     shown = [one for one in whose if wanted.group is None or one.status in GROUPS[wanted.group]]
     asked = next((one for one in visits if one.locator == about), None)
     _tell(desk.clinic, [*shown, *([asked] if asked else [])])
     return Day(
         desk=desk, day=day, today=today, as_of=now, visits=shown, counts=_counts(whose), about=asked,
-        providers=dict(sorted({(one.provider_locator, one.provider_name) for one in visits}, key=lambda one: one[1])),
+        providers=tuple(sorted({(one.provider_locator, one.provider_name) for one in visits}, key=itemgetter(1))),
         version=_version_of_visits(day, visits, ends, now),
     )  # fmt: skip
 
@@ -188,7 +154,7 @@ def find_at_desk(
     day = today = now.date()
     if desk.clinic is not None:
         day, begins, ends, today = _span(desk.clinic, wanted.day, now)
-        listed = read_visits(actor, desk.clinic, begins, ends)
+        listed = read_visits(actor, desk.clinic.id, begins, ends)
         visits = [
             one
             for one in listed
@@ -198,20 +164,8 @@ def find_at_desk(
     here = {one.party_locator for one in visits}
     return Found(
         desk=desk, day=day, today=today, as_of=now, visits=visits,
-        patients=tuple(one for one in others.items if one.locator not in here), more=others.next_cursor is not None,
+        patients=[one for one in others.items if one.locator not in here], more=others.next_cursor is not None,
     )  # fmt: skip
-
-
-def is_meant(visit: Visit, name: str | None, birth_date: date | None, locator: str | None) -> bool:
-    """Whether a search means this visit's patient, by the rules of search_patients(); or names the visit itself."""
-    if name and name.upper() in (visit.locator, visit.episode_locator):
-        return True
-    known = words(visit.patient_name)
-    return (
-        (birth_date is None or visit.birth_date == birth_date)
-        and (locator is None or visit.party_locator in locators_meant(locator))
-        and all(any(word.startswith(begun) for word in known) for begun in words(name or ""))
-    )
 
 
 def read_desk(actor: Actor, wanted: Wanted) -> Desk:
@@ -232,27 +186,6 @@ def read_desk(actor: Actor, wanted: Wanted) -> Desk:
     return Desk(
         clinics=clinics, clinic=chosen or _only(clinics), provider=whose[0], provider_name=whose[1], own_provider=own[0]
     )
-
-
-def read_visits(
-    actor: Actor, clinic: DeskClinic, begins: datetime, ends: datetime, *, party: str | None = None
-) -> list[Visit]:
-    """A clinic's visits that begin in a span, all or one patient's; to be asked inside a query that records it."""
-    given = {
-        **scope_of(actor),
-        "clinic": clinic.id,
-        "begins": begins,
-        "ends": ends,
-        **({"party": party} if party else {}),
-    }
-    may_move = actor.may(Permission.APPOINTMENT_MOVE)
-
-    def changes(row: Row[Any]) -> dict[str, Any]:
-        seen = {} if reading.sees(actor, row) else {"care_type": WITHHELD}
-        return {"can_undo": may_move and row.episode_open and undoable(actor, row), **seen}
-
-    rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None), given).all()
-    return Visit.of_each(reading.look(actor, rows), changes)
 
 
 def span_of(day: date, zone: str) -> tuple[datetime, datetime]:

@@ -10,10 +10,11 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import at_most, db
 from careapp.overviews.booking import Candidate, get_candidate
+from careapp.overviews.day_visits import Visit, read_visits
 from careapp.overviews.next_free import Wanted as FreeWanted
 from careapp.overviews.next_free import find_next_free
 from careapp.overviews.slot_cells import SlotCell, booked_for, free_cells
-from careapp.overviews.today import Desk, Visit, Wanted, read_desk, read_visits, span_of
+from careapp.overviews.today import Desk, Wanted, read_desk, span_of
 from careapp.scheduling.models import SLOTS
 from careapp.scheduling.refusing import can_be_offered
 from careapp.scheduling.slots import LONGEST_SLOT, bookable, slot_rows
@@ -59,7 +60,7 @@ def get_walk_in(actor: Actor, clinic: str | None, *, party: str | None = None, e
     begins, ends = span_of(today, desk.clinic.time_zone)
     who = candidate.patient.locator if candidate else None
     free = _free(actor, desk, now, ends, who)
-    visits = read_visits(actor, desk.clinic, begins, ends, party=who) if who else []
+    visits = read_visits(actor, desk.clinic.id, begins, ends, party=who) if who else []
     open_visits = [one for one in visits if one.status in ACTIVE]
     if open_visits and who:
         record_read("day.list", desk.clinic.locator, patients=(who,))

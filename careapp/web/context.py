@@ -20,7 +20,7 @@ from careapp.scheduling.states import APPOINTMENT, SLOT
 from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
 from careapp.web import times
-from careapp.web.drawn import LONG_KEPT, TOKEN_MARK, Drawn, with_token
+from careapp.web.drawn import LONG_KEPT, TOKEN_MARK, Drawn
 from careapp.web.language import current_language, current_preferences, once_a_language
 from careapp.web.words import label, words
 
@@ -63,7 +63,7 @@ def init_context(app: Flask) -> None:
         local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
         day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age, local_week=times.local_week,
         near_date=times.near_date, near_datetime=times.near_datetime,
-        utc_minutes=times.utc_minutes, with_token=with_token, written_in=written_in,
+        utc_minutes=times.utc_minutes, written_in=written_in,
     )  # fmt: skip
     app.jinja_env.globals.update(
         arranged=arranged, drawn=Drawn(), drawn_long=Drawn(LONG_KEPT), moves_of=moves_of,

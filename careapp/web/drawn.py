@@ -6,13 +6,13 @@ from secrets import token_urlsafe
 from typing import Any
 
 from jinja2.runtime import Macro
-from markupsafe import Markup
 
 from careapp import clock
 from careapp.surface.csrf import form_token
 from careapp.web.language import current_language
 
 TOKEN_MARK = token_urlsafe()  # stands for the CSRF token in pieces; nobody can have typed it
+_TOKEN_MARK = TOKEN_MARK.encode()
 QUARTER = 15 * 60  # seconds
 MOST_KEPT = 1024  # pieces; the rows of three long lists
 LONG_KEPT = (
@@ -47,9 +47,9 @@ class Drawn:
         return partial(self.piece, macro, current_language(), quarter)
 
 
-def with_token(pieces: Markup) -> Markup:
-    """Pieces with the CSRF token of this request's forms in its places."""
-    return pieces.replace(TOKEN_MARK, form_token())
+def with_token(body: bytes) -> bytes:
+    """A page with the CSRF token of this request's forms in the places that its pieces have for it."""
+    return body.replace(_TOKEN_MARK, form_token().encode()) if _TOKEN_MARK in body else body
 
 
 def _draw(macro: Macro, language: str, quarter: int, *given: Any) -> str:

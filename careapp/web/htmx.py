@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, flash, get_template_attribute, make_response, redirect, render_template, request
+from flask import Response, current_app, flash, get_template_attribute, make_response, redirect, request
 from flask_babel import gettext as _
 from htmx_flask import request as htmx_request
 from markupsafe import escape
@@ -18,6 +18,7 @@ from markupsafe import escape
 from careapp.surface.actors import current_actor
 from careapp.surface.polls import STANDS_ON, Question, Standing
 from careapp.surface.sessions import held
+from careapp.web.drawn import with_token
 
 NOTICES = "_macros/notices.html"
 PAGES_OF_THEIR_OWN = frozenset({400, 403, 404, 409})
@@ -59,8 +60,22 @@ def _private(response: Response) -> Response:
     return response
 
 
-def _out_of_band(notice: Notice | None = None, alert: str | None = None) -> str:
-    return str(get_template_attribute(NOTICES, "out_of_band")(notice, alert))
+def _rendered(template: str, **context: Any) -> bytes:
+    """A template with the CSRF token where its pieces have a mark for it.
+
+    One sign beyond ASCII, in somebody's name, would have all of a page copied at twice the length: then each part is
+    written by itself.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app.update_template_context(context)
+    parts = list(app.jinja_env.get_template(template).generate(context))
+    if all(map(str.isascii, parts)):
+        return with_token("".join(parts).encode())
+    return with_token(b"".join([part.encode() for part in parts]))
+
+
+def _out_of_band(notice: Notice | None = None, alert: str | None = None) -> bytes:
+    return str(get_template_attribute(NOTICES, "out_of_band")(notice, alert)).encode()
 
 
 def page_or_fragment(
@@ -74,10 +89,10 @@ def page_or_fragment(
     """
     context |= {"errors": status == 422, "alert": alert, "title": title}
     if not is_htmx():
-        return _private(make_response(render_template(page, **context), status))
-    body = render_template(fragment, **context)
+        return _private(make_response(_rendered(page, **context), status))
+    body = _rendered(fragment, **context)
     if status == 422 and title:
-        body = f"<title>{_('Error:')} {escape(title)} - careapp</title>{body}"
+        body = f"<title>{_('Error:')} {escape(title)} - careapp</title>".encode() + body
     if status >= 400:
         body += _out_of_band(alert=alert)
     return _private(make_response(body, status))
@@ -89,7 +104,7 @@ def changed(fragment: str, *, to: str, notice: Notice, **context: Any) -> Respon
     """
     if not is_htmx():
         return see_other(to, notice)
-    return _private(make_response(render_template(fragment, **context) + _out_of_band(notice)))
+    return _private(make_response(_rendered(fragment, **context) + _out_of_band(notice)))
 
 
 def see_other(to: str, notice: Notice | None = None) -> Response:
@@ -143,7 +158,7 @@ def refused(status: int, message: str, *, page: str | None = None, **context: An
     if is_htmx():
         return _alert(str(escape(message)), status)
     usual = f"errors/{status}.html" if status in PAGES_OF_THEIR_OWN else "errors/other.html"
-    return _private(make_response(render_template(page or usual, message=message, **context), status))
+    return _private(make_response(_rendered(page or usual, message=message, **context), status))
 
 
 def signed_out(sign_in: str) -> Response:
@@ -186,7 +201,7 @@ def stale_token(token: str, sign_in: str | None = None) -> Response:
     if not own or any("password" in name for name, _ in posted):
         return refused(400, _("This page was open for too long. Go back, reload it and try again."))
     query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
-    page = render_template(
+    page = _rendered(
         "errors/not_saved.html", posted=posted, action=request.path + query, sign_in=sign_in, about=None, held=False
     )
     return _private(make_response(page, 400))

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from careapp.identity.preferences import Preferences
 from careapp.identity.states import LANGUAGES
 from careapp.surface.sessions import signed_in_preferences
+from careapp.web.templating import in_ascii
 
 SOURCE = "en"  # the language the code is written in; it needs no catalogue
 NOBODY = Preferences()
@@ -59,7 +60,8 @@ def _said_number(one: str, many: str, number: int) -> str:
 
 @once_a_language
 def _marked(text: str) -> Markup:
-    return Markup(_said(text))
+    said = _said(text)
+    return Markup(in_ascii(said) if current_language() == SOURCE else said)
 
 
 @pass_eval_context

@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from careapp import clock
 from careapp.lifecycle import Transition
-from careapp.overviews.today import GROUPS, Day, Found, Visit
+from careapp.overviews.day_visits import Visit
+from careapp.overviews.today import GROUPS, Day, Found
 from careapp.web.context import moves_of
-from careapp.web.drawn import TOKEN_MARK, with_token
+from careapp.web.drawn import TOKEN_MARK
 from careapp.web.language import gettext as _
 from careapp.web.language import once_a_language
 from careapp.web.times import local_time, near_date
@@ -126,7 +127,7 @@ class RowMoves:
 
     def __call__(self, visit: Visit, shown: Day | Found) -> Markup:
         """The buttons of one visit."""
-        return with_token(of_visit(self.of_kind(visit, shown), visit))
+        return of_visit(self.of_kind(visit, shown), visit)
 
 
 def of_visit(buttons: Markup, visit: Visit) -> Markup:
@@ -136,14 +137,14 @@ def of_visit(buttons: Markup, visit: Visit) -> Markup:
 
 
 class VisitRows:
-    """Rows of a day: each as `draw` makes it of its visit and of what else it says, and then the CSRF token in all."""
+    """Rows of a day: each as `draw` makes it of its visit and of what else it says."""
 
     def __init__(self, draw: Callable[..., Markup], moves: RowMoves, day: Day, focus: str | None) -> None:
         self._draw, self._moves, self._day, self._focus = draw, moves, day, focus
 
-    def __call__(self, visits: Iterable[Visit]) -> Markup:
+    def __call__(self, visits: Iterable[Visit]) -> list[Markup]:
         """The rows of these visits of the day."""
-        return with_token(Markup("").join([self._row(visit) for visit in visits]))
+        return [self._row(visit) for visit in visits]
 
     def _row(self, visit: Visit) -> Markup:
         day, clinic = self._day, self._day.desk.clinic

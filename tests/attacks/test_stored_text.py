@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from careapp import clock
 from careapp.identity.actors import actor_of_email
+from careapp.web.drawn import TOKEN_MARK
 from tests.attacks.hostile_text import (
     SHOWN,
     SUM,
@@ -75,6 +76,7 @@ def look(clinic: Clinic, *more: str) -> tuple[dict[str, set[tuple[str, str]]], s
             tree = as_a_browser_reads(answer.text)
             faults.update({f"{address} {bool(headers)}": born(tree)} if born(tree) else {})
             assert SUM not in answer.text, address
+            assert TOKEN_MARK not in answer.text, address
             seen[f"{address} {bool(headers)}"] = vocabulary([tree])
     assert faults == {}
     return seen, places

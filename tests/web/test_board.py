@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -273,7 +274,7 @@ def test_further_cards_stand_on_the_stages_own_pages(god: Actor, front: Desk) ->
     made = [make.an_episode(god, patient).locator for _ in range(55)]
     board = front.get("/episodes?care_type=GP").text
     assert cards(board) == made[:-13:-1]
-    assert "All of “New”" in board
+    assert "All of “New”" in unescape(board)
     link = "/episodes?stage=NEW&amp;care_type=GP"
     assert f'<a href="{link}">' in board
     first = front.get(link.replace("&amp;", "&")).text

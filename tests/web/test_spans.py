@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def test_an_overlap_is_named_nothing_is_lost_and_the_others_can_be_added(
     refused = front.fill(address, **{**typed, "last": "11:00", "capacity": "3"})
     assert refused.status_code == 409
     day = f"{monday:%a} {monday.day} {monday:%b %Y}"
-    assert f"{day}, 09:00–09:30 overlaps {day}, 09:00–09:30" in refused.text
+    assert f"{day}, 09:00–09:30 overlaps {day}, 09:00–09:30" in unescape(refused.text)
     assert len(list_slots(god, provider.locator).items) == 2
     again = {one.action: one for one in forms_of(parsed(refused.text))}[address]
     assert (again.values["last"], again.values["capacity"]) == ("11:00", "3")

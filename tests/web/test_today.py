@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -464,3 +465,14 @@ def test_a_desk_keeps_to_its_clinic(front: Desk, god: Actor) -> None:
     page = front.get("/today").text
     assert first.locator in page
     assert second.locator in page
+
+
+def test_what_pages_say_themselves_is_ascii_and_names_are_kept(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    a_visit(god, clinic, NINE, name="Nilar")
+    page = front.get(here(clinic))
+    assert page.data.isascii()
+    assert "–09:30" in unescape(page.text)
+    a_visit(god, clinic, NINE + timedelta(hours=1), name="Jérôme နီလာ")
+    page = front.get(here(clinic))
+    assert "Jérôme နီလာ" in page.text
+    assert page.data.decode() == page.text
