@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from select import POLLIN, POLLOUT, poll
 from typing import Any, NamedTuple, Self
 
-from psycopg import Error, OperationalError, abc
+from psycopg import Error, OperationalError
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from sqlalchemy import Connection, Engine, event
@@ -26,11 +26,25 @@ Types = tuple[int, ...]  # of values, as the server numbers them
 Asked = tuple[bytes, Sequence[Any]]  # the words of a statement and the values for its `$1`, `$2` and so on
 
 
+class _Rows:
+    """What adapts the rows of one statement, found out when it returns its first: all have the same columns."""
+
+    def __init__(self, adapting: "_Adapting") -> None:
+        self._adapting, self._known = Transformer(adapting), False
+
+    def of(self, found: PGresult) -> list[tuple[Any, ...]]:
+        self._adapting.set_pgresult(found, set_loaders=not self._known)
+        self._known = True
+        rows = self._adapting.load_rows(0, found.ntuples, tuple)
+        self._adapting.set_pgresult(None, set_loaders=False)  # it would keep what was found until the next is
+        return rows
+
+
 class Answer:
     """What the server answered, until its rows are taken."""
 
-    def __init__(self, found: PGresult, adapting: abc.Transformer) -> None:
-        self._found, self._adapting = found, adapting
+    def __init__(self, found: PGresult, rows: _Rows) -> None:
+        self._found, self._rows = found, rows
 
     @property
     def columns(self) -> list[tuple[str, int]]:
@@ -40,21 +54,28 @@ class Answer:
 
     def rows(self) -> list[tuple[Any, ...]]:
         """All rows, as the driver adapts their values."""
-        self._adapting.set_pgresult(self._found)
-        return self._adapting.load_rows(0, self._found.ntuples, tuple)
+        return self._rows.of(self._found)
 
 
 class _Bound(NamedTuple):
-    """A statement with its values as they are sent, and what adapts its rows."""
+    """A statement with its values as they are sent."""
 
     words: bytes
     values: Sequence[Any] | None
-    adapting: abc.Transformer
+    types: Types
+    formats: Sequence[Format]
 
     @property
     def known_by(self) -> tuple[bytes, Types]:
         """What it is prepared by."""
-        return self.words, self.adapting.types or ()
+        return self.words, self.types
+
+
+class _Known(NamedTuple):
+    """A statement that is prepared: its name, and what adapts its rows."""
+
+    name: bytes
+    rows: _Rows
 
 
 class _Adapting:
@@ -79,7 +100,8 @@ class Prepared:
     def __init__(self, raw: Any) -> None:
         self._raw = raw
         self._adapting = _Adapting(raw)
-        self._names: dict[tuple[bytes, Types], bytes] = {}
+        self._values = Transformer(self._adapting)
+        self._known: dict[tuple[bytes, Types], _Known] = {}
         self._made = 0
         self._waiting, self._writing = poll(), poll()
         self._waiting.register(raw.fileno(), POLLIN)
@@ -110,11 +132,12 @@ class Prepared:
     def ask(self, words: bytes, values: Sequence[Any]) -> Answer:
         """Run a statement with values for `$1`, `$2` and so on. Raises psycopg's errors."""
         server, bound = self._raw.pgconn, self._bound(words, values)
-        if self.prepares:
-            found = server.exec_prepared(self._name(bound), bound.values, bound.adapting.formats)
-        else:
-            found = server.exec_params(words, bound.values, bound.adapting.types or (), bound.adapting.formats)
-        return Answer(self._done(found), bound.adapting)
+        if not self.prepares:
+            found = server.exec_params(words, bound.values, bound.types, bound.formats)
+            return Answer(self._done(found), _Rows(self._adapting))
+        known = self._prepared(bound)
+        found = server.exec_prepared(known.name, bound.values, bound.formats)
+        return Answer(self._done(found), known.rows)
 
     def ask_each(self, asked: Sequence[Asked], *, before: Said = tuple, after: Said = tuple) -> list[Answer]:
         """Run several statements, of which none needs another's answer: they are sent at once and waited for once
@@ -126,17 +149,17 @@ class Prepared:
         server = self._raw.pgconn
         bound = [self._bound(words, values) for words, values in asked]
         first = before()
-        if first and not all(one.known_by in self._names for one in bound):
+        if first and not all(one.known_by in self._known for one in bound):
             self.say(b"; ".join(first))  # so that one that cannot be prepared fails where it stands
             first = ()
-        names = [self._name(one) for one in bound]
+        known = [self._prepared(one) for one in bound]
         last = after()
         server.enter_pipeline_mode()
         try:
             for words in first:
                 server.send_query_params(words, None)
-            for name, one in zip(names, bound, strict=True):
-                server.send_query_prepared(name, one.values, one.adapting.formats)
+            for (name, _), one in zip(known, bound, strict=True):
+                server.send_query_prepared(name, one.values, one.formats)
             for words in last:
                 server.send_query_params(words, None)
             server.pipeline_sync()
@@ -150,20 +173,22 @@ class Prepared:
         if len(done) < len(first) + len(bound) + len(last):  # it ended without a word
             raise OperationalError(server.get_error_message())
         mine = done[len(first) : len(first) + len(bound)]
-        return [Answer(answer, one.adapting) for answer, one in zip(mine, bound, strict=True)]
+        return [Answer(answer, rows) for answer, (_, rows) in zip(mine, known, strict=True)]
 
     def say(self, words: bytes) -> None:
         """Have the server do what has no values and gives no rows. Raises psycopg's errors."""
         self._done(self._raw.pgconn.exec_(words))
 
     def _bound(self, words: bytes, values: Sequence[Any]) -> _Bound:
-        adapting = Transformer(self._adapting)
-        return _Bound(words, adapting.dump_sequence(values, [PyFormat.AUTO] * len(values)), adapting)
+        adapting = self._values
+        sent = adapting.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        return _Bound(words, sent, adapting.types or (), adapting.formats or ())
 
-    def _name(self, bound: _Bound) -> bytes:
+    def _prepared(self, bound: _Bound) -> _Known:
         known_by = bound.known_by
-        name = self._names[known_by] = self._names.pop(known_by, b"") or self._prepare(*known_by)
-        return name
+        known = self._known.pop(known_by) if known_by in self._known else self._prepare(*known_by)
+        self._known[known_by] = known
+        return known
 
     def _answers(self) -> list[PGresult]:
         """What the server says to all that was sent, until it has come to its end or the connection to its own."""
@@ -184,13 +209,13 @@ class Prepared:
             if one is not None:
                 found.append(one)
 
-    def _prepare(self, words: bytes, types: Types) -> bytes:
-        if len(self._names) >= MOST:
-            self.say(b"DEALLOCATE " + self._names.pop(next(iter(self._names))))
+    def _prepare(self, words: bytes, types: Types) -> _Known:
+        if len(self._known) >= MOST:
+            self.say(b"DEALLOCATE " + self._known.pop(next(iter(self._known))).name)
         self._made += 1
         name = b"kept_%d" % self._made
         self._done(self._raw.pgconn.prepare(name, words, types))
-        return name
+        return _Known(name, _Rows(self._adapting))
 
     def _done(self, found: PGresult) -> PGresult:
         if found.status in _DONE:
@@ -199,7 +224,7 @@ class Prepared:
         if state is None and self._raw.broken:  # what the server said before it left is in the connection alone
             raise OperationalError(self._raw.pgconn.get_error_message())
         if state in _OF_NO_USE:
-            self._names.clear()  # what comes next is prepared anew
+            self._known.clear()  # what comes next is prepared anew
         raise error_from_result(found)
 
 

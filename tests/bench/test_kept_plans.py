@@ -41,7 +41,7 @@ def connection(generated: Generated, tenant: TestTenant) -> Iterator[psycopg.Con
 def planned_anew(connection: psycopg.Connection[Any], words: bytes, values: list[Any]) -> bool:
     """Whether PostgreSQL plans a statement anew each time; it is planned here, but not run."""
     prepared = Prepared(connection)
-    name = prepared._name(prepared._bound(words, values))
+    name, _ = prepared._prepared(prepared._bound(words, values))
     given = ", ".join(sql.Literal(value).as_string(connection) for value in values)
     again = b"EXPLAIN EXECUTE " + name + (f"({given})".encode() if values else b"")
     for _ in range(RUNS):
