@@ -1,6 +1,8 @@
 """Text that tries to be markup, in every text column of a tenant that takes it: no page or paper makes more of it."""
 
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -48,8 +50,8 @@ class Clinic:
         self.addresses = [*where_it_stands(self.scene), *made]
 
     def get(self, address: str, **headers: str) -> TestResponse:
-        """One page, at the scene's time."""
-        with clock.at(TEN):
+        """One page, at the scene's time; two thousand lines of its log would hide what a failure says."""
+        with clock.at(TEN), redirect_stdout(StringIO()):
             return ask(self.app, self.browser, "GET", address, headers=headers)
 
 
