@@ -43,6 +43,9 @@ WHERE = {
     "patients": "patients", "prescriptions": "prescriptions", "referrals": "diagnostics_referrals",
     "providers": "providers", "clinics": "clinics", "erasure": "patients", "members": "patients",
 }  # fmt: skip
+OF_A_PATIENT = {"patients": "id"} | dict.fromkeys(
+    ("episodes", "appointments", "prescriptions", "diagnostics_referrals"), "patient_id"
+)
 LIVE = re.compile(r"<[^>]*\bdata-live=[^>]*>")
 # Lists of pages, and the constants that say how long the others are.
 LISTS = (
@@ -113,9 +116,13 @@ class Visitor:
         return pages._browser_of(self.app, self.actor.tenant_id, int(user))
 
     def locator(self, kind: str) -> str:
-        """The locator of something there is."""
-        open_one = " WHERE status = 'OPEN' AND open_appointments > 0" if kind == "episodes" else ""
-        return str(one(self.actor, f"SELECT max(locator) FROM {WHERE[kind]}{open_one}"))
+        """The locator of something there is, of a patient whose record anybody may read who may read any."""
+        table, which = WHERE[kind], ["true"]
+        if kind == "episodes":
+            which.append("status = 'OPEN' AND open_appointments > 0")
+        if table in OF_A_PATIENT:
+            which.append(f"{OF_A_PATIENT[table]} IN (SELECT id FROM patients WHERE confidentiality = 'NORMAL')")
+        return str(one(self.actor, f"SELECT max(locator) FROM {table} WHERE {' AND '.join(which)}"))
 
     def address(self, rule: Rule) -> str:
         """An address of a route, about something there is."""
