@@ -79,6 +79,7 @@ def look(clinic: Clinic, *more: str) -> tuple[dict[str, set[tuple[str, str]]], s
             faults.update({f"{address} {bool(headers)}": born(tree)} if born(tree) else {})
             assert SUM not in answer.text, address
             assert TOKEN_MARK not in answer.text, address
+            assert "&amp;#" not in answer.text, "a sign that is told by its number, and escaped again"
             seen[f"{address} {bool(headers)}"] = vocabulary([tree])
     assert faults == {}
     return seen, places
