@@ -35,9 +35,10 @@ class _Rows:
     def of(self, found: PGresult) -> list[tuple[Any, ...]]:
         self._adapting.set_pgresult(found, set_loaders=not self._known)
         self._known = True
-        rows = self._adapting.load_rows(0, found.ntuples, tuple)
-        self._adapting.set_pgresult(None, set_loaders=False)  # it would keep what was found until the next is
-        return rows
+        try:
+            return self._adapting.load_rows(0, found.ntuples, tuple)
+        finally:
+            self._adapting.set_pgresult(None, set_loaders=False)  # it would hold all of it until it is asked again
 
 
 class Answer:

@@ -1,6 +1,7 @@
 """What a connection has prepared: once for words and types, kept over what is undone, so many and no more."""
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from careapp.prepared import Prepared
 from tests.database import TestDatabase
 
 pytestmark = pytest.mark.usefixtures("one_connection")
+NOON = datetime(2027, 3, 10, 12, tzinfo=UTC)
 ONE_MORE = keep(select(cast(bindparam("given"), Integer) + 1))
 # Asked past the driver, which would prepare the question.
 NAMES = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'kept%' ORDER BY prepare_time, name"
@@ -155,3 +157,22 @@ def test_a_connection_that_is_lost_is_told_in_the_servers_words() -> None:
     assert caught.value.connection_invalidated
     assert isinstance(caught.value.orig, psycopg.OperationalError)
     assert "terminating connection due to administrator command" in str(caught.value.orig)
+
+
+def test_of_one_connection_every_answer_is_adapted_as_its_own_and_none_is_held() -> None:
+    """What adapts rows is found out once a statement, and what adapts values once a connection."""
+    connection = Prepared.of(db.session.connection())
+    kinds: tuple[tuple[bytes, list[object]], ...] = (
+        (b"bigint", [1, 2**40]), (b"text", ["a", "\u00fc"]), (b"text", []), (b"timestamptz", [NOON]), (b"bigint", [3]),
+        (b"bigint", []), (b"text", ["b"]),
+    )  # fmt: skip
+    for kind, given in (*kinds, *kinds):
+        first = given[0] if given else None
+        for words, values, row in (
+            (b"SELECT $1::%s[], 7", [given], (given, 7)),
+            (b"SELECT 'x', $1::%s, $2::text", [first, "y"], ("x", first, "y")),
+        ):
+            assert connection.ask(words % kind, values).rows() == [row]
+    one, other = connection.ask_each([(b"SELECT $1 + 1", [1]), (b"SELECT $1 + 1", [2])])
+    assert (other.rows(), one.rows()) == ([(3,)], [(2,)])
+    assert [known.rows._adapting.pgresult for known in connection._known.values()] == [None] * len(connection._known)
