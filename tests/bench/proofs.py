@@ -10,20 +10,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pyotp
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 
 from careapp.access import Role
 from careapp.surface.oidc.provider import PROVIDER
 from tests import factories as make
 from tests.bench.visitor import Visitor
-from tests.federation.provider import (
-    CLIENT,
-    SECRET,
-    HostileProvider,
-    a_clinician_of,
-    hostile_provider,
-    use_provider,
-)
+from tests.federation.provider import HostileProvider, a_clinician_of, hostile_provider, use_provider
 from tests.identity.authenticator import LOCAL, Authenticator
 from tests.identity.enrolled import CODE
 from tests.identity.people import PASSWORD
@@ -91,10 +83,7 @@ def _provided(visitor: Visitor) -> Iterator[HostileProvider]:
     app = visitor.app
     before = app.config["SETTINGS"], app.extensions.get(PROVIDER)
     with hostile_provider() as idp:
-        use_provider(
-            app, idp.url, oidc_client_id=CLIENT, oidc_client_secret=SecretStr(SECRET),
-            oidc_roles_claim="realm_access.roles",
-        )  # fmt: skip
+        use_provider(app, idp.url)
         idp.person = a_clinician_of(visitor.actor.tenant_key)
         yield idp
     app.config["SETTINGS"], app.extensions[PROVIDER] = before

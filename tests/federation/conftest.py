@@ -17,6 +17,7 @@ from tests.conftest import TestTenant, make_app
 from tests.database import TestDatabase
 from tests.federation.provider import (
     CLIENT,
+    ROLES,
     SECRET,
     HostileProvider,
     a_clinician_of,
@@ -34,7 +35,7 @@ def app(database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The application as it is where a provider is set; each test gives it one of its own."""
     made = make_app(
         database, tmp_path_factory.mktemp("var"), oidc_issuer="http://127.0.0.1:9", oidc_client_id=CLIENT,
-        oidc_client_secret=SECRET, oidc_roles_claim="realm_access.roles", oidc_label="Clinic ID",
+        oidc_client_secret=SECRET, oidc_roles_claim=ROLES, oidc_label="Clinic ID",
     )  # fmt: skip
     yield made
     with made.app_context():

@@ -19,10 +19,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
+from pydantic import SecretStr
 
 from careapp.surface.oidc.provider import PROVIDER, Provider
 
-CLIENT, SECRET = "careapp", "a secret of the client"
+CLIENT, SECRET, ROLES = "careapp", "a secret of the client", "realm_access.roles"
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -161,8 +162,9 @@ def a_clinician_of(key: str) -> dict[str, Any]:
 
 
 def use_provider(app: Flask, issuer: str, **settings: Any) -> Provider:
-    """Let an application have this provider, with these settings besides its own."""
-    changed = app.config["SETTINGS"].model_copy(update={"oidc_issuer": issuer, **settings})
+    """Let an application have this provider, which knows it as a client, with these settings besides its own."""
+    known = {"oidc_client_id": CLIENT, "oidc_client_secret": SecretStr(SECRET), "oidc_roles_claim": ROLES}
+    changed = app.config["SETTINGS"].model_copy(update={"oidc_issuer": issuer, **known, **settings})
     app.config["SETTINGS"] = changed
     provider = app.extensions[PROVIDER] = app.jinja_env.globals["oidc_provider"] = Provider(changed)
     return provider
