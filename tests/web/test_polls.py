@@ -1,7 +1,9 @@
 """Polls answered from memory: what it takes, what ends it at once, and what ends it within a second (ADR 29)."""
 
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -77,6 +79,13 @@ def through(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
+def another(act: Callable[[], object]) -> Thread:
+    """A thread that does something at the time it is here: a new one has a clock of its own, which goes."""
+    thread = Thread(target=partial(copy_context().run, act))
+    thread.start()
+    return thread
+
+
 def in_a_thread(act: Callable[[], object], app: APIFlask) -> None:
     """Do something as another request would, and wait for its end."""
 
@@ -84,9 +93,7 @@ def in_a_thread(act: Callable[[], object], app: APIFlask) -> None:
         with app.app_context():
             act()
 
-    thread = Thread(target=run)
-    thread.start()
-    thread.join(30)
+    another(run).join(30)
 
 
 def known(desk: Desk, url: str = BOARD) -> Screen:
@@ -392,8 +399,7 @@ def test_who_comes_while_another_asks_does_not_wait_for_him(
 
     monkeypatch.setattr(polls, "good_sessions", slowly)
     answers: list[int] = []
-    thread = Thread(target=lambda: answers.append(first.status()))
-    thread.start()
+    thread = another(lambda: answers.append(first.status()))
     assert asked.wait(30)
     del through[:]
     assert second.status() == 204
