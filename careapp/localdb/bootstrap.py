@@ -81,7 +81,8 @@ def clone_database(superuser_url: str, template: str, name: str) -> None:
 
 def _connect(superuser_url: str, database: str | None = None) -> Connection:
     address = make_conninfo(libpq_url(superuser_url), dbname=database, application_name="careapp bootstrap")
-    return psycopg.connect(address, autocommit=True)
+    # A cluster made without a locale has databases in no encoding: names would come out of them as bytes.
+    return psycopg.connect(address, autocommit=True, client_encoding="UTF8")
 
 
 def _run(connection: Connection, statement: str, **names: str) -> None:

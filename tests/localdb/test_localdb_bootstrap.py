@@ -74,6 +74,18 @@ def test_a_second_bootstrap_changes_nothing(server: Addresses) -> None:
     assert catalogue(server) == before
 
 
+def test_a_second_bootstrap_changes_nothing_where_the_server_was_made_without_a_locale(server: Addresses) -> None:
+    """Its own databases are in no encoding, and the driver hands over what it reads there as bytes."""
+    with psycopg.connect(libpq_url(server.superuser), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE plain TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+        try:
+            before = catalogue(server)
+            bootstrap(make_url(server.superuser).set(database="plain").render_as_string(hide_password=False))
+            assert catalogue(server) == before
+        finally:
+            connection.execute("DROP DATABASE plain")
+
+
 def test_every_role_looks_in_care_first_and_owner_makes_tables_there(server: Addresses, table: str) -> None:
     for url in (server.app, server.owner, server.relay):
         assert ask(url, "SHOW search_path") == [("care, public",)]
