@@ -6,7 +6,9 @@ WORKDIR /app
 # Which locked set: `app`, or `confluent` for KAFKA_CLIENT=confluent, which is the same and that client.
 ARG REQUIREMENTS=app
 COPY requirements/${REQUIREMENTS}.txt requirements/locked.txt
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements/locked.txt
+# By the pip of the base image: what serves needs none, nor the setuptools that would come with one.
+RUN python -m venv --without-pip /venv \
+    && python -m pip --python /venv/bin/python install --no-cache-dir --require-hashes -r requirements/locked.txt
 
 FROM python:3.11-slim-trixie AS runtime
 RUN groupadd --system --gid 10001 careapp \
