@@ -20,7 +20,7 @@ from careapp.partitions import PARTITION
 LOCK_TIMEOUT = "4s"  # less than the 5 s a request waits for a connection, and than the 15 s a statement may take
 ATTEMPTS = 30
 LONGEST_PAUSE = 5.0  # seconds
-LOCK_NOT_AVAILABLE = "55P03"
+MET_OTHERS = {"55P03", "40P01"}  # a lock not to be had in time, and one that each waits for the other to give up
 
 ischema_names["xid8"] = TransactionId  # so that `flask db check` can read it back
 
@@ -38,7 +38,7 @@ def run() -> None:
             migrate(engine)
             return
         except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or not left:
+            if getattr(error.orig, "sqlstate", None) not in MET_OTHERS or not left:
                 raise
             print("A migration met a lock, let others through, and is tried again.", flush=True)
             time.sleep(random.uniform(0.5, LONGEST_PAUSE))

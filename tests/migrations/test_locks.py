@@ -39,6 +39,27 @@ def test_others_get_through_while_a_migration_waits(database: TestDatabase) -> N
         assert done == [True]
 
 
+def test_a_migration_that_waits_for_who_waits_for_it_gives_way(database: TestDatabase) -> None:
+    with database_before(database.superuser) as moving:
+        with psycopg.connect(localdb.libpq_url(moving.whole), autocommit=True) as superuser:
+            # Who looks for a deadlock first is the one that ends: the migration, before it gives up its lock by itself.
+            superuser.execute(f"ALTER ROLE care_owner IN DATABASE {moving.name} SET deadlock_timeout = '3s'")
+        writer = psycopg.connect(localdb.libpq_url(moving.whole), options="-c deadlock_timeout=60s")
+        writer.execute("LOCK TABLE care.audit_patients IN ROW EXCLUSIVE MODE")
+        migration = threading.Thread(target=upgrade, args=(moving, "0007"))
+        migration.start()
+        try:
+            with psycopg.connect(localdb.libpq_url(moving.whole), autocommit=True) as watching:
+                _wait_for(watching, True)  # it has the audit log, and wants who is named there
+                writer.execute("LOCK TABLE care.audit_event IN ROW EXCLUSIVE MODE")
+        finally:
+            writer.rollback()
+            writer.close()
+            migration.join(120)
+        with psycopg.connect(localdb.libpq_url(moving.whole)) as watching:
+            assert watching.execute("SELECT version_num FROM care.alembic_version").fetchone() == ("0007",)
+
+
 @pytest.mark.parametrize(
     ("before", "to", "table"), [("0014", "0016", "care.appointments"), ("0016", "0018", "care.outbox")]
 )
