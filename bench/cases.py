@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -12,6 +13,7 @@ from bench.scene import NAMES, WEEK, Scene
 from bench.statements import Values
 
 HOST = "127.0.0.1"
+NEW_PATIENTS = 100  # at a time
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,12 @@ def slot_lists(scene: Scene, credentials: Credentials) -> list[Request]:
 def clinic_weeks(scene: Scene, credentials: Credentials) -> list[Request]:
     """A week of the clinic's providers, as a page."""
     year, week, _ = scene.monday.isocalendar()
-    path = f"/calendar?clinic={scene.desk}&week={year}-W{week:02d}"
-    return [Request("GET", path, credentials.session(), {"clinic": scene.desk})]
+    return [_page(f"/calendar?clinic={scene.desk}&week={year}-W{week:02d}", credentials, clinic=scene.desk)]
 
 
 def board_pages(scene: Scene, credentials: Credentials) -> list[Request]:
     """The episode board, as a page."""
-    return [Request("GET", "/episodes", credentials.session(), {})]
+    return [_page("/episodes", credentials)]
 
 
 def opened_boards(scene: Scene, credentials: Credentials) -> list[Request]:
@@ -150,12 +151,12 @@ def asked_board_polls(scene: Scene, credentials: Credentials) -> list[Request]:
 
 def todays_lists(scene: Scene, credentials: Credentials) -> list[Request]:
     """Today's list of the clinic, as a page."""
-    return [Request("GET", f"/today?clinic={scene.desk}", credentials.session(), {"clinic": scene.desk})]
+    return [_page(f"/today?clinic={scene.desk}", credentials, clinic=scene.desk)]
 
 
 def episode_pages(scene: Scene, credentials: Credentials) -> list[Request]:
     """The page of one episode with its timeline."""
-    return [Request("GET", f"/episodes/{one}", credentials.session(), {"episode": one}) for one in scene.pages]
+    return [_page(f"/episodes/{one}", credentials, episode=one) for one in scene.pages]
 
 
 def patient_searches(scene: Scene, credentials: Credentials) -> list[Request]:
@@ -177,6 +178,35 @@ def member_episodes(scene: Scene, credentials: Credentials) -> list[Request]:
     ]
 
 
+def calendar_days(scene: Scene, credentials: Credentials) -> list[Request]:
+    """Each day of a week of the clinic's calendar, as a page."""
+    days = [scene.monday + timedelta(days=day) for day in range(7)]
+    return [_page(f"/calendar?clinic={scene.desk}&day={day:%Y-%m-%d}", credentials) for day in days]
+
+
+def patient_pages(scene: Scene, credentials: Credentials) -> list[Request]:
+    """Patients one after the other, as pages."""
+    return [_page(f"/patients/{party}", credentials) for party in scene.parties]
+
+
+def referral_boards(scene: Scene, credentials: Credentials) -> list[Request]:
+    """The referral board, as a page."""
+    return [_page("/referrals", credentials)]
+
+
+def next_free_times(scene: Scene, credentials: Credentials) -> list[Request]:
+    """The next free times of all providers, as a page."""
+    return [_page("/next-free", credentials)]
+
+
+def registrations(scene: Scene, credentials: Credentials) -> list[Request]:
+    """Patients nobody else is like, by the API."""
+    return [
+        _sent("POST", "/api/v1/patients", credentials.bearer(), {"name": {"family": uuid4().hex, "given": ["Soak"]}})
+        for _ in range(NEW_PATIENTS)
+    ]
+
+
 CASES = (
     Case("booking", "POST an appointment", bookings, once=True),
     Case("booking-with-key", "POST an appointment with an Idempotency-Key", keyed_bookings, once=True),
@@ -193,6 +223,21 @@ CASES = (
     Case("providers", "GET the providers (50)", provider_lists),
     Case("member", "GET a member's episodes by the portal (2)", member_episodes),
 )
+
+
+# What a clinic asks for besides, in a soak alone: no aim of speed is set for it.
+BESIDES = (
+    Case("calendar-day", "GET a clinic's day, as a page", calendar_days),
+    Case("patient", "GET a patient's page", patient_pages),
+    Case("referrals", "GET the referral board", referral_boards),
+    Case("next-free", "GET the next free times, as a page", next_free_times),
+    Case("registration", "POST a patient", registrations, once=True),
+)
+
+
+def _page(path: str, credentials: Credentials, **inputs: str) -> Request:
+    """A page, asked for by who is signed in."""
+    return Request("GET", path, credentials.session(), dict(inputs))
 
 
 def _sent(method: str, path: str, headers: dict[str, str], body: dict[str, Any], **inputs: str) -> Request:

@@ -23,7 +23,7 @@ from bench.cases import CASES
 from bench.databases import working_copy
 from bench.measuring import APPLICATION, Length, measure
 from bench.servers import ROOT, VAR, Database, end_group
-from bench.whole import TENANT, describe, laid, result, tell
+from bench.whole import TENANTS, describe, laid, result, tell
 from careapp.outbox import topics
 from tools.kafka.broker import Broker
 from tools.kafka.jars import BrokerError
@@ -68,7 +68,7 @@ def _beside_a_producer(servers: str, events: int | None) -> dict[str, Any]:
     """The relay and a bare producer of the same client, on the same bytes; medians of rounds that take turns."""
     found: dict[str, Any] = {}
     with working_copy("small") as database, superuser(database) as connection:
-        row = connection.execute("SELECT id FROM tenants WHERE key = %s", [TENANT]).fetchone()
+        row = connection.execute("SELECT id FROM tenants WHERE key = %s", [TENANTS[0]]).fetchone()
         assert row is not None
         for client, usual in relay.CLIENTS.items():
             rounds = []

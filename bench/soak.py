@@ -1,7 +1,8 @@
 """A soak: a mixed load for half an hour against the real processes, and what that does to memory, connections and lag.
 
 Web server and jobs process run as the Procfile says, with Kafka beside them. Every kind of request has a client of its
-own that keeps its pace: what is measured is not how much they bear (the table tells that), but whether anything grows.
+own that keeps its pace, and asks in all tenants in turn: what is measured is not how much they bear (the table tells
+that), but whether anything grows.
 """
 
 import json
@@ -18,14 +19,14 @@ from typing import Any
 import psycopg
 
 from bench import plot
-from bench.cases import CASES, Case, Request, opened_boards
+from bench.cases import BESIDES, CASES, Case, Request, opened_boards
 from bench.clients import PATIENCE, ask
 from bench.events import jobs_process, superuser, wait_until_sent
 from bench.measuring import APPLICATION, Bench
 from bench.memory import WARM, growths, verdict
 from bench.servers import ROOT, VAR
 from bench.usage import resident
-from bench.whole import describe, laid, tell
+from bench.whole import TENANTS, describe, laid, tell
 from tools.kafka.broker import Broker
 from tools.kafka.jars import BrokerError
 
@@ -35,6 +36,7 @@ EVERY = 5.0  # seconds between two readings
 PACE = {
     "booking": 8.0, "cancel": 4.0, "move": 2.0, "slot-list": 8.0, "clinic-week": 1.0, "board": 3.0, "today": 2.0,
     "board-poll": 6.0, "episode": 4.0, "search": 4.0, "providers": 2.0, "member": 8.0,
+    "calendar-day": 1.0, "patient": 2.0, "referrals": 1.0, "next-free": 1.0, "registration": 1.0,
 }  # fmt: skip
 OTHERWISE: dict[str, Any] = {"board": {"requests": opened_boards}}  # than in the table
 ASKED_AGAIN = 20  # times the same requests are sent before they are made anew, where that may be
@@ -81,12 +83,12 @@ def run_soak(minutes: float, pace: float = 1.0) -> int:
 
     Returns 1 where a request failed or memory grew.
     """
-    cases = [replace(case, **OTHERWISE.get(case.name, {})) for case in CASES if case.name in PACE]
+    cases = [replace(case, **OTHERWISE.get(case.name, {})) for case in (*CASES, *BESIDES) if case.name in PACE]
     failures: list[str] = []
     try:
         with ExitStack() as stack:
             broker = stack.enter_context(Broker(VAR / "kafka"))
-            it = stack.enter_context(laid(cases, size="small", ways=(APPLICATION,)))
+            it = stack.enter_context(laid([], size="small", ways=(APPLICATION,), tenants=len(TENANTS)))
             connection = stack.enter_context(superuser(it.database))
             jobs = stack.enter_context(jobs_process(broker.bootstrap))
             wait_until_sent(connection)  # what the scene left

@@ -42,8 +42,10 @@ from careapp.identity import sessions
 from careapp.localdb import libpq_url
 
 SCREENS = 100  # that look at the board
+LIFE = 12 * 3600  # seconds of a token, as many as it may have: a soak lasts longer than an hour
 PLANS = VAR / "plans.pickle"
-TENANT = "bench-0"  # one of the generated tenants, so that it has as much as the others
+# Generated tenants in which clinics may be laid, so that they have as much around them as the others.
+TENANTS = tuple(f"bench-{n}" for n in range(SIZES["small"].tenants))
 WRITTEN = ("appointments", "provider_slots", "episodes", "status_changes", "outbox", "outbox_head", "audit_event",
            "audit_patients", "idempotency_key")  # fmt: skip
 _STATISTICS = """
@@ -80,8 +82,12 @@ def run_all(cases: Sequence[Case], *, size: str, quick: bool, authenticated: boo
 
 
 @contextmanager
-def laid(cases: Sequence[Case], *, size: str, authenticated: bool = True, ways: Sequence[str] = WAYS) -> Iterator[Laid]:
-    """A copy of the generated database with the scene in it, the servers and the clients; all ends with the block."""
+def laid(
+    cases: Sequence[Case], *, size: str, authenticated: bool = True, ways: Sequence[str] = WAYS, tenants: int = 1
+) -> Iterator[Laid]:
+    """A copy of the generated database with clinics in so many tenants, the servers and the clients, all until the end
+    of the block. The statements of `cases` are those of the first tenant.
+    """
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("stopped"))
     VAR.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -89,13 +95,14 @@ def laid(cases: Sequence[Case], *, size: str, authenticated: bool = True, ways: 
         database = stack.enter_context(working_copy(size))
         key = prepared(database)
         app = create_app(poll_memory_seconds=0)  # what a poll asks when it is answered for the first time
-        scene = lay_scene(stack, database)
-        credentials = sign_in(app, scene, key)
+        scenes = [lay_scene(stack, database, tenant) for tenant in TENANTS[:tenants]]
+        places = [(scene, sign_in(app, scene, key)) for scene in scenes]
+        scene, credentials = places[0]
         found = {case.name: record(app, case, case.requests(scene, credentials), authenticated) for case in cases}
         PLANS.write_bytes(pickle.dumps({name: plan for name, (_, plan) in found.items()}))
         with app.app_context():
             stack.callback(db.engine.dispose)
-        yield Laid(start(stack, database, scene, credentials, ways), database, found)
+        yield Laid(start(stack, database, places, ways), database, found)
 
 
 def tell(what: str) -> None:
@@ -121,20 +128,21 @@ def production(database: Database, key: rsa.RSAPrivateKey) -> dict[str, str]:
         "ENCRYPTION_KEYS": new_encryption_key("bench"),
         "TRUSTED_HOSTS": "127.0.0.1", "JWT_PUBLIC_KEY": public, "DATABASE_URL": addresses.app,
         "DATABASE_OWNER_URL": addresses.owner, "DATABASE_RELAY_URL": addresses.relay,
-        "JWT_SECRET": "", "JWT_JWKS_URL": "", "INTERNAL_TOKENS": f"{TENANT}:{secrets.token_urlsafe(24)}",
+        "JWT_SECRET": "", "JWT_JWKS_URL": "",
+        "INTERNAL_TOKENS": ",".join(f"{tenant}:{secrets.token_urlsafe(24)}" for tenant in TENANTS),
         "JWT_ISSUER": "careapp", "JWT_AUDIENCE": "careapp",
         "DATABASE_POOL_SIZE": "4", "TRUSTED_PROXIES": "0", "PYTHONPATH": str(ROOT),
         "BENCH_DATABASE": libpq_url(addresses.app), "BENCH_PLANS": str(PLANS),
     }  # fmt: skip
 
 
-def lay_scene(stack: ExitStack, database: Database) -> Scene:
+def lay_scene(stack: ExitStack, database: Database, tenant: str) -> Scene:
     """Two clinics in one of the generated tenants."""
     options = "-c search_path=care,public -c timezone=UTC"
     connection = stack.enter_context(psycopg.connect(database.superuser, autocommit=True, options=options))
-    row = connection.execute("SELECT id FROM tenants WHERE key = %s", [TENANT]).fetchone()
+    row = connection.execute("SELECT id FROM tenants WHERE key = %s", [tenant]).fetchone()
     assert row is not None
-    scene = Scene(connection, row[0], TENANT, tomorrow())
+    scene = Scene(connection, row[0], tenant, tomorrow())
     scene.lay()
     return scene
 
@@ -145,7 +153,7 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
     """
     now = int(time.time())
     claims = {
-        "iss": "careapp", "aud": "careapp", "iat": now, "exp": now + 3600, "sub": f"user:{scene.user_id}",
+        "iss": "careapp", "aud": "careapp", "iat": now, "exp": now + LIFE, "sub": f"user:{scene.user_id}",
         "jti": str(uuid.uuid4()), "tenant": scene.key, "roles": ["front_desk"],
     }  # fmt: skip
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
@@ -167,8 +175,9 @@ def sign_in(app: APIFlask, scene: Scene, key: rsa.RSAPrivateKey) -> Credentials:
         assert found, page.text
         return found[1]
 
-    portal, screens = os.environ["INTERNAL_TOKENS"].partition(":")[2], tuple(signed_in() for _ in range(SCREENS))
-    return Credentials(jwt.encode(claims, key, algorithm="RS256"), cookie, screens, portal, mark)
+    portals = dict(one.split(":") for one in os.environ["INTERNAL_TOKENS"].split(","))
+    screens = tuple(signed_in() for _ in range(SCREENS))
+    return Credentials(jwt.encode(claims, key, algorithm="RS256"), cookie, screens, portals[scene.key], mark)
 
 
 def record(app: APIFlask, case: Case, requests: list[Request], authenticated: bool) -> tuple[Recording, Plan]:
@@ -192,8 +201,11 @@ def answered(app: APIFlask, case: Case, request: Request) -> Recording:
     return found
 
 
-def start(stack: ExitStack, database: Database, scene: Scene, credentials: Credentials, ways: Sequence[str]) -> Bench:
-    """Start the web servers of these ways and the clients."""
+def start(
+    stack: ExitStack, database: Database, places: Sequence[tuple[Scene, Credentials]], ways: Sequence[str]
+) -> Bench:
+    """Start the web servers of these ways and the clients; their requests go to all places in turn."""
+    scene = places[0][0]
     applications = {APPLICATION: "wsgi:app", BARE: "bench.bare:app", EMPTY: "bench.empty:app"}
     servers = {
         way: stack.enter_context(web_server({}, application=name))
@@ -208,8 +220,11 @@ def start(stack: ExitStack, database: Database, scene: Scene, credentials: Crede
         assert row is not None
         return float(row[0]), float(row[1]), float(row[2])
 
+    def fresh(case: Case) -> list[Request]:
+        return [one for together in zip(*(case.requests(*place) for place in places), strict=True) for one in together]
+
     return Bench(
-        running, servers, libpq_url(database.addresses.app), leaders, lambda case: case.requests(scene, credentials),
+        running, servers, libpq_url(database.addresses.app), leaders, fresh,
         lambda: scene.settle(*WRITTEN), counted,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench import plot, soak
-from bench.cases import CASES
+from bench.cases import BESIDES, CASES
 from bench.memory import growths, verdict
 from bench.usage import resident
 
@@ -21,7 +21,8 @@ def a_reading(minute: float, memory: float) -> dict[str, Any]:
 
 
 def test_every_kind_that_has_a_pace_is_a_case() -> None:
-    assert set(soak.PACE) <= {case.name for case in CASES}
+    assert set(soak.PACE) <= {case.name for case in (*CASES, *BESIDES)}
+    assert {case.name for case in BESIDES} <= set(soak.PACE)
 
 
 def test_growth_is_said() -> None:
