@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import history, report
-from bench.cases import CASES
+from bench.cases import CASES, Case
 
 # Options that stand before a command, and which of them it uses; without a command the table uses all.
 OPTIONS = ("quick", "only", "size", "strangers")
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(names: list[str] | None) -> list[object]:
+def _chosen(names: list[str] | None) -> list[Case]:
     return [case for case in CASES if not names or case.name in names]
 
 

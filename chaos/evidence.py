@@ -78,7 +78,9 @@ class Evidence:
 def stored(superuser: str) -> Evidence:
     """What the database holds, read past row-level security."""
     with psycopg.connect(superuser, options="-c search_path=care,public", row_factory=dict_row) as connection:
-        found = Evidence(**{name: connection.execute(query).fetchall() for name, query in _QUERIES.items()})
+        found = Evidence()
+        for name, query in _QUERIES.items():
+            setattr(found, name, connection.execute(query).fetchall())
     for change in found.changes:
         change["reason"] = _opened(change)
     return found

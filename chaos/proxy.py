@@ -142,7 +142,7 @@ class Proxy:
             self._clients.discard(client)
             for writer in pair or (client,):
                 writer.transport.abort()
-            self._pairs.discard(pair)  # type: ignore[arg-type]  # where it never came to a pair, nothing happens
+            self._pairs.discard(pair)  # where it never came to a pair, nothing happens
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self.target, Path):

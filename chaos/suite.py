@@ -69,7 +69,15 @@ class Readiness(threading.Thread):
 
 
 class Suite:
-    """Everything that runs, and what faults may do to it."""
+    """Everything that runs, and what faults may do to it. A fault that needs `broker` and `kafka` says so."""
+
+    postgres: Postgres
+    database: Proxy
+    broker: Any
+    kafka: Any
+    providers: Proxy
+    keeper: Process
+    web: Process
 
     def __init__(self, seed: int, directory: Path) -> None:
         self.seed, self.directory = seed, directory

@@ -5,11 +5,12 @@ Its replacement of clock_nanosleep() answers EINVAL where the moment has passed;
 
 import errno
 import time
+from typing import SupportsIndex
 
 _sleep = time.sleep
 
 
-def sleep(seconds: float) -> None:
+def sleep(seconds: float | SupportsIndex) -> None:
     """Sleep as ever."""
     try:
         _sleep(seconds)
