@@ -38,12 +38,13 @@ def init_replica(app: Flask, settings: Settings) -> None:
     def tell(response: Response) -> Response:
         if not g.get("written"):
             return response
-        position = str(max(g.written))
         if way_of_request() is page_actor:
+            # Never back: who was told that an outcome is unknown carries a number beyond all others.
+            position = str(max(*g.written, _position(cookie) or 0))
             secure = not settings.development
             response.set_cookie(cookie, position, kept, secure=secure, httponly=True, samesite="Lax", path="/")
         else:
-            response.headers[HEADER] = position
+            response.headers[HEADER] = str(max(g.written))
         return response
 
     @app.teardown_request

@@ -475,3 +475,15 @@ def test_a_browser_carries_what_it_has_written_in_a_cookie(
     admin.get("/next-free")
     assert reads.taken()
     assert slot.locator
+
+
+def test_a_browser_that_was_told_of_an_unknown_outcome_stays_with_the_primary(
+    app: APIFlask, desk: Callable[..., Desk]
+) -> None:
+    """What became of its last write may be on its way still when the next one is done."""
+    admin = desk(Role.ADMIN)
+    admin.client.set_cookie("position", str(replica.NEVER))
+    admin.fill("/preferences", theme="dark", density="dense", language="en")
+    kept = admin.client.get_cookie("position")
+    assert kept
+    assert int(kept.value) == replica.NEVER
