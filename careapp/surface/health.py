@@ -1,5 +1,9 @@
 """Health: whether the process lives, and whether it can serve; for supervisors, without a sign-in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from flask import Blueprint, Flask, Response, current_app, has_request_context, jsonify
 
 from careapp.config import Settings
@@ -10,6 +14,7 @@ from careapp.surface.actors import public
 from careapp.surface.problems import problem
 
 HEALTH = "careapp.database_health"
+_ASKED_BEFORE = ContextVar("asked_before", default=False)
 
 health = Blueprint("health", __name__)
 
@@ -18,10 +23,25 @@ def init_health(app: Flask, settings: Settings) -> None:
     """Watch the connections that requests have out. Call it when the database is connected."""
     with app.app_context():
         asked = settings.database_health_url
-        app.extensions[HEALTH] = DatabaseHealth(db.engine, applies=has_request_context, address=asked)
+        app.extensions[HEALTH] = DatabaseHealth(db.engine, applies=_somebody_waits, address=asked)
         for name, engine in db.engines.items():
             if name is not None:
-                app.extensions[f"{HEALTH}.{name}"] = DatabaseHealth(engine, applies=has_request_context, name=name)
+                app.extensions[f"{HEALTH}.{name}"] = DatabaseHealth(engine, applies=_somebody_waits, name=name)
+
+
+@contextmanager
+def asked_before_the_application() -> Iterator[None]:
+    """Watch what this block has out as well: it asks the database for a request that Flask does not know yet."""
+    token = _ASKED_BEFORE.set(True)
+    try:
+        yield
+    finally:
+        _ASKED_BEFORE.reset(token)
+
+
+def _somebody_waits() -> bool:
+    """Whether the present code answers a request: commands and jobs may have a connection for as long as they like."""
+    return has_request_context() or _ASKED_BEFORE.get()
 
 
 @health.get("/healthz")

@@ -27,6 +27,7 @@ from careapp.config import Settings
 from careapp.errors import Refusal
 from careapp.identity.sessions import good_sessions
 from careapp.surface.headers import tell
+from careapp.surface.health import asked_before_the_application
 from careapp.surface.request_limits import spend_of_actor
 from careapp.telemetry.metrics import POLLS
 
@@ -218,7 +219,7 @@ class Polls:
         if not watched.looking.acquire(blocking=False):
             return False
         try:
-            with self._app.app_context():
+            with self._app.app_context(), asked_before_the_application():
                 if watched.goes_on(answer.sid):
                     if watched.version_now(answer) != shown:
                         return False

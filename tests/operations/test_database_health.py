@@ -13,7 +13,7 @@ from apiflask import APIFlask
 from sqlalchemy import event, make_url
 from werkzeug.test import TestResponse
 
-from careapp.access import Actor
+from careapp.access import Actor, Role
 from careapp.db import db
 from careapp.identity.request_limits import Limiter
 from careapp.localdb import libpq_url
@@ -22,6 +22,8 @@ from careapp.surface.tokens import own_token
 from chaos.proxy import Proxy
 from tests.conftest import make_app
 from tests.database import TestDatabase
+from tests.web.conftest import signed_in
+from tests.web.test_polls import Screen
 
 PATIENCE_SECONDS = 60
 
@@ -207,6 +209,26 @@ def test_with_every_connection_in_use_who_asks_is_told_to_come_again(
             assert pool.checkedout() == 2
         assert [asked(behind) for _ in range(3)] == [401] * 3
         assert pool.checkedout() == 0
+
+
+def test_a_poll_that_is_looked_up_waits_no_longer_than_other_requests(
+    behind: APIFlask, god: Actor, proxy: Proxy
+) -> None:
+    """Polls are looked up before there is a request (polls.py), a thread for each tenant: four hold a worker."""
+    screen = Screen(signed_in(behind, god, Role.FRONT_DESK))
+    assert [screen.status(), screen.status()] == [204, 204]
+    memory_is_over = time.monotonic() + 1.2
+    wait_until(lambda: readiness(behind) == 200 and time.monotonic() > memory_is_over)
+    proxy.freeze()
+    with ThreadPoolExecutor(1) as waiting:
+        first = waiting.submit(screen.status)
+        try:
+            assert first.result(PATIENCE_SECONDS) == 503
+            wait_until(lambda: readiness(behind) == 503)
+            assert screen.status() == 503, "refused at once: nothing of it waits for the database"
+        finally:
+            proxy.restore()
+    wait_until(lambda: screen.status() == 204)
 
 
 def test_nobody_waits_long_for_a_lock(behind: APIFlask) -> None:
