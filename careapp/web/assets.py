@@ -22,8 +22,13 @@ def asset(name: str) -> str:
 
     Raises FileNotFoundError for a name that does not exist: a page must not be sent with a dead link in its head.
     """
+    return _address(request.root_path, name, _modified(name))
+
+
+def _modified(name: str) -> int:
+    """When a file was changed, where files do change; raises FileNotFoundError then."""
     changes: bool = current_app.extensions[CHANGES]
-    return _address(request.root_path, name, os.stat(_path(name)).st_mtime_ns if changes else 0)
+    return os.stat(_path(name)).st_mtime_ns if changes else 0
 
 
 @lru_cache(maxsize=64)
@@ -37,8 +42,15 @@ def _path(name: str) -> Path:
 
 
 def _keep_fingerprinted(response: Response) -> Response:
-    """Let browsers keep a static file that was asked for by fingerprint."""
+    """Let browsers keep a static file that was asked for by its fingerprint.
+
+    By its own: while two versions of the application serve side by side, one is asked for files of the other, and must
+    not have its own kept under their addresses.
+    """
     if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
+        name: str = (request.view_args or {})["filename"]
+        if request.args["v"] != _fingerprint(_path(name), _modified(name)):
+            return response
         response.cache_control.no_cache = None
         response.cache_control.public = True
         response.cache_control.max_age = YEAR

@@ -134,6 +134,14 @@ def test_assets_are_kept_by_fingerprint(frame: Flask, client: FlaskClient) -> No
         assert "max-age" not in asked_each_time.headers["Cache-Control"]
 
 
+def test_a_file_asked_for_by_the_fingerprint_of_another_version_is_not_kept(client: FlaskClient) -> None:
+    """A page of the version that is being rolled out, its file asked of a server of the one before."""
+    with client.get("/static/app.css?v=0123456789ab") as answer:
+        assert answer.status_code == 200
+        assert "no-cache" in answer.headers["Cache-Control"]
+        assert "max-age" not in answer.headers["Cache-Control"]
+
+
 @pytest.mark.parametrize("headers", [{}, HTMX | {"HX-Boosted": "true"}, HTMX | {"HX-History-Restore-Request": "true"}])
 def test_plain_boosted_and_restored_requests_get_the_page(client: FlaskClient, headers: dict[str, str]) -> None:
     answer = client.get("/form", headers=headers)
