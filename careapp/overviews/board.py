@@ -18,7 +18,7 @@ from careapp.episodes.views import HIDDEN
 from careapp.overviews import board_statements
 from careapp.overviews.board_choices import Choices, Filter, read_choices
 from careapp.overviews.board_statements import COUNT_UP_TO, Shape
-from careapp.overviews.marks import mark, mark_of_tenant
+from careapp.overviews.marks import mark_now, mark_of_tenant
 from careapp.overviews.overdue import Overdue, why_overdue
 from careapp.paging import decode_cursor, page_of
 from careapp.views import View
@@ -27,7 +27,6 @@ __all__ = ["COUNT_UP_TO", "Board", "Card", "Column", "Filter", "News", "get_boar
 
 CARDS_PER_COLUMN = 12
 MORE_CARDS = 50
-QUARTER = 900  # seconds; slots begin and end on quarters of an hour, and what is overdue changes with the clock
 
 
 class Card(View):
@@ -92,7 +91,7 @@ def get_board_mark(actor: Actor) -> str:
     or ended, an episode leaves a filter by the very change that nothing in the filter knows of afterwards. Names of
     people are not in it; they change rarely, and come with the next change of anything.
     """
-    return _mark(db.session.execute(mark_of_tenant(), {"tenant": actor.tenant_id}).one())
+    return mark_now(db.session.execute(mark_of_tenant(), {"tenant": actor.tenant_id}).one())
 
 
 @query(Permission.EPISODE_VIEW)
@@ -135,11 +134,7 @@ def _read(
     news = None if since is None else db.session.execute(board_statements.news(shape), {**values, "since": since}).one()
     shown = tuple(sorted({card.party_locator for one in columns for card in one.cards}))
     record_read("episode.board", patients=shown, **({"stage": stages[0]} if len(stages) == 1 else {}))
-    return Board(columns=columns, choices=choices, mark=_mark(counted), news=news and News.of(news))
-
-
-def _mark(row: Row[Any]) -> str:
-    return mark(row, int(clock.now().timestamp()) // QUARTER)
+    return Board(columns=columns, choices=choices, mark=mark_now(counted), news=news and News.of(news))
 
 
 def _after(cursor: str | None) -> dict[str, Any]:

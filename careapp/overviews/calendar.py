@@ -33,6 +33,7 @@ from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.errors import NotFound
 from careapp.kept import built_once
 from careapp.overviews.clinic_week import DAYS_OF_A_WEEK, Offer, Week, read_offers, read_week_version
+from careapp.overviews.elsewhere import at_work, elsewhere
 from careapp.overviews.slot_cells import BookedFor, SlotCell, booked_for, read_cells
 from careapp.overviews.zones import PLACE, read_tenant_zone, with_place
 from careapp.paging import MAX_LIMIT
@@ -47,6 +48,7 @@ from careapp.views import View
 Wanted = str | BindParameter[Any] | None  # a locator or a specialty, or where a statement that is kept has one
 
 LOOKED_AHEAD = timedelta(days=14)  # to find the first day that has something to come
+MOMENT = DateTime(timezone=True)
 FURTHEST_ZONE = timedelta(hours=15)  # no clock of the world is further from UTC
 
 
@@ -176,7 +178,8 @@ def calendar_version(
 ) -> str:
     """A short text that changes with what a calendar of these days shows: one statement by an index.
 
-    Slots and appointments count by their versions, slots also as they begin and come to be over. The days are taken so
+    Slots and appointments count by their versions, slots also as they begin and come to be over, and what their
+    providers do elsewhere. The days are taken so
     wide that they hold those of any zone, so now and then the text changes for nothing.
     """
     week = _added_up(provider, clinic, specialty, first, days)
@@ -203,19 +206,24 @@ def _version(scoped: bool, named: tuple[str, ...]) -> Select[Any]:
         .correlate(SLOTS.id.table)
         .scalar_subquery()
     )
-    moment = bindparam("moment", type_=DateTime(timezone=True))
+    moment = bindparam("moment", type_=MOMENT)
     numbers = (
         func.count(), func.sum(SLOTS.version), func.sum(booked), func.sum(PROVIDERS.version),
         func.sum(cast(SLOTS.starts_at <= moment, Integer)), func.sum(cast(SLOTS.ends_at <= moment, Integer)),
     )  # fmt: skip
-    version = func.concat_ws(literal("."), *(cast(number, Text) for number in numbers))
+    who: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in named}
+    work = at_work(tenant, who.get("provider"), who.get("clinic")).add_columns(
+        bindparam("begins", type_=MOMENT).label("begins"), bindparam("end", type_=MOMENT).label("ends")
+    )
+    outside = elsewhere(tenant, work)
+    version = func.concat_ws(literal("."), *(cast(number, Text) for number in numbers), outside)
     slots = ROWS.where(SLOTS.tenant_id == tenant, within(scoped, SLOTS.clinic_id))
     rows = with_place(slots, SLOTS, tenant).with_only_columns(version, maintain_column_froms=True)
     inside = (
         SLOTS.starts_at > bindparam("not_before"), SLOTS.starts_at < bindparam("end"),
         SLOTS.ends_at > bindparam("begins"),
     )  # fmt: skip
-    return rows.where(*inside, _whose(**{name: bindparam(name) for name in named}))
+    return rows.where(*inside, _whose(**who))
 
 
 def _next_day(actor: Actor, whose: ColumnElement[bool], zone: str) -> date | None:

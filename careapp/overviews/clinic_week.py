@@ -32,9 +32,10 @@ from careapp.access import Actor
 from careapp.db import db
 from careapp.disclosure.scope import scope_of, within
 from careapp.kept import built_once
+from careapp.overviews.elsewhere import elsewhere
 from careapp.overviews.slot_cells import BookedFor
 from careapp.overviews.zones import PLACE, Columns
-from careapp.providers.models import PROVIDERS
+from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.models import SLOTS
 from careapp.scheduling.refusing import stands_free
@@ -46,7 +47,7 @@ FREE, OVER, CLOSED, FULL = "free", "over", "blocked", "full"
 _NUMBER = {one: literal_column(str(number), Integer) for number, one in enumerate((FULL, FREE, CLOSED, OVER))}
 _DAYS = literal_column("8", Integer)  # a provider's number times this, and the day's, are one number to sort by
 FREE_SHOWN = 6  # free times of one provider's day
-COUNTED = 4  # columns that make the version; the rows of both statements begin with them
+COUNTED = 4  # columns that make the version, with the one after them; the rows of both statements begin with them
 SECOND = timedelta(seconds=1)
 TIME = DateTime(timezone=True)
 
@@ -94,12 +95,12 @@ def read_offers(actor: Actor, week: Week, whom: BookedFor) -> tuple[str, list[Of
     statement = _offers(actor.clinic_ids is not None, week.specialty is not None, whom.patient_id is not None)
     given = {**_given(actor, week), "patient": whom.patient_id, "moving": whom.appointment_id or 0}
     rows = db.session.execute(statement, given).all()
-    return _version(rows), [Offer._make(row[COUNTED:]) for row in rows]
+    return _version(rows), [Offer._make(row[COUNTED + 1 :]) for row in rows]
 
 
 def read_week_version(actor: Actor, week: Week) -> str:
-    """The version alone: it changes with the week's slots, with how many are over, and with their providers. Visits do
-    not count, as taking or leaving a place changes the slot.
+    """The version alone: it changes with the week's slots, as taking or leaving a place changes one, with how many are
+    over, with their providers, and with what these do elsewhere.
     """
     statement = _sums(actor.clinic_ids is not None, week.specialty is not None)
     return _version(db.session.execute(statement, _given(actor, week)).all())
@@ -110,8 +111,13 @@ def _given(actor: Actor, week: Week) -> dict[str, Any]:
 
 
 def _version(rows: Sequence[Row[Any]]) -> str:
-    """What is counted, added up over all rows, however far the database has done so."""
-    return ".".join(str(sum(numbers)) for numbers in zip(*(row[:COUNTED] for row in rows), strict=True)) or "0"
+    """What is counted, added up over all rows, however far the database has done so; what is elsewhere is the same in
+    each of them.
+    """
+    if not rows:
+        return "0"
+    sums = (str(sum(numbers)) for numbers in zip(*(row[:COUNTED] for row in rows), strict=True))
+    return ".".join((*sums, rows[0].elsewhere))
 
 
 @built_once
@@ -120,7 +126,7 @@ def _sums(scoped: bool, of_specialty: bool) -> Select[Any]:
     over = (SLOTS.ends_at <= MOMENT).label("over")
     one = _slots(_week(scoped), SLOTS.provider_id, over).subquery("counted").c
     sums = select(one.provider_id, *_counts(one, one.over)).group_by(one.provider_id).subquery("sums").c
-    return _with_providers(sums, of_specialty)
+    return _with_providers(sums, scoped, of_specialty)
 
 
 @built_once
@@ -153,7 +159,7 @@ def _offers(scoped: bool, of_specialty: bool, for_patient: bool) -> Select[Any]:
     offers = and_(PROVIDERS.status == PARTICIPATES, sums.free > 0)
     state = case((offers, FREE), (sums.over == sums.slots, OVER), (sums.closed == sums.slots, CLOSED), else_=FULL)
     none = {"free": 0, "places": 0, "locators": "", "starts": ""}
-    return _with_providers(sums, of_specialty).add_columns(
+    return _with_providers(sums, scoped, of_specialty).add_columns(
         PROVIDERS.locator, PROVIDERS.name, sums.day, state,
         *(case((offers, sums[name]), else_=nothing).label(name) for name, nothing in none.items()),
     )  # fmt: skip
@@ -198,8 +204,15 @@ def _counts(one: Columns, is_over: ColumnElement[bool]) -> tuple[ColumnElement[A
     return func.count().label("slots"), over, func.sum(one.version).label("versions")
 
 
-def _with_providers(sums: Columns, of_specialty: bool) -> Select[Any]:
+def _with_providers(sums: Columns, scoped: bool, of_specialty: bool) -> Select[Any]:
     """The columns of the version, for these sums by provider."""
+    week = _week(scoped)
+    work = select(
+        PROVIDER_CLINICS.provider_id, week.c.midnights[1].label("begins"),
+        week.c.midnights[DAYS_OF_A_WEEK + 1].label("ends"),
+    ).where(PROVIDER_CLINICS.tenant_id == TENANT, PROVIDER_CLINICS.clinic_id == week.c.id)  # fmt: skip
+    outside = elsewhere(TENANT, work.add_cte(week, nest_here=True))
     him = and_(PROVIDERS.tenant_id == TENANT, PROVIDERS.id == sums.provider_id)
     named = [PROVIDERS.specialty == bindparam("specialty")] if of_specialty else []
-    return select(sums.slots, sums.over, sums.versions, sums.slots * PROVIDERS.version).where(him, *named)
+    counted = (sums.slots, sums.over, sums.versions, sums.slots * PROVIDERS.version)
+    return select(*counted, outside.label("elsewhere")).where(him, *named)

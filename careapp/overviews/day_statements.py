@@ -29,6 +29,7 @@ from sqlalchemy.sql import ColumnElement
 from careapp.clinics.models import CLINICS, Clinic
 from careapp.db import at_most, table_of, written_out
 from careapp.disclosure.people import name_of_actor
+from careapp.disclosure.rules import NORMAL
 from careapp.disclosure.scope import within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import OPEN
@@ -106,6 +107,7 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
             EPISODES.locator.label("episode_locator"), EPISODES.care_type,
             (EPISODES.status == OPEN).label("episode_open"),
             PATIENTS.locator.label("party_locator"), FULL_NAME, PATIENTS.birth_date, PATIENTS.confidentiality,
+            PATIENTS.version.label("patient_version"), (PATIENTS.confidentiality != NORMAL).label("restricted"),
             PROVIDERS.locator.label("provider_locator"), PROVIDERS.name.label("provider_name"),
             last.c.action, last.c.actor, last.c.cause, last.c.at,
             name_of_actor(APPOINTMENTS.tenant_id, last.c.actor).label("staff_name"),
@@ -190,12 +192,13 @@ def state_of_day(scoped: bool, named: bool) -> Select[Any]:
     seen = lateral(
         select(
             func.count().label("visits"),
-            func.coalesce(func.sum(APPOINTMENTS.version), 0).label("versions"),
+            func.coalesce(func.sum(APPOINTMENTS.version + PATIENTS.version), 0).label("versions"),
             func.coalesce(func.sum(APPOINTMENTS.id), 0).label("ids"),
             func.count().filter(_young()).label("young"),
             _ticking(ends).label("ticking"),
         )
         .select_from(table_of(Appointment))
+        .join(table_of(Patient), _same(PATIENTS, APPOINTMENTS.patient_id))
         .where(
             APPOINTMENTS.tenant_id == bindparam("tenant"),
             or_(APPOINTMENTS.clinic_id == place.c.id, APPOINTMENTS.clinic_id.is_(None)),
@@ -214,7 +217,10 @@ def _young() -> ColumnElement[bool]:
 
 
 def _ticking(ends: ColumnElement[Any]) -> ColumnElement[bool]:
-    """That minutes are told of somebody: he waits or is late, and the day is not over."""
+    """That minutes are told of somebody, who waits or is late, and the day is not over; or that somebody's record is
+    restricted, so that who may see why he comes is decided anew at each look.
+    """
     moment: ColumnElement[Any] = bindparam("moment", type_=MOMENT)
     late = and_(APPOINTMENTS.status.in_(written_out(MOVABLE)), APPOINTMENTS.starts_at <= moment)
-    return and_(func.coalesce(func.bool_or(or_(APPOINTMENTS.status == ARRIVED, late)), False), ends > moment)
+    told = and_(or_(APPOINTMENTS.status == ARRIVED, late), ends > moment)
+    return func.coalesce(func.bool_or(or_(told, PATIENTS.confidentiality != NORMAL)), False)

@@ -30,6 +30,8 @@ class Visit(NamedTuple):
     party_locator: str
     patient_name: str
     birth_date: date | None
+    patient_version: int
+    restricted: bool
     provider_locator: str
     provider_name: str
     starts_at: datetime

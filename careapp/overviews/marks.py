@@ -10,12 +10,21 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Subquery, bindparam, func, select
 
+from careapp import clock
 from careapp.db import at_most, table_of
+from careapp.disclosure.rules import NORMAL
 from careapp.episodes.models import EPISODES, Episode
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
+from careapp.patients.models import PATIENTS, Patient
 
-NEWEST = 64  # more changes than can be on their way in one tenant between a number and its commit
+# More changes than can be on their way in one tenant between a number and its commit; but for a command that changes
+# hundreds of slots: it can hide one that was on its way before it, until the next change or quarter of an hour.
+NEWEST = 64
+MINUTE, QUARTER = (
+    60,
+    900,
+)  # seconds; slots begin and end on quarters of an hour, and what is overdue changes with the clock
 
 
 @built_once
@@ -29,8 +38,9 @@ def mark_of_tenant() -> Select[Any]:
 
 @built_once
 def mark_of_episode() -> Select[Any]:
-    """The same of one episode (`tenant`, `locator`), and `undoable_since`, how many changes are younger than a moment:
-    the mark of a page that offers to take a change back for some minutes."""
+    """The same of one episode (`tenant`, `locator`), with how many changes are younger than `undoable_since`, as its
+    page offers to take a change back for some minutes; and its patient's version and whether he is `restricted`.
+    """
     changes = (
         select(HISTORY.id, HISTORY.at)
         .join_from(table_of(Episode), table_of(StatusChange), HISTORY.episode_id == EPISODES.id)
@@ -41,7 +51,15 @@ def mark_of_episode() -> Select[Any]:
         .subquery("newest_changes")
     )
     young = func.count().filter(changes.c.at > bindparam("undoable_since")).label("young")
-    return _mark(changes).add_columns(young)
+    patient = (
+        select(PATIENTS.version.label("patient_version"), (PATIENTS.confidentiality != NORMAL).label("restricted"))
+        .select_from(table_of(Episode))
+        .join(table_of(Patient), (PATIENTS.tenant_id == EPISODES.tenant_id) & (PATIENTS.id == EPISODES.patient_id))
+        .where(EPISODES.tenant_id == bindparam("tenant"), EPISODES.locator == bindparam("locator"))
+        .subquery("its_patient")
+    )
+    his = [select(one).scalar_subquery().label(one.name) for one in patient.c]
+    return _mark(changes).add_columns(young, *his)
 
 
 def _mark(changes: Subquery) -> Select[Any]:
@@ -52,6 +70,11 @@ def _mark(changes: Subquery) -> Select[Any]:
 def mark(row: Row[Any], *more: object) -> str:
     """The text: the newest change's number first, then what else the page depends on."""
     return "-".join(str(one) for one in (row.newest, row.total, *more))
+
+
+def mark_now(row: Row[Any]) -> str:
+    """The mark of a page that depends on the clock by QUARTER besides."""
+    return mark(row, int(clock.now().timestamp()) // QUARTER)
 
 
 def newest_in(text: str | None) -> int | None:

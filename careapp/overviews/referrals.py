@@ -34,8 +34,9 @@ from careapp.disclosure.rules import Kind
 from careapp.disclosure.scope import scope_of, within
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import found
-from careapp.kept import built_once, keep
+from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
+from careapp.overviews.marks import mark_now, mark_of_tenant
 from careapp.overviews.zones import PLACE, at_place, tenant_zone
 from careapp.paging import decode_cursor, page_of
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
@@ -50,7 +51,6 @@ STATUSES = (REFERRED, BOOKED, COMPLETED)
 RECENT = timedelta(days=14)  # how long what was completed stays on the board
 COUNT_UP_TO = 1000  # a count stops here ("999+"), so that it costs the same however many there are
 CARDS_PER_COLUMN, CARDS_ALONE = 20, 50
-WATCHED = timedelta(hours=1)  # changes of that time are counted, so that one that was committed late is noticed too
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,10 @@ class Booking(View):
 
 @query(Permission.REFERRAL_VIEW)
 def get_version(actor: Actor) -> str:
-    """A text that changes whenever the board may look different: with each change of a referral, and every hour, as
-    referrals grow older.
+    """The mark of the tenant, as of the board of episodes: a visit may make a referral somebody's own or of another
+    clinic, and what says why is withheld as soon as a record is restricted.
     """
-    now = clock.now()
-    values = {"tenant": actor.tenant_id, "changed_since": now - WATCHED}
-    return _version(db.session.execute(_CHANGES, values).one(), now)
+    return mark_now(db.session.execute(mark_of_tenant(), {"tenant": actor.tenant_id}).one())
 
 
 @query(Permission.REFERRAL_VIEW)
@@ -129,12 +127,12 @@ def get_referral_board(
     now = clock.now()
     values = {
         **scope_of(actor), "type": wanted.type, "priority": wanted.priority, "clinic": wanted.clinic, "now": now,
-        "since": now - RECENT, "changed_since": now - WATCHED, "provider": actor.provider_id, **reading.values(actor),
+        "since": now - RECENT, "provider": actor.provider_id, **reading.values(actor),
     }  # fmt: skip
     columns = (status,) if status else OPEN if wanted.overdue else STATUSES
     after = decode_cursor(cursor, datetime, int) if cursor and status else ()
     values |= dict(zip(("after_at", "after_id"), after, strict=False))
-    counted, cards = db.session.execute_each(  # the version is among the counts: what changes meanwhile is news then
+    counted, cards = db.session.execute_each(  # the mark is among the counts: what changes meanwhile is news then
         [(_counts(shape, columns), values), (_all_cards(shape, columns, limit + 1, bool(after)), values)]
     )
     counts, rows = counted.one(), cards.all()
@@ -142,7 +140,7 @@ def get_referral_board(
     of_each = {one: [row for row in rows if row.status == one] for one in columns}
     shown = tuple(_column(actor, one, these, counts._mapping, limit) for one, these in of_each.items())
     record_read("referral.board", patients=tuple(sorted({card.party_locator for one in shown for card in one.cards})))
-    return ReferralBoard(shown, _version(counts, now))
+    return ReferralBoard(shown, mark_now(counts))
 
 
 @query(Permission.REFERRAL_VIEW)
@@ -187,18 +185,6 @@ class _Shape:
         return cls(filters, actor.clinic_ids is not None, reading.kind(actor))
 
 
-_CHANGED = select(func.max(REFERRALS.status_at).label("newest"), func.count().label("changed")).where(
-    REFERRALS.tenant_id == bindparam("tenant"),
-    REFERRALS.status_at > bindparam("changed_since", type_=DateTime(timezone=True)),
-)
-_CHANGES = keep(_CHANGED)
-
-
-def _version(row: Row[Any], now: datetime) -> str:
-    """The version of what is read together with the changes in a row."""
-    return f"{now:%Y%m%d%H}-{row.changed}-{row.newest.timestamp() if row.newest else 0}"
-
-
 def _last_place(*, scoped: bool) -> Any:
     """The clinic of an episode's last appointment in the actor's scope, with its zone, beside the referral."""
     last = (
@@ -237,8 +223,7 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
 
 @built_once
 def _counts(shape: _Shape, columns: tuple[str, ...]) -> Select[Any]:
-    """Two numbers a column, how many and how many overdue, each counted up to COUNT_UP_TO; and what has changed."""
-    changes = _CHANGED.subquery()
+    """Two numbers a column, how many and how many overdue, each counted up to COUNT_UP_TO; and the tenant's mark."""
     numbers = []
     for status in columns:
         late = [(f"{status}_overdue", replace(shape, filters=shape.filters | {"overdue"}))] if status in OPEN else []
@@ -249,7 +234,7 @@ def _counts(shape: _Shape, columns: tuple[str, ...]) -> Select[Any]:
                 some = some.outerjoin(last, true())
             some = some.where(*_conditions(narrowed, status, last)).limit(at_most(COUNT_UP_TO))
             numbers.append(select(func.count()).select_from(some.subquery()).scalar_subquery().label(name))
-    return select(*changes.c, *numbers)
+    return mark_of_tenant().add_columns(*numbers)
 
 
 @built_once

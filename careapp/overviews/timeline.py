@@ -32,7 +32,7 @@ from careapp.overviews.episode_items import (
     prescriptions_of,
     referrals_of,
 )
-from careapp.overviews.marks import mark, mark_of_episode
+from careapp.overviews.marks import MINUTE, QUARTER, mark, mark_of_episode
 from careapp.overviews.zones import episode_zone
 from careapp.patients.models import FACTS, PATIENTS
 from careapp.patients.states import NONE_KNOWN
@@ -45,7 +45,6 @@ from careapp.transactions import Asked
 from careapp.views import View
 
 ENTRIES = 50  # of a timeline, on one page
-QUARTER = 900  # seconds; what is overdue changes with the clock
 
 
 class Banner(View):
@@ -182,7 +181,8 @@ def _asked_mark(actor: Actor, locator: str, now: datetime) -> Asked:
 
 
 def _mark(row: Row[Any], now: datetime) -> str:
-    return mark(row, row.young, int(now.timestamp()) // QUARTER)
+    """It depends on the clock besides: by the minute where who may look is decided anew at each look."""
+    return mark(row, row.young, row.patient_version, int(now.timestamp()) // (MINUTE if row.restricted else QUARTER))
 
 
 def _asked_episode(actor: Actor, locator: str) -> Asked:

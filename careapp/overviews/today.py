@@ -127,8 +127,8 @@ def get_day(actor: Actor, wanted: Wanted, *, about: str | None = None) -> Day:
 def get_day_version(actor: Actor, clinic: str, *, day: date | None = None) -> str | None:
     """The version of a day's list alone, in one statement; None for a clinic that is not there.
 
-    It changes with every change of a visit, when the time to take one back is over, and every minute while somebody
-    waits or is late.
+    It changes with every change of a visit or of its patient, when the time to take one back is over, and every minute
+    while somebody waits or is late, or somebody's record is restricted.
     """
     now = clock.now()
     given = {"clinic": clinic, "moment": now, "young_since": now - UNDO_WINDOW, **({"day": day} if day else {})}
@@ -221,10 +221,11 @@ def _tell(clinic: DeskClinic, visits: Iterable[Visit]) -> None:
 def _version_of_visits(day: date, visits: Sequence[Visit], ends: datetime, now: datetime) -> str:
     """The version of a list that was read whole; get_day_version() gives the same."""
     young = sum(one.at is not None and one.at > now - UNDO_WINDOW for one in visits)
-    ticking = ends > now and any(
-        one.status == ARRIVED or (one.status in MOVABLE and one.starts_at <= now) for one in visits
+    ticking = any(
+        one.restricted or (ends > now and (one.status == ARRIVED or (one.status in MOVABLE and one.starts_at <= now)))
+        for one in visits
     )
-    versions, ids = sum(one.version for one in visits), sum(one.id for one in visits)
+    versions, ids = sum(one.version + one.patient_version for one in visits), sum(one.id for one in visits)
     return _version(day, len(visits), versions, ids, young, ticking, now)
 
 

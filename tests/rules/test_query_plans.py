@@ -411,12 +411,14 @@ def test_no_large_table_is_read_from_end_to_end(full: Actor, name: str) -> None:
         assert whole_reads(full, statement, values) == [], statement
 
 
-def test_a_clinics_week_looks_once_at_what_else_a_provider_has(full: Actor) -> None:
+def test_a_clinics_week_looks_at_what_else_a_provider_has_once_a_slot_and_once_for_its_version(full: Actor) -> None:
     with statements() as sent:
         a_clinics_week(full)
     (week,) = (one for one in sent if "AS offered" in one[0])
     looks = [node for node in plan_of(full, *week) if node.get("Relation Name") == "appointments"]
-    assert len(looks) == 1
+    assert len(looks) == 2
+    assert {node["Index Name"] for node in looks} == {"appointments_ahead_of_provider"}
+    assert all("provider_id" in node["Index Cond"] for node in looks)
     assert "status IN ('PENDING'" in week[0]  # as values, the plan that is kept reads all of the tenant's for each slot
 
 

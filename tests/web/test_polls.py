@@ -22,7 +22,7 @@ from careapp.db import db
 from careapp.identity import users
 from careapp.identity.request_limits import Lease
 from careapp.localdb import libpq_url
-from careapp.overviews.board import QUARTER
+from careapp.overviews.marks import QUARTER
 from careapp.surface import polls
 from careapp.surface.request_limits import LIMITER, spend_of_actor
 from careapp.telemetry.metrics import POLLS, REGISTRY
