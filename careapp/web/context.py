@@ -20,7 +20,7 @@ from careapp.scheduling.states import APPOINTMENT, SLOT
 from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
 from careapp.web import times
-from careapp.web.drawn import LONG_KEPT, TOKEN_MARK, Drawn
+from careapp.web.drawn import LONG_KEPT, LONGEST_LONG, TOKEN_MARK, Drawn
 from careapp.web.language import current_language, current_preferences, once_a_language
 from careapp.web.words import label, words
 
@@ -66,7 +66,7 @@ def init_context(app: Flask) -> None:
         utc_minutes=times.utc_minutes, written_in=written_in,
     )  # fmt: skip
     app.jinja_env.globals.update(
-        arranged=arranged, drawn=Drawn(), drawn_long=Drawn(LONG_KEPT), moves_of=moves_of,
+        arranged=arranged, drawn=Drawn(), drawn_long=Drawn(LONG_KEPT, LONGEST_LONG), moves_of=moves_of,
         moves_of_visit=moves_of_visit, tone_of=tone_of, may=may, new_submission=uuid4, token_mark=TOKEN_MARK,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from careapp.access import Actor, Role
 from careapp.patients.views import HumanName
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.views import AppointmentView
-from careapp.web.drawn import MOST_KEPT, Drawn
+from careapp.web.drawn import LONGEST, LONGEST_LONG, MOST_KEPT, Drawn
 from tests import factories as make
 from tests.web.conftest import Desk
 
@@ -160,3 +160,12 @@ def test_what_is_kept_is_bounded(kept: Kept, said: Any) -> None:
     for number in range(MOST_KEPT + 5):
         kept.short(said)(number)
     assert kept.short.piece.cache_info().currsize == MOST_KEPT
+
+
+def test_what_is_too_long_is_drawn_and_not_kept(kept: Kept, said: Any) -> None:
+    """Pages of text in each of fifty fields, and the number of pieces alone would bound nothing."""
+    for drawn, longest in ((kept.short, LONGEST), (kept.long, LONGEST_LONG)):
+        for length, number in ((longest // 2, 1), (longest + 1, 0)):
+            drawn.piece.cache_clear()
+            assert [drawn(said)("x" * length) for _ in range(2)] == ["x" * length] * 2
+            assert drawn.piece.cache_info().currsize == number
