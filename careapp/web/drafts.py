@@ -22,7 +22,9 @@ from careapp.web.htmx import is_htmx, page_or_fragment, see_other
 bp = Blueprint("drafts", __name__)
 
 FIELD = "draft"  # the field that names the form's address: `draft_field` of _macros/drafts.html prints it
-OF_ONE_FORM = frozenset({"version", "submission"})  # of the form as it was then; a form shown again has its own
+OF_ONE_FORM = frozenset(
+    {"version", "opened", "submission"}
+)  # of the form as it was then; a form shown again has its own
 NEVER_KEPT = frozenset({"csrf_token", FIELD})
 ABOUT = re.compile(r"/(episodes|patients)/((?:EPI|PTY)-[0-9]{4}-[0-9]{6,})(?=[/?]|$)")
 GONE = (200, 303)  # answers to a form that was taken: its draft has done its work

@@ -85,22 +85,23 @@ def register() -> Response:
 def edit_form(locator: str) -> Response:
     """What is known of the patient, to be changed."""
     patient = get_patient_details(current_actor(), locator)
-    return _edit_page(EditPatientForm(formdata=None, version=patient.version, **values_of(patient)), patient)
+    return _edit_page(_as_it_is(patient), patient)
 
 
 @bp.post("/patients/<locator>/edit")
 @requires(Permission.PATIENT_REGISTER)
 def edit(locator: str) -> Response:
-    """Change it; who comes too late sees the version it is now, with what he typed, and may press again."""
+    """Change it; who comes too late sees what it is now, with what he typed himself, and may press again."""
     actor, form = current_actor(), EditPatientForm()
     before = get_patient_details(actor, locator)
     try:
         sent = form.checked()
         service.update(actor, locator, version=sent.version, **changed_values(sent, before))
     except Conflict as refusal:
-        form.version.raw_data, form.version.data = None, before.version
         form.form_errors.append(said(refusal))
-        return _edit_page(form, before, refusal.status, now=before)
+        now = get_patient_details(actor, locator)
+        meanwhile = form.meet(_as_it_is(now)) if refusal.code == "STALE_VERSION" else []
+        return _edit_page(form, now, refusal.status, meanwhile=meanwhile)
     except Invalid as refusal:
         _refuse(form, refusal)
         return _edit_page(form, before, 422)
@@ -138,8 +139,12 @@ def _register_page(form: RegisterPatientForm, status: int = 200, *, likely: Any 
     )  # fmt: skip
 
 
-def _edit_page(form: EditPatientForm, patient: PatientDetails, status: int = 200, *, now: Any = None) -> Response:
+def _as_it_is(patient: PatientDetails) -> EditPatientForm:
+    return EditPatientForm(formdata=None, version=patient.version, **values_of(patient))
+
+
+def _edit_page(form: EditPatientForm, patient: PatientDetails, status: int = 200, *, meanwhile: Any = ()) -> Response:
     return page_or_fragment(
         "patients/edit.html", "patients/_edit.html", status, title=_("Change patient"), form=form, patient=patient,
-        locator=patient.locator, now=now,
+        locator=patient.locator, meanwhile=meanwhile,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from careapp.clinics.zones import COMMON_ZONES
 from careapp.errors import Conflict, Invalid
 from careapp.overviews.staff import COUNT_UP_TO, count_future_appointments
 from careapp.surface.actors import current_actor, requires
-from careapp.web.forms.admin import AddClinicForm, ChangeClinicForm, rebase
+from careapp.web.forms.admin import AddClinicForm, ChangeClinicForm
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.refusals import said
 from careapp.web.submissions import create_once
@@ -59,9 +59,7 @@ def add() -> Response:
 @requires(Permission.CLINIC_MANAGE)
 def clinic(locator: str) -> Response:
     """One clinic as a form."""
-    shown = get_clinic_details(current_actor(), locator)
-    values = {name: getattr(shown, name) for name in (*FIELDS, "version")}
-    return _form_page(ChangeClinicForm(formdata=None, **values), locator=locator)
+    return _form_page(_as_it_is(locator), locator=locator)
 
 
 @bp.post("/admin/clinics/<locator>")
@@ -77,15 +75,16 @@ def change(locator: str) -> Response:
         form.refuse(refusal)
         return _form_page(form, 422, locator=locator)
     except Conflict as refusal:
-        rebase(form, get_clinic_details(actor, locator).version)
-        return _form_page(form, 409, locator=locator, alert=said(refusal), conflict=True)
+        meanwhile = form.meet(_as_it_is(locator))
+        return _form_page(form, 409, locator=locator, alert=said(refusal), meanwhile=meanwhile)
     return see_other(f"/admin/clinics/{locator}", Notice(_("Saved.")))
 
 
 def _ask_about_zone(locator: str, sent: Any) -> None:
     """Raise Invalid where times that people were told would be shown otherwise, and nobody said that this is meant."""
-    if sent.zone_meant or get_clinic_details(current_actor(), locator).time_zone == sent.time_zone:
-        return
+    stored = get_clinic_details(current_actor(), locator)
+    if sent.zone_meant or stored.time_zone == sent.time_zone or stored.version != sent.version:
+        return  # whoever comes too late may never have touched the zone: he is told first what it is now
     ahead = count_future_appointments(current_actor(), locator)
     if ahead:
         text = ngettext(
@@ -98,12 +97,17 @@ def _ask_about_zone(locator: str, sent: Any) -> None:
         raise Invalid({"zoneMeant": text})
 
 
+def _as_it_is(locator: str) -> ChangeClinicForm:
+    stored = get_clinic_details(current_actor(), locator)
+    return ChangeClinicForm(formdata=None, **{name: getattr(stored, name) for name in (*FIELDS, "version")})
+
+
 def _values(sent: Any) -> dict[str, Any]:
     return {name: getattr(sent, name) for name in FIELDS}
 
 
 def _form_page(form: Any, status: int = 200, *, locator: str | None = None, **more: Any) -> Response:
-    context: dict[str, Any] = {"conflict": False, "stored": None, "ahead": 0}
+    context: dict[str, Any] = {"meanwhile": (), "stored": None, "ahead": 0}
     if locator:
         context["stored"] = get_clinic_details(current_actor(), locator)
         context["ahead"] = count_future_appointments(current_actor(), locator)

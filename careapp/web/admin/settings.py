@@ -10,7 +10,7 @@ from careapp.errors import Conflict, Invalid
 from careapp.operations.settings import change_settings, get_settings
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.step_up import recently_confirmed
-from careapp.web.forms.admin import SettingsForm, rebase
+from careapp.web.forms.admin import SettingsForm
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.refusals import said
 
@@ -40,20 +40,17 @@ def change() -> Response:
         form.refuse(refusal)
         return _page(form, 422)
     except Conflict as refusal:
-        return _page(form, 409, alert=said(refusal), conflict=True)
+        return _page(form, 409, alert=said(refusal), stale=True)
     return see_other("/admin/settings", Notice(_("The settings are saved.")))
 
 
-def _page(form: Any, status: int = 200, *, conflict: bool = False, alert: str | None = None) -> Response:
+def _page(form: Any, status: int = 200, *, stale: bool = False, alert: str | None = None) -> Response:
     stored = get_settings(current_actor())
-    if form is None:
-        form = SettingsForm(
-            formdata=None, version=stored.version, name=stored.name, buffer_minutes=stored.buffer_minutes,
-            language=stored.language or "", second_factor=stored.second_factor,
-        )  # fmt: skip
-    if conflict:
-        rebase(form, stored.version)
+    now = SettingsForm(
+        formdata=None, version=stored.version, name=stored.name, buffer_minutes=stored.buffer_minutes,
+        language=stored.language or "", second_factor=stored.second_factor,
+    )  # fmt: skip
     return page_or_fragment(
-        "admin/settings.html", "admin/_settings.html", status, title=_("Settings"), form=form, stored=stored,
-        conflict=conflict, alert=alert,
+        "admin/settings.html", "admin/_settings.html", status, title=_("Settings"), form=form or now,
+        stored=stored, meanwhile=form.meet(now) if stale else (), alert=alert,
     )  # fmt: skip

@@ -18,7 +18,6 @@ from careapp.web.forms.admin import (
     FindStaffForm,
     NewPasswordForm,
     StaffForm,
-    rebase,
     with_staff_choices,
 )
 from careapp.web.htmx import Notice, changed, page_or_fragment, see_other
@@ -103,7 +102,7 @@ def change(user_id: int) -> Response:
         form.refuse(refusal)
         return _page(user_id, 422, form=form)
     except Conflict as refusal:
-        return _page(user_id, 409, form=form, alert=said(refusal), conflict=refusal.code == "STALE_VERSION")
+        return _page(user_id, 409, form=form, alert=said(refusal), stale=refusal.code == "STALE_VERSION")
     return _done(user_id, _("Saved."))
 
 
@@ -186,15 +185,17 @@ def _page(user_id: int, status: int = 200, *, alert: str | None = None, **more: 
     return page_or_fragment(PAGE, FRAGMENT, status, title=_("Staff"), alert=alert, **_context(user_id, **more))
 
 
-def _context(user_id: int, *, form: ChangeStaffForm | None = None, **more: Any) -> dict[str, Any]:
-    """What the page of one user shows; `conflict` says that the form was refused because it was stale."""
+def _context(
+    user_id: int, *, form: ChangeStaffForm | None = None, stale: bool = False, **more: Any
+) -> dict[str, Any]:  # fmt: skip
+    """What the page of one user shows; `stale` says that the form was refused because somebody else was quicker."""
     actor = current_actor()
     member, zone = get_staff_member(actor, user_id)
-    if form is None:
-        form = _with(get_staff_choices(actor), ChangeStaffForm(formdata=None, version=member.version, **_shown(member)))
-    defaults = {"password_form": NewPasswordForm(formdata=None), "password": None, "conflict": False}
-    if more.get("conflict"):
-        rebase(form, member.version)
+    meanwhile: list[tuple[str, str]] = []
+    if form is None or stale:
+        now = _with(get_staff_choices(actor), ChangeStaffForm(formdata=None, version=member.version, **_shown(member)))
+        meanwhile, form = (form.meet(now), form) if form else ([], now)
+    defaults = {"password_form": NewPasswordForm(formdata=None), "password": None, "meanwhile": meanwhile}
     sessions = session_list.list_sessions_of(actor, user_id, settings=current_app.config["SETTINGS"])
     own = user_id == actor.user_id
     held = factors.factors_of(actor, user_id)

@@ -15,7 +15,8 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from careapp.access import Role
 from careapp.config import LANGUAGES, NEEDS_SECOND_FACTOR
 from careapp.operations.audit_search import OUTCOMES
-from careapp.web.forms.fields import CareForm, SubmissionField, VersionField, options
+from careapp.web.forms.fields import CareForm, SubmissionField, options
+from careapp.web.forms.records import RecordForm
 from careapp.web.forms.typed import LineField, LocalMomentField, QuantityField, WordsField
 from careapp.web.words import words
 
@@ -23,12 +24,13 @@ LANGUAGE_NAMES = {"en": "English", "my": "မြန်မာ"}  # each in itself
 
 
 class ChecksField(SelectMultipleField):
-    """Any number of boxes to tick; nothing ticked is an empty list. The view may set the choices."""
+    """Any number of boxes to tick; nothing ticked is an empty list, and means `none`. The view may set the choices."""
 
     widget, option_widget = ListWidget(prefix_label=False), CheckboxInput()
 
-    def __init__(self, label: str, **kwargs: Any) -> None:
+    def __init__(self, label: str, *, none: str = "", **kwargs: Any) -> None:
         super().__init__(label, [Optional()], **kwargs)
+        self.none = none
 
     def pre_validate(self, form: CareForm) -> None:
         """Refuse what is no choice. Raises ValidationError."""
@@ -55,7 +57,7 @@ class StaffForm(CareForm):
 
     name = LineField(_l("Name"), required=True, render_kw={"autocomplete": "off"})
     roles = ChecksField(_l("Roles"))
-    clinics = ChecksField(_l("Clinics"))
+    clinics = ChecksField(_l("Clinics"), none=_l("All"))
     provider = SelectField(_l("Provider"), default="")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,10 +72,8 @@ class AddStaffForm(StaffForm):
     email = LineField(_l("E-mail address"), required=True, render_kw={"autocomplete": "off", "maxlength": 254})
 
 
-class ChangeStaffForm(StaffForm):
+class ChangeStaffForm(StaffForm, RecordForm):
     """The same of somebody who is there."""
-
-    version = VersionField()
 
 
 class NewPasswordForm(CareForm):
@@ -99,17 +99,15 @@ class AddClinicForm(ClinicForm):
     submission = SubmissionField()
 
 
-class ChangeClinicForm(ClinicForm):
+class ChangeClinicForm(ClinicForm, RecordForm):
     """A clinic that is there. `zone_meant` is asked for where another zone changes times that people were told."""
 
-    version = VersionField()
     zone_meant = BooleanField(_l("The clinic really is in the new time zone"))
 
 
-class SettingsForm(CareForm):
+class SettingsForm(RecordForm):
     """What a tenant may set."""
 
-    version = VersionField()
     name = LineField(_l("Name"), required=True)
     buffer_minutes = QuantityField(
         _l("Minutes kept free after each appointment"), minimum=0, maximum=240, required=True
@@ -160,8 +158,3 @@ def with_staff_choices(
     """Set the choices of a user's form from (locator, name) pairs."""
     form.clinics.choices = options(clinics)
     form.provider.choices = options([("", _("None")), *providers])
-
-
-def rebase(form: Any, version: int) -> None:
-    """Base a form that was refused as stale on the present version: what is sent after a second look is taken."""
-    form.version.raw_data, form.version.data = None, version

@@ -20,10 +20,10 @@ from careapp.web.forms.fields import (
     DayField,
     SubmissionField,
     TextField,
-    VersionField,
     WholeNumberField,
     options,
 )
+from careapp.web.forms.records import RecordForm
 from careapp.web.forms.typed import CodeField, LineField
 from careapp.web.language import current_locale
 
@@ -97,10 +97,8 @@ class RegisterPatientForm(PatientForm):
     looked_at = HiddenField()
 
 
-class EditPatientForm(PatientForm):
+class EditPatientForm(PatientForm, RecordForm):
     """A patient as he is known now."""
-
-    version = VersionField()
 
 
 class FactForm(CareForm):
