@@ -26,6 +26,8 @@ OF_ONE_FORM = frozenset(
     {"version", "opened", "submission"}
 )  # of the form as it was then; a form shown again has its own
 NEVER_KEPT = frozenset({"csrf_token", FIELD})
+SEARCHED = frozenset({"q", "choice"})  # whom a form is about is found anew
+ON_THE_WAY = "typed=1"  # in the address of a page: its form was left half filled, and is shown as it was
 ABOUT = re.compile(r"/(episodes|patients)/((?:EPI|PTY)-[0-9]{4}-[0-9]{6,})(?=[/?]|$)")
 GONE = (200, 303)  # answers to a form that was taken: its draft has done its work
 
@@ -49,6 +51,25 @@ def kept(address: str) -> Draft | None:
     fields = MultiDict((name, text) for name, text in found.fields if name not in OF_ONE_FORM)
     fields["submission"] = str(uuid4())
     return Draft(address, fields, found.saved_at)
+
+
+def keep_on_the_way(page: str) -> str:
+    """Keep what this request has of the form on `page`, which is sent to the page's own address, while its user goes
+    elsewhere for its sake. Returns the address that shows it again, `page` itself where nothing is kept.
+    """
+    path, _mark, query = page.partition("?")
+    actor, address = current_actor(), safe_address(path)
+    typed = [pair for pair in _typed() if pair[0] not in OF_ONE_FORM | SEARCHED and pair[1]]
+    if not (actor.user_id and address and typed and drafts.keep(actor.tenant_id, actor.user_id, address, typed)):
+        return page
+    others = [pair for pair in query.split("&") if pair and pair != ON_THE_WAY]
+    return f"{path}?{'&'.join([ON_THE_WAY, *others])}"
+
+
+def kept_on_the_way() -> Draft | None:
+    """What keep_on_the_way() has kept for the page that is asked for; None where it was left in no such way."""
+    name, _sign, value = ON_THE_WAY.partition("=")
+    return kept(request.path) if request.args.get(name) == value else None
 
 
 @bp.post("/drafts")

@@ -15,6 +15,7 @@ from careapp.patients.queries import get_patient_details
 from careapp.patients.views import PatientDetails
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.csrf import HOME, safe_next
+from careapp.web.drafts import keep_on_the_way
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.finding import QuickFindForm, known_of, meant
 from careapp.web.forms.patients import (
@@ -54,9 +55,13 @@ def register_form() -> Response:
 @bp.post("/patients/new/found-nobody")
 @requires(Permission.PATIENT_REGISTER)
 def register_searched() -> Response:
-    """The form with what somebody was searched for and not found by: nobody types it twice."""
-    searched = meant(QuickFindForm().q.data)
-    return _register_page(RegisterPatientForm(formdata=None, **known_of(searched)))
+    """The form with what somebody was searched for and not found by: nobody types it twice. Nor what stood beside it
+    in the form of the page that is gone on with.
+    """
+    searched, wanted = meant(QuickFindForm().q.data), safe_next(request.args.get("next"))
+    if wanted != HOME:
+        wanted = keep_on_the_way(wanted)
+    return _register_page(RegisterPatientForm(formdata=None, **known_of(searched)), wanted=wanted)
 
 
 @bp.post("/patients/new")
@@ -127,9 +132,11 @@ def _refuse(form: CareForm, refusal: Invalid) -> None:
     form.refuse(Invalid({FIELD_OF.get(name, name): text for name, text in refusal.errors.items()}))
 
 
-def _register_page(form: RegisterPatientForm, status: int = 200, *, likely: Any = ()) -> Response:
+def _register_page(
+    form: RegisterPatientForm, status: int = 200, *, likely: Any = (), wanted: str | None = None
+) -> Response:  # fmt: skip
     """The form; with those who may be the same, sending it once more says that they have been looked at."""
-    wanted = safe_next(request.args.get("next"))
+    wanted = wanted or safe_next(request.args.get("next"))
     action = "/patients/new" if wanted == HOME else f"/patients/new?{urlencode({'next': wanted})}"
     form.looked_at.raw_data, form.looked_at.data = None, ",".join(one.patient.locator for one in likely)
     return page_or_fragment(

@@ -26,6 +26,7 @@ from careapp.scheduling.states import SLOT
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.provider_port import question_about
 from careapp.web.calendar_address import Address
+from careapp.web.drafts import kept_on_the_way
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.finding import QuickFindForm, meant, meant_by_now
@@ -46,13 +47,15 @@ HOW_MANY_OTHERS = 3  # times offered beside a slot that takes no booking
 @bp.get("/slots/<locator>/book")
 @requires(Permission.APPOINTMENT_BOOK)
 def book_form(locator: str) -> Response:
-    """The slot, and whom it can be booked for: with `episode` or `party` in the address, that patient."""
-    here = Address.asked()
-    form = BookForm(formdata=None, type=here.type)
+    """The slot, and whom it can be booked for: with `episode` or `party` in the address, that patient; with what was
+    typed before he was registered.
+    """
+    here, draft = Address.asked(), kept_on_the_way()
+    form = BookForm(formdata=draft.fields) if draft else BookForm(formdata=None, type=here.type)
     known = here.episode or here.party
     candidates = [get_candidate(current_actor(), episode=here.episode, party=here.party)] if known else None
     form.choice.data = here.episode or (candidates and likeliest(candidates))
-    return _slot_page(locator, form, candidates)
+    return _slot_page(locator, form, candidates, draft=draft)
 
 
 @bp.post("/slots/<locator>/patients")
@@ -141,7 +144,7 @@ def _slot_page(
     locator: str, form: CareForm, candidates: Sequence[Candidate] | None, status: int = 200, **more: Any
 ) -> Response:
     slot = get_slot_cell(current_actor(), locator)
-    context = {"find": QuickFindForm(formdata=None), "alternatives": (), "alert": None} | more
+    context = {"find": QuickFindForm(formdata=None), "alternatives": (), "alert": None, "draft": None} | more
     if not is_htmx():
         context["bookings"] = list_bookings(current_actor(), locator) if slot.booked else ()
     context["already"] = _already(slot, candidates)

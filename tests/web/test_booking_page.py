@@ -15,6 +15,7 @@ from careapp.scheduling import appointments, slots
 from careapp.scheduling.queries import get_appointment, get_slot, list_appointments
 from careapp.web.times import moment_at
 from tests import factories as make
+from tests.looking import one
 from tests.web.checks import Form, forms_of, parsed
 from tests.web.conftest import Desk
 
@@ -80,16 +81,62 @@ def test_who_is_registered_from_a_slot_comes_back_to_it(god: Actor, front: Desk,
     slot = make.a_slot(god, provider)
     page = f"/slots/{slot.locator}/book"
     nobody = front.fill(page, f"/slots/{slot.locator}/patients", q="Thiri 1991-04-02").text
-    [leave] = [one for one in parsed(nobody).iter("button") if one.get("formaction")]
-    form = form_to(nobody, page)
-    form.action = leave.get("formaction") or ""
-    register = front.send(form).text
-    filled = form_to(register, f"/patients/new?next=%2Fslots%2F{slot.locator}%2Fbook")
+    filled = registering(front, nobody, page)
     assert "1991-04-02" in filled.values["birth_date"]
     back = front.send(filled, family="Thiri")
     assert back.status_code == 303
-    assert back.location.startswith(f"{page}?party=PTY-")
+    assert back.location.startswith(f"{page}?typed=1&party=PTY-")
     assert front.forms(back.location)[page].values["choice"] == back.location.split("party=")[1]
+
+
+def registering(desk: Desk, html: str, page: str, **typed: str) -> Form:
+    """Press "Register a new patient" on a slot's page, filled with what is typed; gives the form that follows."""
+    [leave] = [one for one in parsed(html).iter("button") if "found-nobody" in (one.get("formaction") or "")]
+    form = form_to(html, page)
+    form.action = leave.get("formaction") or ""
+    followed = parsed(desk.send(form, **typed).text)
+    return next(one for one in forms_of(followed) if one.action.startswith("/patients/new?next="))
+
+
+@pytest.mark.parametrize("searched", [None, "Nobody So Called", "Thwin"])
+def test_what_was_typed_before_the_patient_was_registered_is_there_after(
+    god: Actor, front: Desk, provider: Any, searched: str | None
+) -> None:
+    slot = make.a_slot(god, provider)
+    page = f"/slots/{slot.locator}/book"
+    make.a_patient(god, name=HumanName(family="Thwin", given=["Mi"]))
+    html = front.fill(page, f"/slots/{slot.locator}/patients", q=searched).text if searched else front.get(page).text
+    typed = {"type": "FOLLOW_UP", "care_type": "PREVENTIVE", "reason": "Cough since Friday"}
+    filled = registering(front, html, page, **typed)
+    assert "Cough" not in filled.action
+    assert "FOLLOW_UP" not in filled.action
+    slip = front.send(filled, given="", family="")
+    assert slip.status_code == 422
+    back = front.send(form_to(slip.text, filled.action), family="Thiri")
+    form = front.forms(back.location)[page]
+    assert {name: form.values[name] for name in typed} == typed
+    assert front.send(form).status_code == 303
+    [opened] = list_episodes(god, party=form.values["choice"]).items
+    assert (opened.care_type, opened.reason) == ("PREVENTIVE", "Cough since Friday")
+    assert one(god, "SELECT count(*) FROM form_drafts") == 0, "what has been booked is kept no longer"
+
+
+def test_what_was_typed_for_one_patient_is_shown_to_nobody_else_and_not_by_itself(
+    god: Actor, front: Desk, desk: Callable[..., Desk], provider: Any
+) -> None:
+    page = f"/slots/{make.a_slot(god, provider).locator}/book"
+    registering(front, front.get(page).text, page, reason="Cough since Friday")
+    assert "Cough" in front.get(f"{page}?typed=1").text
+    assert "Cough" not in front.get(page).text
+    assert "Cough" not in desk(Role.FRONT_DESK).get(f"{page}?typed=1").text
+
+
+def test_enter_books_and_registers_nobody(god: Actor, front: Desk, provider: Any) -> None:
+    page = f"/slots/{make.a_slot(god, provider).locator}/book"
+    html = front.get(f"{page}?party={make.a_patient(god).locator}").text
+    form = next(one for one in parsed(html).iter("form") if one.get("action") == page)
+    first = next(one for one in form.iter("button") if one.get("type") == "submit")
+    assert first.get("formaction") is None, "a browser presses the first button of a form"
 
 
 def test_the_kind_of_appointment_comes_along(god: Actor, front: Desk, provider: Any) -> None:
