@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from careapp.access import Actor, Role
+from careapp.patients.views import ContactPoint
 from tests import factories as make
 from tests.journeys.people import Clinic, a_clinic_at_work, sign_in
 
@@ -32,6 +33,18 @@ def test_the_buttons_of_an_appointment_stand_on_one_line(clinic: Clinic, live_ur
     shown = [one.bounding_box() for one in page.locator(".open-list .row-actions .btn").all() if one.is_visible()]
     assert len(shown) == 5
     assert len({box["y"] for box in shown if box}) == 1
+
+
+def test_a_phone_can_dial_the_patient(clinic: Clinic, live_url: str, page: Page) -> None:
+    reached = [ContactPoint(system="phone", value="09 555 0101")]
+    episode = make.an_episode(clinic.actor, make.a_patient(clinic.actor, telecom=reached))
+    page.set_viewport_size({"width": 360, "height": 740})
+    sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
+    for address in (f"/episodes/{episode.locator}", f"/patients/{episode.party_locator}"):
+        page.goto(f"{live_url}{address}")
+        dial = page.locator(".patient-banner").get_by_role("link", name="09 555 0101")
+        expect(dial).to_have_attribute("href", "tel:095550101")
+        expect(dial).to_be_in_viewport()
 
 
 def test_what_was_typed_stays_after_signing_out_in_another_tab(clinic: Clinic, live_url: str, page: Page) -> None:
