@@ -198,6 +198,16 @@ def test_nobody_to_call_is_said(front: Desk) -> None:
 
 
 @pytest.mark.parametrize("page", ["new", "block"])
+def test_the_provider_looks_like_a_list_and_is_not_called_optional(
+    front: Desk, provider: Any, clinic: Any, page: str
+) -> None:
+    tree = parsed(front.get(f"/slots/{page}?clinic={clinic.locator}").text)
+    select = next(one for one in tree.iter("select") if one.get("name") == "provider_locator")
+    label = next(one for one in tree.iter("label") if one.get("for") == select.get("id"))
+    assert (select.get("class"), "".join(label.itertext()).strip()) == ("form-select", "Provider")
+
+
+@pytest.mark.parametrize("page", ["new", "block"])
 def test_nobody_is_chosen_before_anybody_chooses(
     god: Actor, front: Desk, provider: Any, clinic: Any, page: str
 ) -> None:

@@ -45,6 +45,11 @@ class WeekdaysField(SelectMultipleField):
 class ProviderField(SelectField):
     """A provider, chosen by hand: nobody stands in it already where there are several."""
 
+    def __init__(self, label: str, **kwargs: Any) -> None:
+        super().__init__(label, **kwargs)
+        self.type = "SelectField"  # the field macro draws it as one
+        self.flags.required = True
+
     def pre_validate(self, form: CareForm) -> None:
         """Refuse a form in which nobody is chosen. Raises ValidationError."""
         if not self.data:
