@@ -16,6 +16,7 @@ from careapp.identity import drafts
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.csrf import is_ours, safe_next
 from careapp.surface.sessions import held_before, signed_in_actor
+from careapp.web.forms.entered import entries
 from careapp.web.forms.fields import storable
 from careapp.web.htmx import is_htmx, page_or_fragment, see_other
 
@@ -101,7 +102,9 @@ def held_back(draft_id: int) -> Response:
     page = "errors/not_saved.html"
     posted = [*draft.fields, (FIELD, draft.address)]
     about = about_what(draft.address)
-    return page_or_fragment(page, page, posted=posted, action=draft.address, sign_in=None, about=about, held=True)
+    return page_or_fragment(
+        page, page, posted=posted, entered=entries(posted), action=draft.address, sign_in=None, about=about, held=True
+    )
 
 
 def about_what(address: str) -> tuple[str, str] | None:

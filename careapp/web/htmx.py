@@ -19,6 +19,7 @@ from careapp.surface.actors import current_actor
 from careapp.surface.polls import STANDS_ON, Question, Standing
 from careapp.surface.sessions import held
 from careapp.web.drawn import with_token
+from careapp.web.forms.entered import entries
 
 NOTICES = "_macros/notices.html"
 PAGES_OF_THEIR_OWN = frozenset({400, 403, 404, 409})
@@ -202,6 +203,7 @@ def stale_token(token: str, sign_in: str | None = None) -> Response:
         return refused(400, _("This page was open for too long. Go back, reload it and try again."))
     query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
     page = _rendered(
-        "errors/not_saved.html", posted=posted, action=request.path + query, sign_in=sign_in, about=None, held=False
-    )
+        "errors/not_saved.html", posted=posted, entered=entries(posted), action=request.path + query, sign_in=sign_in,
+        about=None, held=False,
+    )  # fmt: skip
     return _private(make_response(page, 400))

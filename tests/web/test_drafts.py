@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import unquote
 
 import pytest
 
@@ -172,6 +173,37 @@ def test_what_was_held_back_says_what_it_is_about_and_can_be_discarded(doctor: D
     answer = doctor.send(doctor.forms(back)["/drafts/discard"])
     assert (answer.status_code, answer.location) == (303, page)
     assert doctor.open("GET", back).status_code == 404
+
+
+@pytest.mark.parametrize("in_burmese", [False, True])
+def test_what_was_held_back_speaks_as_its_form_does(front: Desk, god: Actor, in_burmese: bool) -> None:
+    clinic = make.a_clinic(god)
+    slot = make.a_slot(god, hours=1, clinic=clinic)
+    if in_burmese:
+        front.fill("/preferences", language="my")
+    token = front.forms("/preferences")["/preferences"].values["csrf_token"]
+    given = {
+        "choice": "NEW",
+        "slot_locator": slot.locator,
+        "care_type": "GP",
+        "type": "FOLLOW_UP",
+        "looked_at": "PTY-1",
+    }
+    run_out(god, front)
+    back = front.open(
+        "POST", f"/walk-in?clinic={clinic.locator}", data={"csrf_token": token, "submission": "x", **FIELDS, **given}
+    ).location.partition("next=")[2]
+    sign_in_again(front, god)
+    facts = next(one for one in parsed(front.get(unquote(back)).text).iter("dl"))
+    labels, texts = (["".join(one.itertext()) for one in facts.iter(tag)] for tag in ("dt", "dd"))
+    shown = dict(zip(labels, texts, strict=True))
+    if in_burmese:
+        assert not {"Choice", "Patient", "Slot locator", "Care type", "Given"} & set(labels)
+        return
+    assert shown == {
+        "Given names": "Ei", "Family name": "Phyu", "Gender": "Female", "Patient": "New patient",
+        "Place": slot.locator, "Care type": "General practice", "Kind of appointment": "Follow up",
+    }  # fmt: skip
 
 
 def test_a_session_of_another_day_keeps_nothing(front: Desk, god: Actor) -> None:

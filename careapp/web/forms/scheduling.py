@@ -3,6 +3,7 @@
 # WTForms brings no types, so its classes are Any.
 # mypy: allow-subclassing-any
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -110,11 +111,13 @@ class BlockForm(SpanForm):
 
 
 class ChoiceField(RadioField):
-    """Radio buttons whose choices the page prints itself: a locator, of an open episode or of a patient."""
+    """Radio buttons whose choices the page prints itself: a locator, of an open episode or of a patient, or what is
+    `named` by words.
+    """
 
-    def __init__(self, label: str, missing: str, **kwargs: Any) -> None:
+    def __init__(self, label: str, missing: str, *, named: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(label, choices=[], validate_choice=False, **kwargs)
-        self.missing = missing
+        self.missing, self.named = missing, named or {}
 
     def pre_validate(self, form: CareForm) -> None:
         """Refuse a form in which nothing is chosen. Raises ValidationError."""

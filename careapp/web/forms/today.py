@@ -27,4 +27,5 @@ class WalkInForm(CareForm):
 class NewWalkInForm(WalkInForm, PatientForm):
     """Somebody new (NEW_PATIENT). `looked_at`: the locators of those who may be the same and have been looked at."""
 
+    choice = ChoiceField(_l("Patient"), _l("Choose an episode."), named={NEW_PATIENT: _l("New patient")})
     looked_at = HiddenField()
