@@ -47,6 +47,17 @@ def test_a_phone_can_dial_the_patient(clinic: Clinic, live_url: str, page: Page)
         expect(dial).to_be_in_viewport()
 
 
+def test_every_place_is_in_view_on_a_phone(clinic: Clinic, live_url: str, page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
+    page.goto(f"{live_url}/dashboard")
+    places = page.locator("header nav a")
+    expect(places.last).to_be_visible()
+    assert places.count() > 4
+    boxes = [one.bounding_box() for one in places.all()]
+    assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes), boxes
+
+
 def test_what_was_typed_stays_after_signing_out_in_another_tab(clinic: Clinic, live_url: str, page: Page) -> None:
     sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
     page.goto(f"{live_url}/patients")
