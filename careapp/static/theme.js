@@ -10,6 +10,15 @@
   };
   const root = document.documentElement;
   root.classList.add("js"); // for what is of use only with JavaScript
+  // Paper is light. Each browser tells of it in one of two ways.
+  let shown = null;
+  const paper = (printing) => {
+    if (printing === (shown !== null)) return;
+    [shown, root.dataset.bsTheme] = printing ? [root.dataset.bsTheme, "light"] : [null, shown];
+  };
+  addEventListener("beforeprint", () => paper(true));
+  addEventListener("afterprint", () => paper(false));
+  matchMedia("print").addEventListener("change", (event) => paper(event.matches));
   if (root.dataset.bsTheme) return;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const follow = () => { root.dataset.bsTheme = dark.matches ? "dark" : "light"; };

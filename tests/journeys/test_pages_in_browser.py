@@ -58,6 +58,19 @@ def test_every_place_is_in_view_on_a_phone(clinic: Clinic, live_url: str, page: 
     assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes), boxes
 
 
+def test_paper_is_light_where_the_screen_is_dark(clinic: Clinic, live_url: str, page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
+    page.goto(f"{live_url}/calendar?clinic={clinic.clinic.locator}")
+    ground = "getComputedStyle(document.querySelector('.slot-free')).backgroundColor"
+    dark = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark", media="print")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
+    assert page.evaluate(ground) != dark
+    page.emulate_media(color_scheme="dark", media="screen")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
 def test_what_was_typed_stays_after_signing_out_in_another_tab(clinic: Clinic, live_url: str, page: Page) -> None:
     sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
     page.goto(f"{live_url}/patients")
