@@ -15,6 +15,7 @@ from careapp.errors import Conflict, Invalid
 from careapp.overviews.calendar import Asked, Calendar, get_calendar
 from careapp.overviews.called_off import list_to_call
 from careapp.scheduling import spans
+from careapp.scheduling.views import SlotView
 from careapp.surface.actors import current_actor, requires
 from careapp.web import times
 from careapp.web.calendar_address import Address
@@ -52,19 +53,19 @@ def add_slots() -> Response:
     """Offer the slots, all or none, and show their week; where some overlap, name them and offer the others."""
     actor, shown = current_actor(), _choices()
     form, zone, wanted = _with_choices(AddSlotsForm(), shown), shown.zone, []
+    made: list[SlotView] = []
     try:
         sent = form.checked()
         zone = next((one.time_zone for one in shown.clinics if one.locator == sent.clinic_locator), zone)
         wanted = offered(sent, zone)
 
         def create() -> str:
-            spans.add_slots(
-                actor, sent.provider_locator, spans=wanted, capacity=sent.capacity,
-                clinic_locator=sent.clinic_locator or None, skip_overlaps=bool(sent.skip_overlaps),
-            )  # fmt: skip
+            made.extend(_made(sent, wanted))
             return f"/calendar?provider={sent.provider_locator}&week={times.week_name(sent.day)}"
 
-        return see_other(create_once(actor, form, create), Notice(_("The slots are added.")))
+        address = create_once(actor, form, create)
+        said = ngettext("%(num)s slot is added.", "%(num)s slots are added.", len(made))
+        return see_other(address, Notice(said if made else _("The slots are added.")))
     except (Conflict, Invalid) as refusal:
         form_refused(form, refusal)
         overlaps = refusal.extra.get("overlaps", ())
@@ -135,6 +136,14 @@ def to_call() -> Response:
     return page_or_fragment(
         "scheduling/to_call.html", "scheduling/to_call.html", found=found, sent=sent, zone=shown.zone,
         back=here.to() if provider or clinic else "/calendar",
+    )  # fmt: skip
+
+
+def _made(sent: SimpleNamespace, wanted: Sequence[spans.Span]) -> list[SlotView]:
+    """The slots that a sent form asks for, all of them or, where it says so, those that overlap no other."""
+    return spans.add_slots(
+        current_actor(), sent.provider_locator, spans=wanted, capacity=sent.capacity,
+        clinic_locator=sent.clinic_locator or None, skip_overlaps=bool(sent.skip_overlaps),
     )  # fmt: skip
 
 

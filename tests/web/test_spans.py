@@ -40,7 +40,9 @@ def test_slots_are_repeated_over_weekdays(god: Actor, front: Desk, provider: Any
         **form.values, "day": monday.isoformat(), "first": "09:00", "last": "10:00", "minutes": "30", "capacity": "1",
         "until": (monday + timedelta(days=13)).isoformat(), "weekdays": ["0", "2"],
     }  # fmt: skip
-    assert front.open("POST", address, data=typed).status_code == 303
+    added = front.open("POST", address, data=typed)
+    assert added.status_code == 303
+    assert "8 slots are added." in front.get(added.location).text
     made = [clock.local(one.starts_at, "Asia/Yangon") for one in list_slots(god, provider.locator).items]
     assert [(one.date() - monday).days for one in made] == [0, 0, 2, 2, 7, 7, 9, 9]
     assert {f"{one:%H:%M}" for one in made} == {"09:00", "09:30"}
