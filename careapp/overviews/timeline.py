@@ -35,7 +35,7 @@ from careapp.overviews.episode_items import (
 from careapp.overviews.marks import MINUTE, QUARTER, mark, mark_of_episode
 from careapp.overviews.zones import episode_zone
 from careapp.patients.models import FACTS, PATIENTS
-from careapp.patients.states import NONE_KNOWN
+from careapp.patients.states import NO_KNOWN_FOOD_ALLERGY, NONE_KNOWN
 from careapp.prescriptions.states import ISSUED
 from careapp.referrals.states import OPEN as OPEN_REFERRAL
 from careapp.scheduling.changes import UNDO_WINDOW
@@ -64,6 +64,11 @@ class Banner(View):
     language: str | None
     confidentiality: str
     withheld: bool
+
+    @property
+    def medicine_allergies_unknown(self) -> bool:
+        """Whether nobody has written down if there are allergies to medicines: that no food is one says nothing."""
+        return not self.allergies and not set(self.none_known) - {NO_KNOWN_FOOD_ALLERGY}
 
 
 @dataclass(frozen=True)

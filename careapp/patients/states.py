@@ -7,6 +7,7 @@ FACT_KINDS = (CONDITION, ALLERGY)
 # medicines, to food), which an empty list of allergies does not say.
 SNOMED = "http://snomed.info/sct"
 NO_KNOWN_ALLERGY = "716186003"
-NONE_KNOWN = frozenset({NO_KNOWN_ALLERGY, "409137002", "429625007"})
+NO_KNOWN_FOOD_ALLERGY = "429625007"
+NONE_KNOWN = frozenset({NO_KNOWN_ALLERGY, "409137002", NO_KNOWN_FOOD_ALLERGY})
 PHONE, EMAIL, IDENTIFIER = "PHONE", "EMAIL", "IDENTIFIER"
 KEY_KINDS = (PHONE, EMAIL, IDENTIFIER)  # what a person is recognised by besides name and birth date

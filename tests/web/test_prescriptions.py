@@ -107,7 +107,7 @@ def test_a_medicine_is_found_chosen_dosed_and_issued(god: Actor, sheet: Callable
     assert form.form.values["medication"] == "amoxicillin 500 MG Oral Capsule"
     assert (form.form.values["unit"], form.form.values["route"]) == ("capsule", "oral")
     assert "RxNorm 308191" in chosen.text
-    assert "Checked: no recorded allergy" in chosen.text
+    assert "Checked: no such medicine running." in chosen.text
     shown = form.press("show", **PARTS)
     assert SENTENCE in shown.text
     assert form.form.values["quantity"] == "21"
@@ -210,6 +210,40 @@ def test_an_allergy_interrupts_once_and_a_reason_goes_on(
     told = json.dumps([event.envelope for event in events(god)])
     assert "moxicillin" not in told
     assert "last year" not in told
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "unknown"), [(None, True), ("429625007", True), ("409137002", False), ("716186003", False)]
+)
+def test_what_nobody_wrote_down_is_not_said_to_be_ruled_out(
+    god: Actor, sheet: Callable[..., Sheet], patient: PatientView, asked: str | None, unknown: bool, htmx: bool
+) -> None:
+    if asked:
+        allergic(god, patient, "None known", asked, "http://snomed.info/sct")
+    said = sheet(htmx=htmx).press(f"medicine:{AMOXICILLIN}").text
+    assert ("nobody has written down whether there are any" in said) is unknown
+    assert ("Checked: no recorded allergy to it" in said) is not unknown
+    assert "no such medicine running" in said
+
+
+def test_what_is_never_checked_stands_beside_what_is(
+    god: Actor, sheet: Callable[..., Sheet], patient: PatientView
+) -> None:
+    warfarin = service.issue(
+        god, make.an_episode(god, patient).locator, medication=Medication(text="warfarin sodium 5 MG Oral Tablet"),
+        dosage="1", provider_locator=make.a_provider(god).locator,
+    )  # fmt: skip
+    assert warfarin.status == "ISSUED"
+    form = sheet()
+    assert "Never checked here" not in form.answer.text, "there is no medicine yet"
+    never = "Never checked here: interactions with other medicines, whether the dose is right, kidneys, pregnancy."
+    clear = form.press(f"medicine:{IBUPROFEN}").text
+    assert "no such medicine running" in clear
+    assert never in clear
+    assert never in form.press("show", medication="Herbal tea").text, "beside what could not be checked"
+    allergic(god, patient, "NSAID")
+    assert never in form.press(f"medicine:{IBUPROFEN}").text, "beside what was found"
 
 
 def test_a_reason_counts_only_for_what_was_read(god: Actor, sheet: Callable[..., Sheet], patient: PatientView) -> None:
