@@ -33,7 +33,7 @@ from careapp.overviews.overdue import Overdue, why_overdue_visit
 from careapp.overviews.zones import with_place
 from careapp.prescriptions.checks import Checks
 from careapp.prescriptions.models import Prescription
-from careapp.prescriptions.service import all_prescriptions
+from careapp.prescriptions.service import all_prescriptions, entered_by
 from careapp.prescriptions.states import ISSUED, PRESCRIPTION
 from careapp.prescriptions.views import PrescriptionView
 from careapp.providers.models import PROVIDERS
@@ -83,9 +83,11 @@ class AppointmentRow(AppointmentView):
 
 
 class PrescriptionRow(PrescriptionView):
-    """A prescription with its prescriber's name, and what the safety checks said when it was issued."""
+    """A prescription with its prescriber's name, who entered it where that was somebody else, and what the safety
+    checks said when it was issued."""
 
     provider_name: str
+    entered_by: str | None = None
     checks: Checks | None = None
     override_reason: str | None = None
     last_change: LastChange | None = None
@@ -166,7 +168,7 @@ def _named(kind: str, scoped: bool) -> tuple[Select[Any], str, Sequence[str]]:
     """All rows of a kind with names, the column of their time, and the states in which they stand open."""
     tenant: Any = bindparam("tenant")
     if kind == PRESCRIPTION.entity:
-        rows = all_prescriptions(tenant).add_columns(PROVIDERS.name.label("provider_name"))
+        rows = all_prescriptions(tenant).add_columns(PROVIDERS.name.label("provider_name"), entered_by())
         return rows, "issued_at", (ISSUED,)
     if kind == REFERRAL.entity:
         return all_referrals(tenant), "created_at", OPEN_REFERRAL

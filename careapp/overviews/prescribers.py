@@ -20,11 +20,12 @@ from careapp.views import View
 class Prescribers(View):
     """Who takes part in the network, by name, and the locator of the likeliest.
 
-    That is the provider the actor is, else the one of the episode's last appointment.
+    That is the provider the actor is (`own`, None for who is none), else the one of the episode's last appointment.
     """
 
     providers: Sequence[ProviderView]
     likeliest: str | None
+    own: str | None
 
 
 @query(Permission.PRESCRIPTION_WRITE)
@@ -46,4 +47,6 @@ def get_prescribers(actor: Actor, episode_locator: str) -> Prescribers:
     providers = list(list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items)
     if likeliest and likeliest not in {one.locator for one in providers}:
         providers.insert(0, get_provider(actor, likeliest))
-    return Prescribers(providers=providers, likeliest=likeliest)
+    return Prescribers(
+        providers=providers, likeliest=likeliest, own=likeliest if actor.provider_id is not None else None
+    )

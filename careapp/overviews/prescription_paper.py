@@ -18,7 +18,7 @@ from careapp.operations.models import TENANTS
 from careapp.overviews.timeline import Banner, get_banner
 from careapp.prescriptions.models import PRESCRIPTIONS
 from careapp.prescriptions.papers import Printed, beginning, is_code_of
-from careapp.prescriptions.service import prescription_rows
+from careapp.prescriptions.service import entered_by, prescription_rows
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, ProviderClinic
 from careapp.scheduling.models import APPOINTMENTS, Appointment
@@ -46,7 +46,9 @@ class Visit:
 
 
 class Paper(View):
-    """A prescription with everything that is printed. `status_at` is when it was filled or voided."""
+    """A prescription with everything that is printed. `status_at` is when it was filled or voided, `entered_by` who
+    issued it where that was not the prescriber himself.
+    """
 
     head: Head
     locator: str
@@ -65,6 +67,7 @@ class Paper(View):
     provider_name: str
     specialty: str
     npi: str | None
+    entered_by: str | None
     tenant_key: str
 
     @property
@@ -143,7 +146,7 @@ def verify_paper(actor: Actor, locator: str, *, code: str, keys: Sequence[bytes]
 
 def _row(actor: Actor, locator: str) -> Row[Any]:
     statement = prescription_rows(actor).add_columns(
-        PROVIDERS.name.label("provider_name"), PROVIDERS.specialty, PROVIDERS.npi
+        PROVIDERS.name.label("provider_name"), PROVIDERS.specialty, PROVIDERS.npi, entered_by()
     )
     return found(db.session.execute(statement.where(PRESCRIPTIONS.locator == locator)).one_or_none())
 

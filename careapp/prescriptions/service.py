@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, Select, literal, select
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.crypto import OfRow
-from careapp.db import db, insert, table_of
+from careapp.db import at_most, db, insert, table_of
 from careapp.disclosure import reading
+from careapp.disclosure.people import who_did_for
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Invalid
-from careapp.lifecycle import check_version, move, remember
+from careapp.lifecycle import HISTORY, StatusChange, check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
 from careapp.patients.service import refuse_erased
@@ -57,6 +58,20 @@ def all_prescriptions(tenant: int | BindParameter[int]) -> Select[Any]:
         )
         .where(PRESCRIPTIONS.tenant_id == tenant)
     )
+
+
+def entered_by() -> ColumnElement[Any]:
+    """Who issued each of these prescriptions, by name, where that was not the prescriber himself; else None."""
+    of_it = (HISTORY.tenant_id == PRESCRIPTIONS.tenant_id, HISTORY.entity_id == PRESCRIPTIONS.id)
+    issued = (
+        select(who_did_for(PRESCRIPTIONS.provider_id, HISTORY))
+        .select_from(table_of(StatusChange))
+        .where(*of_it, HISTORY.entity == PRESCRIPTION.entity, HISTORY.action == "issue")
+        .order_by(HISTORY.id)
+        .limit(at_most(1))
+        .correlate(table_of(Prescription))
+    )
+    return issued.scalar_subquery().label("entered_by")
 
 
 @command(Permission.PRESCRIPTION_WRITE)

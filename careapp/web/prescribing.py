@@ -105,5 +105,11 @@ def number_in(text: str) -> int:
 
 
 def _with_prescribers(form: PrescriptionForm, offered: Prescribing) -> PrescriptionForm:
-    form.provider_locator.choices = options((one.locator, one.name) for one in offered.prescribers.providers)
+    """The form with its prescribers; whoever is not the provider that is signed in is told apart in the list itself, so
+    that it is seen as soon as somebody is chosen."""
+    own = offered.prescribers.own
+    form.provider_locator.choices = options(
+        (one.locator, one.name if own in (None, one.locator) else _("%(name)s (on behalf of)", name=one.name))
+        for one in offered.prescribers.providers
+    )
     return form

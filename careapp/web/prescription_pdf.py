@@ -66,6 +66,7 @@ def parts_of(sheet: Sheet) -> list[Part]:
         *(Part(one.value, one.label, size=11, bold=one.strong) for one in sheet.order),
         Part(sheet.end, size=8, gap=2),
         Part(sheet.prescriber, sheet.signature, size=9, gap=16, rule=True, bottom=True),
+        *([Part(sheet.entered.value, sheet.entered.label, size=9, gap=0.5, bottom=True)] if sheet.entered else []),
         Part(sheet.code.value, sheet.code.label, size=13, bold=True, gap=2, bottom=True),
         Part(sheet.where, size=8, gap=0.5, bottom=True),
         Part(sheet.printed, size=7.5, gap=1, bottom=True),

@@ -27,7 +27,8 @@ class Fact:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Everything that stands on the paper. `stamp` and `warning` are None for one that may be filled."""
+    """Everything that stands on the paper. `stamp` and `warning` are None for one that may be filled, `entered` for one
+    that the prescriber himself has issued."""
 
     head: str
     head_lines: Sequence[str]
@@ -42,6 +43,7 @@ class Sheet:
     end: str
     signature: str
     prescriber: str
+    entered: Fact | None
     code: Fact
     where: str
     printed: str
@@ -76,6 +78,7 @@ def sheet_of(paper: Paper, *, key: bytes, verify_at: str, printed_by: str) -> Sh
         end=_("End of the order: nothing follows."),
         signature=_("Signature"),
         prescriber=_prescriber(paper),
+        entered=Fact(_("Entered by"), paper.entered_by) if paper.entered_by else None,
         code=Fact(_("Verification code"), code, strong=True),
         where=_where(paper, verify_at),
         printed=_("Printed %(when)s by %(who)s. Page 1 of 1.", when=moment(clock.now(), head.zone), who=printed_by),

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from careapp.identity import attempts
 from careapp.identity.models import SignInAttempts
 from careapp.overviews.prescription_paper import Candidates, Head, Visit, choose_head
 from careapp.patients.views import HumanName
-from careapp.prescriptions import papers, service
+from careapp.prescriptions import history, papers, service
 from careapp.prescriptions.views import Medication, PrescriptionView
 from tests import factories as make
 from tests.conftest import TestTenant, everything
@@ -412,6 +413,37 @@ def test_a_print_asks_the_database_a_few_times(
     with statements() as seen:
         doctor.get(f"/prescriptions/{one.locator}/paper{'.pdf' if kind == 'pdf' else ''}")
     assert len(seen) <= 8, seen
+
+
+@pytest.mark.parametrize("himself", [True, False])
+def test_the_paper_says_who_entered_it_unless_it_was_the_prescriber(doctor: Desk, god: Actor, himself: bool) -> None:
+    prescriber = make.a_provider(god, name="Nurse Ei Ei Mon")
+    own = prescriber if himself else make.a_provider(god, name="Dr Thandar")
+    person = make.a_person(god, Role.CLINICIAN, provider=own)
+    one = service.issue(
+        person, make.an_episode(god).locator, medication=Medication(text="Ointment"), dosage="thinly",
+        provider_locator=prescriber.locator,
+    )  # fmt: skip
+    page = doctor.get(f"/prescriptions/{one.locator}/paper").text
+    assert re.search(r"<dt>Signature</dt><dd>Nurse Ei Ei Mon", page)
+    assert bool(re.search(r"<dt>Entered by</dt><dd[^>]*>Person \d+</dd>", page)) is not himself
+    assert ("Entered by Person" in text_of(doctor.get(f"/prescriptions/{one.locator}/paper.pdf"))) is not himself
+    service.act(god, one.locator, action="fill")
+    assert ("Entered by" in doctor.get(f"/prescriptions/{one.locator}/paper").text) is not himself, "whoever fills it"
+
+
+def test_what_was_stored_as_it_was_elsewhere_was_entered_by_nobody(doctor: Desk, god: Actor) -> None:
+    known = prescribed(god)
+    row = rows(god, "SELECT episode_id, patient_id, provider_id FROM prescriptions")[0]
+    importing = replace(god, name="import")
+    with commands.unit_of(importing, name="test"):
+        one = history.enter(
+            importing, **row._mapping, medication=Medication(text="Ointment"), dosage="thinly", status="ISSUED",
+            issued_at=NOW,
+        )  # fmt: skip
+        commands.record("test")
+    assert "Entered by" in doctor.get(f"/prescriptions/{known.locator}/paper").text
+    assert "Entered by" not in doctor.get(f"/prescriptions/{one.locator}/paper").text
 
 
 def test_a_clinician_prints_in_his_own_name(desk: Callable[..., Desk], god: Actor) -> None:

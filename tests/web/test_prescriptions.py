@@ -444,6 +444,31 @@ def test_a_draft_comes_back_and_goes_with_the_issue(god: Actor, sheet: Callable[
     assert Sheet(form.desk, form.address.split("/")[2]).form.values["dosage"] == ""
 
 
+def test_who_is_a_provider_prescribes_himself_or_on_behalf_of_somebody(
+    god: Actor, sheet: Callable[..., Sheet], desk: Callable[..., Desk]
+) -> None:
+    thandar, nurse = make.a_provider(god, name="Dr Thandar"), make.a_provider(god, name="Nurse Ei Ei Mon")
+    provider_id = id_of(god, "providers", thandar.locator)
+    signed_in = desk(Role.CLINICIAN, name="Thandar Hlaing", provider_id=provider_id)
+    own, other = sheet(desk=signed_in), sheet(desk=signed_in)
+    assert own.form.values["provider_locator"] == thandar.locator
+    choices = {one.text: one.get("value") for one in parsed(own.answer.text).iter("option")}
+    assert choices["Dr Thandar"] == thandar.locator
+    assert choices["Nurse Ei Ei Mon (on behalf of)"] == nurse.locator
+    episode = own.address.removesuffix("/prescriptions/new")
+    assert own.issue(medication="Ointment", dosage="thinly").status_code == 303
+    assert "on behalf of" not in signed_in.get(episode).text
+    assert other.issue(medication="Eye drops", dosage="1", provider_locator=nurse.locator).status_code == 303
+    page = signed_in.get(other.address.removesuffix("/prescriptions/new")).text
+    assert page.count("Thandar Hlaing on behalf of Nurse Ei Ei Mon") == 2, (
+        "in the list of open things, and the timeline"
+    )
+
+
+def test_who_is_no_provider_is_told_apart_from_none(sheet: Callable[..., Sheet]) -> None:
+    assert "on behalf of" not in sheet().answer.text
+
+
 def test_nothing_is_prescribed_in_an_ended_episode(god: Actor, sheet: Callable[..., Sheet]) -> None:
     from careapp.episodes import service as episodes
 
