@@ -1,4 +1,5 @@
-"""Safety checks of a prescription: a recorded allergy to what is in it, and the same therapy twice; pure rules.
+"""Safety checks of a prescription: a recorded allergy to what is in it, the same therapy twice, and amounts that look
+like a slip of the finger; pure rules.
 
 What they find interrupts once; what they could not check is said as loudly. They are no database of interactions:
 docs/adr/0007 says what they do and do not.
@@ -8,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 
+from careapp.prescriptions.dosage import Dosage, plain
+from careapp.prescriptions.dosage_codes import UNITS
 from careapp.prescriptions.groups import (
     AROUND,
     GROUPS,
@@ -26,6 +29,12 @@ SAME, GROUP, RELATED = "SAME_INGREDIENT", "SAME_GROUP", "RELATED_GROUP"
 NO_LIST, NOT_CODED, UNKNOWN_CODE, NO_INGREDIENTS = "NO_LIST", "NOT_CODED", "UNKNOWN_CODE", "NO_INGREDIENTS"
 UNCLEAR_ALLERGY, UNCLEAR_EARLIER = "UNCLEAR_ALLERGY", "UNCLEAR_EARLIER"
 SNOMED = "http://snomed.info/sct"
+
+DOSE, QUANTITY = "DOSE", "QUANTITY"
+# No medical limits: hardly anybody is told to take more than 20 tablets at once, or handed out more than 1,000 of
+# anything, but a zero too many is quickly typed. Rarely asked, the question is read.
+MOST_PIECES_AT_ONCE = 20
+MOST_HANDED_OUT = 1_000
 
 CLEAR, WARNED, NOT_CHECKED = "CLEAR", "WARNED", "NOT_CHECKED"
 
@@ -68,6 +77,14 @@ class Finding(View):
     group: str | None = None
 
 
+class Slip(View):
+    """An amount so large that a finger may have slipped: `what` is DOSE (in pieces) or QUANTITY."""
+
+    what: str
+    amount: str
+    limit: int
+
+
 class Gap(View):
     """Something that could not be checked, and about what."""
 
@@ -77,29 +94,35 @@ class Gap(View):
 
 
 class Checks(View):
-    """What the checks say: findings, and gaps in what they could look at."""
+    """What the checks say: findings, amounts that may be slips, and gaps in what they could look at."""
 
     findings: tuple[Finding, ...] = ()
+    slips: tuple[Slip, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked for a reason before it is issued."""
+        return bool(self.findings or self.slips)
 
     @property
     def state(self) -> str:
         """WARNED where something was found, else NOT_CHECKED where something could not be looked at, else CLEAR."""
-        return WARNED if self.findings else NOT_CHECKED if self.gaps else CLEAR
+        return WARNED if self.asks else NOT_CHECKED if self.gaps else CLEAR
 
     @property
     def key(self) -> str:
         """What names exactly these findings: an override is for what was read, not for what came after."""
-        said = sorted(finding.model_dump_json() for finding in self.findings)
+        said = sorted(one.model_dump_json() for one in (*self.findings, *self.slips))
         return sha256("\n".join(said).encode()).hexdigest()[:32] if said else ""
 
 
 def check(
     medicine: Ordered, allergies: Iterable[Allergy], earlier: Iterable[Earlier], known: Sequence[Substance],
-    *, list_loaded: bool = True,
+    *, list_loaded: bool = True, parts: Dosage | None = None, quantity: int | None = None,
 ) -> Checks:  # fmt: skip
-    """Look for allergies and duplicates. `known` are ingredients of the list that the texts may name: where something
-    has no code, its words are compared with them.
+    """Look for allergies, duplicates and slips. `known` are ingredients of the list that the texts may name: where
+    something has no code, its words are compared with them.
     """
     gaps = [*_gaps_of(medicine, list_loaded)]
     new = contents(medicine.text, medicine.ingredients, known)
@@ -115,7 +138,18 @@ def check(
         findings += duplicate
         if not duplicate and not old:
             gaps.append(Gap(why=UNCLEAR_EARLIER, about=one.medicine.text, locator=one.locator))
-    return Checks(findings=tuple(_once(findings)), gaps=tuple(gaps))
+    return Checks(findings=tuple(_once(findings)), slips=slips_in(parts, quantity), gaps=tuple(gaps))
+
+
+def slips_in(parts: Dosage | None, quantity: int | None) -> tuple[Slip, ...]:
+    """The amounts that may be slips of the finger. A dose is only known of a dosage in parts, not of one in somebody's
+    own words."""
+    slips = []
+    if parts and UNITS[parts.unit].is_piece and parts.dose > MOST_PIECES_AT_ONCE:
+        slips.append(Slip(what=DOSE, amount=plain(parts.dose), limit=MOST_PIECES_AT_ONCE))
+    if quantity is not None and quantity > MOST_HANDED_OUT:
+        slips.append(Slip(what=QUANTITY, amount=str(quantity), limit=MOST_HANDED_OUT))
+    return tuple(slips)
 
 
 def contents(text: str, ingredients: Sequence[Substance] | None, known: Sequence[Substance]) -> list[Substance]:

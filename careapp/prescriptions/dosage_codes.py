@@ -21,6 +21,11 @@ class Unit:
     many: str
     countable: bool = True
 
+    @property
+    def is_piece(self) -> bool:
+        """Whether it is counted one by one, such as tablets and puffs, not poured or weighed."""
+        return self.countable and self.ucum.startswith("{")
+
 
 @dataclass(frozen=True)
 class Route:

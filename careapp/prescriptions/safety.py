@@ -19,7 +19,7 @@ from careapp.patients.models import FACTS
 from careapp.patients.states import NONE_KNOWN
 from careapp.prescriptions import checks
 from careapp.prescriptions.checks import Allergy, Checks, Earlier, Ordered
-from careapp.prescriptions.dosage import supply_days
+from careapp.prescriptions.dosage import Dosage, supply_days
 from careapp.prescriptions.dosage_fhir import from_fhir
 from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
 from careapp.prescriptions.states import FILLED, ISSUED, PRESCRIPTION
@@ -47,15 +47,20 @@ class Warned(Invalid):
 
 
 @query(Permission.PRESCRIPTION_WRITE)
-def check_medicine(actor: Actor, episode_locator: str, medication: Medication) -> Checks:
-    """What the checks would say to this medicine for the patient of an episode; raises NotFound and Restricted."""
+def check_medicine(
+    actor: Actor, episode_locator: str, medication: Medication, parts: Dosage | None = None,
+    quantity: int | None = None,
+) -> Checks:  # fmt: skip
+    """What the checks would say to this order for the patient of an episode; raises NotFound and Restricted."""
     row = readable_episode(actor, episode_locator)
     record_read("prescription.check", episode_locator, patients=(row.party_locator,))
-    return run_checks(actor, row.patient_id, medication)
+    return run_checks(actor, row.patient_id, medication, parts, quantity)
 
 
-def run_checks(actor: Actor, patient_id: int, medication: Medication) -> Checks:
-    """The checks of a medicine against what is known of a patient, inside a command or query."""
+def run_checks(
+    actor: Actor, patient_id: int, medication: Medication, parts: Dosage | None, quantity: int | None
+) -> Checks:
+    """The checks of an order against what is known of a patient, inside a command or query."""
     given = {"the_tenant": actor.tenant_id, "the_patient": patient_id}
     facts = db.session.execute(_allergies(), given).all()
     earlier = db.session.execute(_earlier(), {**given, "since": clock.now() - COLLECTED_WITHIN}).all()
@@ -74,6 +79,8 @@ def run_checks(actor: Actor, patient_id: int, medication: Medication) -> Checks:
         [_an_earlier(row, concepts) for row in earlier],
         known,
         list_loaded=bool(concepts) or terminology.list_in_use(actor) is not None,
+        parts=parts,
+        quantity=quantity,
     )
 
 

@@ -90,7 +90,7 @@ def issue(
     reading.require(actor, episode)
     episodes.require_open(episode)
     provider_id = _provider_id(actor, provider_locator)
-    said = run_checks(actor, episode.patient_id, medication)
+    said = run_checks(actor, episode.patient_id, medication, parts, quantity)
     reason = _reason_to_go_on(said, override, interrupt)
     known = {
         "episode_locator": episode.locator,
@@ -115,9 +115,9 @@ def issue(
 def _reason_to_go_on(said: Checks, override: Override | None, interrupt: bool) -> str | None:
     """The reason given for what was found; raises Warned where one is asked for and none is for just these findings."""
     given = override.reason.strip() if override and override.key == said.key else ""
-    if interrupt and said.findings and not given:
+    if interrupt and said.asks and not given:
         raise Warned(said)
-    return given if said.findings and given else None
+    return given if said.asks and given else None
 
 
 def _provider_id(actor: Actor, provider_locator: str) -> int:
@@ -139,7 +139,8 @@ def _record_checks(row: Row[Any], said: Checks, reason: str | None) -> None:
     found = [one.model_dump(include={"kind", "how", "group", "locator"}, exclude_none=True) for one in said.findings]
     commands.record(
         "prescription.checks", row.locator, patients=(row.party_locator,), state=said.state, findings=found,
-        notChecked=sorted({gap.why for gap in said.gaps}), overridden=reason is not None,
+        slips=[one.what for one in said.slips], notChecked=sorted({gap.why for gap in said.gaps}),
+        overridden=reason is not None,
     )  # fmt: skip
 
 

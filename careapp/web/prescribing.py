@@ -10,8 +10,8 @@ from careapp.errors import Conflict, Invalid, NotFound
 from careapp.overviews.prescribing import Prescribing, find_medicines, get_prescribing
 from careapp.overviews.timeline import get_banner
 from careapp.prescriptions.checks import Checks
-from careapp.prescriptions.dosage import quantity_for, sentence
-from careapp.prescriptions.safety import Warned, check_medicine
+from careapp.prescriptions.dosage import Dosage, quantity_for, sentence
+from careapp.prescriptions.safety import check_medicine
 from careapp.surface.actors import current_actor
 from careapp.terminology.views import Found
 from careapp.web.drafts import Draft, kept
@@ -62,14 +62,15 @@ class Desk:
         form = self.form
         if refusal:
             self.search()
-        said = refusal.checks if isinstance(refusal, Warned) else self._checks()
+        dosage = dosage_of(form)  # may put a quantity in, which is checked as well
+        said = self._checks()
         form.warned.data, form.warned.raw_data = (said.key if said else ""), None
         form_refused(form, refusal)
         episode, banner, zone = get_banner(current_actor(), self.locator)
         return page_or_fragment(
             PAGE, FRAGMENT, refusal.status if refusal else 200, title=_("Prescribe"), form=form, episode=episode,
             banner=banner, zone=zone, offered=self.offered, said=said, draft=self.draft, done=self.done,
-            found=self.found, focus_found=self.focus_found, action=address_of(self.locator), **dosage_of(form),
+            found=self.found, focus_found=self.focus_found, action=address_of(self.locator), **dosage,
         )  # fmt: skip
 
     def search(self) -> None:
@@ -81,7 +82,17 @@ class Desk:
         """What the checks say of the medicine in the form; nothing while there is none, or one is to be chosen next."""
         if not self.form.medication.data or (self.focus_found and self.found and self.found.medicines):
             return None
-        return check_medicine(current_actor(), self.locator, self.form.ordered())
+        return check_medicine(
+            current_actor(), self.locator, self.form.ordered(), _parts_so_far(self.form), self.form.quantity.data
+        )
+
+
+def _parts_so_far(form: PrescriptionForm) -> Dosage | None:
+    """The parts of the dosage, None while they are not whole."""
+    try:
+        return form.parts()
+    except Invalid:
+        return None
 
 
 def dosage_of(form: PrescriptionForm) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Safety checks: what they find by code, by name and by group, what they leave alone, and what they cannot look at."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 from careapp.prescriptions.checks import Allergy, Checks, Earlier, Ordered, check, named_in
+from careapp.prescriptions.dosage import Dosage
 from careapp.prescriptions.groups import GROUPS, groups_of
 from careapp.terminology.views import RXNORM, Substance
 
@@ -174,6 +176,34 @@ def test_an_override_is_for_exactly_what_was_read() -> None:
     same = check(coded(IBUPROFEN, code="7"), [Allergy(text="NSAID")], [], KNOWN)
     more = check(coded(IBUPROFEN), [Allergy(text="NSAID")], [running(coded(NAPROXEN, code="2"))], KNOWN)
     assert one.key == same.key != more.key
+
+
+@pytest.mark.parametrize(
+    ("dose", "unit", "quantity", "expected"),
+    [
+        ("20", "tablet", 1000, []),
+        ("20.5", "tablet", 21, [("DOSE", "20.5", 20)]),
+        ("100", "capsule", 2100, [("DOSE", "100", 20), ("QUANTITY", "2100", 1000)]),
+        ("25", "puff", None, [("DOSE", "25", 20)]),
+        ("30", "mL", None, []),
+        ("500", "mg", 1001, [("QUANTITY", "1001", 1000)]),
+        ("100", "application", None, []),
+        (None, "tablet", 5000, [("QUANTITY", "5000", 1000)]),
+    ],
+)
+def test_an_amount_that_may_be_a_slip_of_the_finger_is_asked_about(
+    dose: str | None, unit: str, quantity: int | None, expected: list[tuple[str, str, int]]
+) -> None:
+    parts = Dosage(dose=Decimal(dose), unit=unit, timing="TID") if dose else None
+    said = check(coded(METFORMIN), [], [], KNOWN, parts=parts, quantity=quantity)
+    assert [(one.what, one.amount, one.limit) for one in said.slips] == expected
+    assert (said.asks, said.state) == ((True, "WARNED") if expected else (False, "CLEAR"))
+    assert bool(said.key) is bool(expected)
+
+
+def test_an_override_of_one_amount_is_for_no_other() -> None:
+    one, other = (check(coded(METFORMIN), [], [], KNOWN, quantity=number) for number in (2100, 21000))
+    assert one.key != other.key
 
 
 def test_all_words_of_an_ingredient_are_needed() -> None:

@@ -258,6 +258,37 @@ def test_a_reason_counts_only_for_what_was_read(god: Actor, sheet: Callable[...,
     assert again.issue(override_reason="It is fine").status_code == 303
 
 
+@pytest.mark.parametrize("htmx", [False, True])
+def test_an_amount_that_may_be_a_slip_is_asked_about_once(god: Actor, sheet: Callable[..., Sheet], htmx: bool) -> None:
+    form = sheet(htmx=htmx)
+    form.press(f"medicine:{AMOXICILLIN}")
+    shown = form.press("show", **{**PARTS, "dose": "100"}).text
+    assert "One dose is 100 pieces, more than 20. Is that meant?" in shown
+    assert "The quantity is 2100, more than 1000. Is that meant?" in shown, "also of the quantity just put in"
+    assert form.issue().status_code == 422
+    assert stored(god) == []
+    less = form.issue(dose="90", quantity="1890", override_reason="Meant")
+    assert less.status_code == 422, "the reason was for another amount"
+    assert "One dose is 90 pieces" in less.text
+    assert form.issue(override_reason="Meant so").status_code == 303
+    [row] = stored(god)
+    assert (row.override_reason, row.checks["state"]) == ("Meant so", "WARNED")
+    page = form.desk.get(form.address.removesuffix("/prescriptions/new")).text
+    assert "The quantity is 1890, more than 1000." in page
+    assert "Prescribed all the same: Meant so" in page
+    audited = one(god, "SELECT detail FROM audit_event WHERE action = 'prescription.checks'")
+    assert (audited["slips"], audited["overridden"]) == (["DOSE", "QUANTITY"], True)
+
+
+def test_a_quantity_put_in_for_who_has_no_script_is_asked_about_at_once(sheet: Callable[..., Sheet]) -> None:
+    form = sheet()
+    form.press(f"medicine:{AMOXICILLIN}")
+    asked = form.issue(**{**PARTS, "dose": "100"})
+    assert asked.status_code == 422
+    assert "The quantity is 2100, more than 1000." in asked.text
+    assert form.issue(override_reason="Meant so").status_code == 303
+
+
 def test_the_same_therapy_twice_interrupts(god: Actor, sheet: Callable[..., Sheet]) -> None:
     first, second = sheet(), sheet()
     first.press(f"medicine:{IBUPROFEN}", **PARTS)
