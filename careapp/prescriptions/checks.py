@@ -86,24 +86,39 @@ class Slip(View):
 
 
 class Gap(View):
-    """Something that could not be checked, and about what."""
+    """Something that could not be checked, and about what. `known` where the same was acknowledged in this episode
+    before: then it is said again, and nobody is asked again."""
 
     why: str
     about: str | None = None
     locator: str | None = None
+    known: bool = False
+
+    @property
+    def same(self) -> tuple[str, str | None, str | None]:
+        """What makes it the same gap as another."""
+        return self.why, self.about, self.locator
 
 
 class Checks(View):
-    """What the checks say: findings, amounts that may be slips, and gaps in what they could look at."""
+    """What the checks say: findings, amounts that may be slips, and gaps in what they could look at. `acknowledged`
+    says of a prescription that was issued that somebody had read this and went on."""
 
     findings: tuple[Finding, ...] = ()
     slips: tuple[Slip, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    acknowledged: bool = False
 
     @property
     def asks(self) -> bool:
         """Whether a person is asked for a reason before it is issued."""
         return bool(self.findings or self.slips)
+
+    @property
+    def asks_to_look(self) -> bool:
+        """Whether a person is asked to look himself, for what nobody here could: once for each gap in an episode. So an
+        allergy to something that is no medicine and has no name here asks once, and latex or nuts never do."""
+        return any(not gap.known for gap in self.gaps)
 
     @property
     def state(self) -> str:
@@ -112,8 +127,9 @@ class Checks(View):
 
     @property
     def key(self) -> str:
-        """What names exactly these findings: an override is for what was read, not for what came after."""
-        said = sorted(one.model_dump_json() for one in (*self.findings, *self.slips))
+        """What names exactly this: an override is for what was read, not for what came after."""
+        asked = (one for one in self.gaps if not one.known)
+        said = sorted(one.model_dump_json() for one in (*self.findings, *self.slips, *asked))
         return sha256("\n".join(said).encode()).hexdigest()[:32] if said else ""
 
 

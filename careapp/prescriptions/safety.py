@@ -33,16 +33,19 @@ MOST_EARLIER = 200
 
 
 class Warned(Invalid):
-    """The checks have found something: the prescription is issued once a reason is given for exactly that.
+    """The checks have found something, or could not look at something: the prescription is issued once a reason is
+    given for exactly that, or, where nothing was found, somebody says that he has looked himself.
 
     `checks` is what they said.
     """
 
     def __init__(self, said: Checks) -> None:
-        super().__init__(
-            {"overrideReason": "Say why it is prescribed all the same."}, code="CHECKS_WARN",
-            detail="The safety checks have found something.",
-        )  # fmt: skip
+        if said.asks:
+            errors = {"overrideReason": "Say why it is prescribed all the same."}
+            detail = "The safety checks have found something."
+        else:
+            errors, detail = {"looked": "Look yourself, then tick this."}, "Something could not be checked."
+        super().__init__(errors, code="CHECKS_WARN", detail=detail)
         self.checks = said
 
 
@@ -54,14 +57,14 @@ def check_medicine(
     """What the checks would say to this order for the patient of an episode; raises NotFound and Restricted."""
     row = readable_episode(actor, episode_locator)
     record_read("prescription.check", episode_locator, patients=(row.party_locator,))
-    return run_checks(actor, row.patient_id, medication, parts, quantity)
+    return run_checks(actor, row, medication, parts, quantity)
 
 
 def run_checks(
-    actor: Actor, patient_id: int, medication: Medication, parts: Dosage | None, quantity: int | None
+    actor: Actor, episode: Row[Any], medication: Medication, parts: Dosage | None, quantity: int | None
 ) -> Checks:
-    """The checks of an order against what is known of a patient, inside a command or query."""
-    given = {"the_tenant": actor.tenant_id, "the_patient": patient_id}
+    """The checks of an order against what is known of an episode's patient, inside a command or query."""
+    given = {"the_tenant": actor.tenant_id, "the_patient": episode.patient_id}
     facts = db.session.execute(_allergies(), given).all()
     earlier = db.session.execute(_earlier(), {**given, "since": clock.now() - COLLECTED_WITHIN}).all()
     earlier = [row for row in earlier if _still_taken(row)]
@@ -70,7 +73,7 @@ def run_checks(
     coded += [(row.medication_code, row.medication_system) for row in earlier]
     concepts = _concepts(coded, texts)
     known = [Substance(code=one.code, name=one.name) for one in concepts.values() if one.term_type == "IN"]
-    return checks.check(
+    said = checks.check(
         _ordered(medication.text, medication.code, medication.system, concepts),
         [
             Allergy(text=row.text, code=row.code, system=row.system, ingredients=_of(row.code, row.system, concepts))
@@ -82,6 +85,23 @@ def run_checks(
         parts=parts,
         quantity=quantity,
     )
+    return _with_known(actor, episode.id, said) if said.gaps else said
+
+
+def _with_known(actor: Actor, episode_id: int, said: Checks) -> Checks:
+    """The same, with those gaps marked that somebody has acknowledged in this episode."""
+    stored = db.session.scalars(_acknowledged(), {"the_tenant": actor.tenant_id, "the_episode": episode_id})
+    known = {gap.same for one in stored for gap in Checks.model_validate(one).gaps}
+    gaps = tuple(gap.model_copy(update={"known": gap.same in known}) for gap in said.gaps)
+    return said.model_copy(update={"gaps": gaps})
+
+
+@built_once
+def _acknowledged() -> Select[Any]:
+    return select(PRESCRIPTIONS.checks).where(
+        PRESCRIPTIONS.tenant_id == bindparam("the_tenant"), PRESCRIPTIONS.episode_id == bindparam("the_episode"),
+        PRESCRIPTIONS.checks["acknowledged"].as_boolean(),
+    )  # fmt: skip
 
 
 def _concepts(coded: Iterable[tuple[str | None, str | None]], texts: Sequence[str]) -> dict[str, MedicineView]:

@@ -83,15 +83,15 @@ def issue(
     """Order a medicine for the episode's patient. Raises NotFound, Restricted, Conflict EPISODE_NOT_OPEN, and
     Invalid naming providerLocator for an unknown provider.
 
-    What the safety checks say is always stored. With `interrupt` (people, who can answer) findings raise Warned until
-    `override` gives a reason for exactly them; a system's order, as over the API, is not held up.
+    What the safety checks say is always stored. With `interrupt` (people, who can answer) what they found, or could not
+    look at, raises Warned until `override` answers exactly that; a system's order, as over the API, is not held up.
     """
     episode = episodes.lock_episode(actor, episode_locator)
     reading.require(actor, episode)
     episodes.require_open(episode)
     provider_id = _provider_id(actor, provider_locator)
-    said = run_checks(actor, episode.patient_id, medication, parts, quantity)
-    reason = _reason_to_go_on(said, override, interrupt)
+    said = _answered(run_checks(actor, episode, medication, parts, quantity), override, interrupt)
+    reason = override.reason.strip() or None if said.acknowledged and override else None
     known = {
         "episode_locator": episode.locator,
         "party_locator": episode.party_locator,
@@ -107,17 +107,20 @@ def issue(
     )  # fmt: skip
     episodes.taken_up(actor, episode, provider_id)
     remember(actor, PRESCRIPTION, row, "issue")
-    _record_checks(row, said, reason)
+    _record_checks(row, said)
     commands.publish(PrescriptionIssued.of(row, key=row.episode_locator))
     return PrescriptionView.seen_by(actor, row)
 
 
-def _reason_to_go_on(said: Checks, override: Override | None, interrupt: bool) -> str | None:
-    """The reason given for what was found; raises Warned where one is asked for and none is for just these findings."""
-    given = override.reason.strip() if override and override.key == said.key else ""
-    if interrupt and said.asks and not given:
+def _answered(said: Checks, override: Override | None, interrupt: bool) -> Checks:
+    """What the checks said, `acknowledged` where it was answered: by a reason given for just this, or where nothing but
+    looking is asked for, by having looked. Raises Warned where an answer is asked for and none is there."""
+    given = override if override and override.key == said.key else None
+    answered = bool(given and (given.reason.strip() or (given.looked and not said.asks)))
+    asked = said.asks or said.asks_to_look
+    if interrupt and asked and not answered:
         raise Warned(said)
-    return given if said.asks and given else None
+    return said.model_copy(update={"acknowledged": asked and answered})
 
 
 def _provider_id(actor: Actor, provider_locator: str) -> int:
@@ -130,9 +133,9 @@ def _provider_id(actor: Actor, provider_locator: str) -> int:
     return int(provider_id)
 
 
-def _record_checks(row: Row[Any], said: Checks, reason: str | None) -> None:
-    """Tell the audit what kind of thing the checks found or could not look at, and whether a reason was given for going
-    on. Words of medicines and reasons stand with the prescription alone: the audit holds no free text.
+def _record_checks(row: Row[Any], said: Checks) -> None:
+    """Tell the audit what kind of thing the checks found or could not look at, and whether somebody answered that he
+    goes on. Words of medicines and reasons stand with the prescription alone: the audit holds no free text.
     """
     if said.state == CLEAR:
         return
@@ -140,7 +143,7 @@ def _record_checks(row: Row[Any], said: Checks, reason: str | None) -> None:
     commands.record(
         "prescription.checks", row.locator, patients=(row.party_locator,), state=said.state, findings=found,
         slips=[one.what for one in said.slips], notChecked=sorted({gap.why for gap in said.gaps}),
-        overridden=reason is not None,
+        overridden=said.acknowledged,
     )  # fmt: skip
 
 

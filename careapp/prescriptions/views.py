@@ -84,10 +84,12 @@ class EarlierOrder(Order):
 
 
 class Override(View):
-    """Why a prescription is issued in spite of findings; `key` names the findings that were read (Checks.key)."""
+    """Why a prescription is issued in spite of findings, or that somebody has `looked` at what could not be checked;
+    `key` names what was read (Checks.key)."""
 
     reason: str
     key: str
+    looked: bool = False
 
 
 class PrescriptionPage(Page[PrescriptionView]):

@@ -64,7 +64,10 @@ class Desk:
             self.search()
         dosage = dosage_of(form)  # may put a quantity in, which is checked as well
         said = self._checks()
-        form.warned.data, form.warned.raw_data = (said.key if said else ""), None
+        key = said.key if said else ""
+        if key != form.warned.data:
+            form.looked.data = False  # it was ticked for something else
+        form.warned.data, form.warned.raw_data = key, None
         form_refused(form, refusal)
         episode, banner, zone = get_banner(current_actor(), self.locator)
         return page_or_fragment(

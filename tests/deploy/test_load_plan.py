@@ -44,6 +44,7 @@ REQUESTS = {
     "/episodes/{episode}": "episodes.episode",
     "/patients/{patient}": "patients.patient",
     "/episodes/{episode}/prescriptions/new": "prescriptions.prescription_form",
+    "/episodes/{episode}/prescriptions/new fill": "medicines.fill",
     "/episodes/{episode}/prescriptions/new send": "prescriptions.issue",
     "/prescriptions/{prescription}/void": "prescriptions.prescription_void",
     "/episodes/{episode}/referrals/new": "referrals.referral_form",

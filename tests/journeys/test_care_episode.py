@@ -93,6 +93,8 @@ def _treat_and_close(page: Page, address: str) -> None:
     page.get_by_text("In your own words instead").click()
     page.get_by_label("Dosage in your own words").fill("1 tablet three times a day for 3 days")
     page.get_by_role("button", name="Issue prescription").click()
+    page.get_by_label("I have looked at this myself").check()  # it is not coded, so nothing could be checked
+    page.get_by_role("button", name="Issue prescription").click()
     expect(page.locator("#notices")).to_contain_text("The prescription is issued.")
     page.get_by_role("link", name="Refer", exact=True).click()
     page.get_by_label("Kind").select_option("Imaging")

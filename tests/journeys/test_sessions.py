@@ -78,6 +78,9 @@ def test_a_form_sent_too_late_is_there_after_signing_in_again(
         page.get_by_text("In your own words instead").click()
     for label, text in typed.items():
         page.get_by_label(re.compile(f"^{label}")).fill(text if script else text + " ")
+    if form == "prescription":
+        page.get_by_role("button", name=press).click()
+        page.get_by_label("I have looked at this myself").check()  # it is not coded
     if form == "registration":
         page.get_by_label("Given names").fill(f"Nyein {'Chan' if script else 'Aye'}")
     run_out(scene)

@@ -75,6 +75,8 @@ def test_a_prescription_sent_twice_is_one(scene: Scene, scene_url: str, desks: t
     page.get_by_label("Medicine", exact=True).fill("Zinc syrup")
     page.get_by_text("In your own words instead").click()
     page.get_by_label("Dosage in your own words").fill("5 ml a day for 10 days")
+    page.get_by_role("button", name="Issue prescription").click()
+    page.get_by_label("I have looked at this myself").check()  # it is not coded
     first, second = page.evaluate(POST_TWICE)
     assert first == second
     page.get_by_role("button", name="Issue prescription").click()

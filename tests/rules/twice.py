@@ -16,7 +16,9 @@ from careapp.erasure import holds
 from careapp.identity import drafts, service_clients, sessions, users
 from careapp.lifecycle import Lifecycle
 from careapp.patients import confidentiality, facts
+from careapp.prescriptions.safety import check_medicine
 from careapp.prescriptions.states import PRESCRIPTION
+from careapp.prescriptions.views import Medication
 from careapp.referrals.states import REFERRAL
 from careapp.scheduling import slots
 from careapp.scheduling.states import APPOINTMENT, SLOT
@@ -224,9 +226,11 @@ def _open_episode(god: Actor, me: Actor, database: TestDatabase) -> Filled:
 
 
 def _prescription(god: Actor, me: Actor, database: TestDatabase) -> Filled:
-    address = f"/episodes/{make.an_episode(god).locator}/prescriptions/new"
-    typed = {"medication": "Amoxicillin 500 mg capsule", "dosage": "1 capsule three times a day", "quantity": "21",
-             "provider_locator": make.a_provider(god).locator}  # fmt: skip
+    episode, medicine = make.an_episode(god).locator, "Amoxicillin 500 mg capsule"
+    address = f"/episodes/{episode}/prescriptions/new"
+    read = check_medicine(god, episode, Medication(text=medicine), quantity=21).key
+    typed = {"medication": medicine, "dosage": "1 capsule three times a day", "quantity": "21", "warned": read,
+             "looked": "y", "provider_locator": make.a_provider(god).locator}  # fmt: skip
     return address, address, typed
 
 

@@ -44,7 +44,8 @@ class Sheet:
         text = answer.text.split("</title>")[-1] if fragment else answer.text
         found = {form.action: form for form in forms_of(parsed(text, fragment=fragment))}
         self.form: Form = found[self.address]
-        self.form.values.pop("as_needed", None)
+        for box in ("as_needed", "looked"):
+            self.form.values.pop(box, None)
         return answer
 
     def press(self, step: str, **typed: str) -> Any:
@@ -61,6 +62,12 @@ class Sheet:
             self.take(answer)
             self.htmx = was
         return answer
+
+    def issue_unchecked(self, **typed: str) -> Any:
+        """Press Issue for what cannot be checked, and again with the tick that is asked for."""
+        assert self.issue(**typed).status_code == 422
+        assert '<a href="#looked">' in self.answer.text
+        return self.issue(looked="y")
 
 
 @pytest.fixture
@@ -169,13 +176,13 @@ def test_who_types_on_after_choosing_has_no_code_any_more(god: Actor, sheet: Cal
     changed = form.press("show", medication="amoxicillin 500 MG Oral Capsule, the blue ones", **PARTS)
     assert "Not coded" in changed.text
     assert "NOT CHECKED" in changed.text
-    form.issue()
+    form.issue_unchecked()
     assert stored(god, "medication_code")[0].medication_code is None
 
 
 def test_free_text_is_possible_and_says_that_it_was_not_checked(god: Actor, sheet: Callable[..., Sheet]) -> None:
     form = sheet()
-    answer = form.issue(medication="Herbal tea", dosage="A cup in the evening")
+    answer = form.issue_unchecked(medication="Herbal tea", dosage="A cup in the evening")
     assert answer.status_code == 303
     [row] = stored(god)
     assert (row.medication_code, row.dosage_parts, row.checks["state"]) == (None, None, "NOT_CHECKED")
@@ -259,6 +266,55 @@ def test_a_reason_counts_only_for_what_was_read(god: Actor, sheet: Callable[...,
 
 
 @pytest.mark.parametrize("htmx", [False, True])
+def test_what_could_not_be_checked_is_issued_with_a_tick_that_is_kept(
+    god: Actor, sheet: Callable[..., Sheet], patient: PatientView, htmx: bool
+) -> None:
+    allergic(god, patient, "penicilin")
+    form = sheet(htmx=htmx)
+    assert "I have looked at this myself" in form.press(f"medicine:{AMOXICILLIN}", **PARTS).text
+    refused = form.issue()
+    assert refused.status_code == 422
+    assert "Nobody can tell which medicines this allergy is to: penicilin." in refused.text
+    assert '<a href="#looked">' in refused.text
+    assert stored(god) == []
+    assert form.issue(looked="y").status_code == 303
+    [row] = stored(god)
+    assert (row.checks["state"], row.checks["acknowledged"], row.override_reason) == ("NOT_CHECKED", True, None)
+    page = form.desk.get(form.address.removesuffix("/prescriptions/new")).text
+    assert "Who entered it ticked: I have looked at this myself." in page
+    audited = one(god, "SELECT detail FROM audit_event WHERE action = 'prescription.checks'")
+    assert (audited["notChecked"], audited["overridden"]) == (["UNCLEAR_ALLERGY"], True)
+
+
+def test_a_tick_counts_only_for_what_was_read(god: Actor, sheet: Callable[..., Sheet], patient: PatientView) -> None:
+    form = sheet()
+    form.press("show", medication="Herbal tea", dosage="A cup")
+    allergic(god, patient, "penicilin")
+    stale = form.issue(looked="y")
+    assert stale.status_code == 422
+    assert not [
+        box for box in parsed(stale.text).iter("input") if box.get("name") == "looked" and "checked" in box.attrib
+    ]
+    assert form.issue(looked="y").status_code == 303
+
+
+def test_what_was_looked_at_is_asked_once_in_an_episode(
+    god: Actor, sheet: Callable[..., Sheet], patient: PatientView
+) -> None:
+    allergic(god, patient, "bees")
+    first, elsewhere = sheet(), sheet()
+    first.press(f"medicine:{AMOXICILLIN}", **PARTS)
+    assert first.issue_unchecked().status_code == 303
+    again = Sheet(first.desk, first.address.split("/")[2])
+    shown = again.press(f"medicine:{IBUPROFEN}", **PARTS).text
+    assert "NOT CHECKED" in shown
+    assert "Somebody has looked at this before in this episode." in shown
+    assert again.issue().status_code == 303
+    elsewhere.press(f"medicine:{NAPROXEN}", **PARTS)
+    assert "Somebody has looked" not in elsewhere.answer.text, "in another episode it is asked again"
+
+
+@pytest.mark.parametrize("htmx", [False, True])
 def test_an_amount_that_may_be_a_slip_is_asked_about_once(god: Actor, sheet: Callable[..., Sheet], htmx: bool) -> None:
     form = sheet(htmx=htmx)
     form.press(f"medicine:{AMOXICILLIN}")
@@ -324,7 +380,7 @@ def test_without_a_list_the_check_says_so(god: Actor, sheet: Callable[..., Sheet
         shown = form.press("show", medication="Amoxicillin 500", **PARTS)
         assert "NOT CHECKED" in shown.text
         assert shown.text.count("No list of medicines is loaded.") == 2
-        assert form.issue().status_code == 303
+        assert form.issue_unchecked().status_code == 303
         assert stored(god)[0].checks["gaps"][0]["why"] == "NO_LIST"
     finally:
         load_starter(database.owner)
@@ -446,8 +502,8 @@ def test_what_is_wrong_is_named_and_everything_is_kept(
 
 def test_it_is_issued_once_and_voided_with_a_reason(god: Actor, sheet: Callable[..., Sheet]) -> None:
     form = sheet()
-    typed = {"medication": "Ibuprofen 400 mg", "dosage": "1 if needed"}
-    sent = {**form.form.values, **typed}
+    assert form.issue(medication="Ibuprofen 400 mg", dosage="1 if needed").status_code == 422
+    sent = {**form.form.values, "looked": "y"}
     for _ in range(2):
         assert form.desk.open("POST", form.address, data=sent).status_code == 303
     assert len(stored(god)) == 1
@@ -471,7 +527,7 @@ def test_a_draft_comes_back_and_goes_with_the_issue(god: Actor, sheet: Callable[
     again = Sheet(form.desk, form.address.split("/")[2])
     assert again.form.values["dosage"] == "thinly", "filling the form in leaves the draft alone"
     assert "/drafts/discard" in again.answer.text
-    assert again.issue().status_code == 303
+    assert again.issue_unchecked().status_code == 303
     assert Sheet(form.desk, form.address.split("/")[2]).form.values["dosage"] == ""
 
 
@@ -487,9 +543,10 @@ def test_who_is_a_provider_prescribes_himself_or_on_behalf_of_somebody(
     assert choices["Dr Thandar"] == thandar.locator
     assert choices["Nurse Ei Ei Mon (on behalf of)"] == nurse.locator
     episode = own.address.removesuffix("/prescriptions/new")
-    assert own.issue(medication="Ointment", dosage="thinly").status_code == 303
+    assert own.issue_unchecked(medication="Ointment", dosage="thinly").status_code == 303
     assert "on behalf of" not in signed_in.get(episode).text
-    assert other.issue(medication="Eye drops", dosage="1", provider_locator=nurse.locator).status_code == 303
+    issued = other.issue_unchecked(medication="Eye drops", dosage="1", provider_locator=nurse.locator)
+    assert issued.status_code == 303
     page = signed_in.get(other.address.removesuffix("/prescriptions/new")).text
     assert page.count("Thandar Hlaing on behalf of Nurse Ei Ei Mon") == 2, (
         "in the list of open things, and the timeline"

@@ -93,6 +93,7 @@ class PrescriptionForm(CareForm):
     provider_locator = SelectField(_l("Prescriber"))
     warned = HiddenField()
     override_reason = WordsField(_l("Reason to prescribe it all the same"))
+    looked = BooleanField(_l("I have looked at this myself"))
 
     def validate(self, extra_validators: Mapping[str, Sequence[Any]] | None = None) -> bool:
         """Convert all, and see that there is a dosage, in parts or in words."""
@@ -136,9 +137,10 @@ class PrescriptionForm(CareForm):
         return (sentence(parts) if parts else str(self.dosage.data)), parts
 
     def override(self) -> Override | None:
-        """The reason given for going on in spite of the findings that were shown."""
+        """The answer given to what was shown of the checks: a reason for going on, or having looked."""
         reason = (self.override_reason.data or "").strip()
-        return Override(reason=reason, key=self.warned.data or "") if reason else None
+        looked = bool(self.looked.data)
+        return Override(reason=reason, key=self.warned.data or "", looked=looked) if reason or looked else None
 
     def choose(self, medicine: MedicineView) -> None:
         """Put a medicine of the list in, with the unit and route its form suggests where nothing is said yet."""
@@ -178,6 +180,7 @@ class PrescriptionForm(CareForm):
         _put(self.medication_chosen, text if code else "")
         _put(self.warned, "")
         _put(self.override_reason, None)
+        _put(self.looked, False)
 
 
 def _put(field: Any, value: Any) -> None:
