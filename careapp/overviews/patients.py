@@ -26,6 +26,7 @@ from careapp.patients.models import PATIENTS
 from careapp.patients.queries import get_patient_details, list_facts, require_open_record
 from careapp.patients.states import ALLERGY, CONDITION
 from careapp.patients.views import FactView, PatientDetails
+from careapp.prescriptions.recognition import Unrecognised, unrecognised
 from careapp.views import Page, View
 
 ON_THE_PAGE, MOST_OPEN, AT_ONCE = 5, 20, 25  # of each list: on the patient page, open ones there, and on its own page
@@ -35,7 +36,8 @@ class PatientChart(View):
     """A patient and all about him. Days that belong to no appointment are those of the tenant's zone.
 
     `allergies` and `conditions` still hold, `ended` do not. What is clinical, or may not be known to the actor at all,
-    is None; of a restricted patient to whom it may not be told, `patient.withheld` says so.
+    is None; of a restricted patient to whom it may not be told, `patient.withheld` says so. `unrecognised` are
+    allergies that prescriptions cannot be checked against, by their ids, for who may put them right.
     """
 
     patient: PatientDetails
@@ -51,6 +53,7 @@ class PatientChart(View):
     prescriptions: Page[PrescriptionRow] | None
     referrals: Page[EarlierReferral] | None
     zone: str
+    unrecognised: dict[int, Unrecognised]
 
 
 @query(Permission.PATIENT_VIEW)
@@ -61,10 +64,11 @@ def get_patient_chart(actor: Actor, locator: str) -> PatientChart:
     facts = [] if withheld else list_facts(actor, locator)
     holding = [fact for fact in facts if fact.abated_at is None]
     clinical = actor.may(Permission.CLINICAL_READ) and not withheld
+    allergies = [fact for fact in holding if fact.kind == ALLERGY and not fact.none_known]
     record_read("patient.page", locator, patients=(locator,))
     return PatientChart(
         patient=patient,
-        allergies=[fact for fact in holding if fact.kind == ALLERGY and not fact.none_known],
+        allergies=allergies,
         none_known=[fact for fact in holding if fact.none_known],
         conditions=[fact for fact in holding if fact.kind == CONDITION] if clinical else None,
         ended=[fact for fact in facts if fact.abated_at] if clinical else None,
@@ -76,6 +80,7 @@ def get_patient_chart(actor: Actor, locator: str) -> PatientChart:
         prescriptions=None if withheld else _if(actor, Permission.PRESCRIPTION_VIEW, read_prescribed, locator),
         referrals=None if withheld else _if(actor, Permission.REFERRAL_VIEW, read_referred, locator),
         zone=read_tenant_zone(actor),
+        unrecognised=unrecognised(allergies) if actor.may(Permission.CLINICAL_WRITE) else {},
     )
 
 

@@ -168,6 +168,13 @@ def slips_in(parts: Dosage | None, quantity: int | None) -> tuple[Slip, ...]:
     return tuple(slips)
 
 
+def unknown_words(allergy: Allergy, known: Sequence[Substance]) -> list[str] | None:
+    """What of an allergy nobody here knows, word by word; None where it is clear what the whole of it is to."""
+    if _against_allergy("", (), allergy, known)[1]:
+        return None
+    return _unplaced(allergy.text, _allergy_means(allergy, known)[0])
+
+
 def contents(text: str, ingredients: Sequence[Substance] | None, known: Sequence[Substance]) -> list[Substance]:
     """What is in a medicine: by its code, else by the ingredients whose every word its text has."""
     return list(ingredients) if ingredients else named_in(text, known)

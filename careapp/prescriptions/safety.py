@@ -71,12 +71,17 @@ def run_checks(
     texts = [medication.text, *(row.text for row in facts), *(row.medication_text for row in earlier)]
     coded = [(medication.code, medication.system), *((row.code, row.system) for row in facts)]
     coded += [(row.medication_code, row.medication_system) for row in earlier]
-    concepts = _concepts(coded, texts)
-    known = [Substance(code=one.code, name=one.name) for one in concepts.values() if one.term_type == "IN"]
+    concepts = concepts_of(coded, texts)
+    known = named_ingredients(concepts)
     said = checks.check(
         _ordered(medication.text, medication.code, medication.system, concepts),
         [
-            Allergy(text=row.text, code=row.code, system=row.system, ingredients=_of(row.code, row.system, concepts))
+            Allergy(
+                text=row.text,
+                code=row.code,
+                system=row.system,
+                ingredients=ingredients_of(row.code, row.system, concepts),
+            )
             for row in facts
         ],
         [_an_earlier(row, concepts) for row in earlier],
@@ -104,20 +109,28 @@ def _acknowledged() -> Select[Any]:
     )  # fmt: skip
 
 
-def _concepts(coded: Iterable[tuple[str | None, str | None]], texts: Sequence[str]) -> dict[str, MedicineView]:
+def concepts_of(coded: Iterable[tuple[str | None, str | None]], texts: Sequence[str]) -> dict[str, MedicineView]:
     """What the list knows of these codes and words, by code; in one statement."""
     codes = {code for code, system in coded if code and _is_rxnorm(system)}
     words = {word for text in texts for word in us_words(text)}
     return {one.code: one for one in terminology.concepts(sorted(codes), sorted(words))}
 
 
-def _of(code: str | None, system: str | None, concepts: dict[str, MedicineView]) -> Sequence[Substance] | None:
+def named_ingredients(concepts: dict[str, MedicineView]) -> list[Substance]:
+    """The ingredients among what the list knows, which texts may name."""
+    return [Substance(code=one.code, name=one.name) for one in concepts.values() if one.term_type == "IN"]
+
+
+def ingredients_of(
+    code: str | None, system: str | None, concepts: dict[str, MedicineView]
+) -> Sequence[Substance] | None:
+    """What is in a medicine of the list, None for a code it does not know."""
     known = concepts.get(code) if code and _is_rxnorm(system) else None
     return known.ingredients if known else None
 
 
 def _ordered(text: str, code: str | None, system: str | None, concepts: dict[str, MedicineView]) -> Ordered:
-    return Ordered(text=text, code=code, system=system, ingredients=_of(code, system, concepts))
+    return Ordered(text=text, code=code, system=system, ingredients=ingredients_of(code, system, concepts))
 
 
 def _an_earlier(row: Row[Any], concepts: dict[str, MedicineView]) -> Earlier:

@@ -1,6 +1,6 @@
 """Reads of the coded list of medicines: as somebody types, and by code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Integer, Select, Text, any_, bindparam, func, intersect, or_, select, union, union_all
@@ -64,6 +64,21 @@ def concepts(codes: Iterable[str], named: Iterable[str]) -> list[MedicineView]:
     """
     found = db.session.execute(_concepts(), {"codes": list(codes), "words": list(named)})
     return [_view(row) for row in found]
+
+
+def ingredients_beginning(letter: str) -> Sequence[str]:
+    """The names of ingredients that have a word beginning with a letter, to be compared with a misspelt one."""
+    if not letter:
+        return []
+    return db.session.scalars(_beginning(), {"low": letter, "high": chr(ord(letter) + 1)}).all()
+
+
+@built_once
+def _beginning() -> Select[Any]:
+    """A range of the words' index: with a parameter, `^@` would take none."""
+    low, high = bindparam("low", type_=Text), bindparam("high", type_=Text)
+    codes = select(WORDS.code).where(WORDS.word >= low, WORDS.word < high)
+    return select(MEDICINES.name).where(MEDICINES.active, MEDICINES.term_type == "IN", MEDICINES.code.in_(codes))
 
 
 @built_once

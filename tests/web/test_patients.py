@@ -237,6 +237,35 @@ def test_what_is_known_of_a_patient_is_in_no_cookie(god: Actor, doctor: Desk) ->
     assert "Epilepsy" in doctor.fill(page, f"{page}/facts", htmx=True, kind="CONDITION", text="Epilepsy, treated").text
 
 
+@pytest.mark.parametrize("htmx", [False, True])
+@pytest.mark.parametrize(
+    ("typed", "unknown", "meant"),
+    [
+        ("penicilin", "penicilin", "penicillin"),
+        ("Severe rash from amoxcilin", "amoxcilin", "amoxicillin"),
+        ("ibuprofin", "ibuprofin", "ibuprofen"),
+        ("Penicillin and Zyxxq", "zyxxq", None),
+        ("Penicillin", None, None),
+        ("Latex", None, None),
+    ],
+)
+def test_an_allergy_nothing_is_checked_against_says_so_at_once(
+    god: Actor, doctor: Desk, htmx: bool, typed: str, unknown: str | None, meant: str | None
+) -> None:
+    page = f"/patients/{named(god, 'Owusu').locator}"
+    answer = doctor.fill(page, f"{page}/facts", htmx=htmx, kind="ALLERGY", text=typed)
+    said = unescape(answer.text if htmx else doctor.get(page).text)
+    told = f"Not recognised as a medicine or a group: {unknown}. Prescriptions are not checked against it."
+    assert (told in said) if unknown else ("Not recognised" not in said)
+    assert (f"Did you mean {meant}" in said) if meant else ("Did you mean" not in said)
+    assert typed in said, "it may stay as it is"
+
+
+def test_a_condition_is_no_allergy_to_recognise(god: Actor, doctor: Desk) -> None:
+    page = f"/patients/{named(god, 'Owusu').locator}"
+    assert "Not recognised" not in doctor.fill(page, f"{page}/facts", htmx=True, kind="CONDITION", text="Epilepsi").text
+
+
 def test_facts_refused_say_so_in_the_title(god: Actor, doctor: Desk) -> None:
     page = f"/patients/{make.a_patient(god).locator}"
     assert "<title>Error: " in doctor.fill(page, f"{page}/facts", htmx=True, text="").text
