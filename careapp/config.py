@@ -25,6 +25,7 @@ DATABASES = (
     "database_replica_url",
 )  # fmt: skip
 NEEDED = ("secret_key", "database_url", "trusted_hosts", "encryption_keys")  # by production
+NEEDS = "production needs"
 KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 
@@ -46,7 +47,7 @@ class Settings(Process, Database, Secrets, SignIn, Tokens, Portal, Limits, Kafka
         if self.env == "production":
             missing = [name for name in NEEDED if not getattr(self, name)]
             if missing:
-                raise ValueError(f"production needs {', '.join(name.upper() for name in missing)}")
+                raise ValueError(f"{NEEDS} {', '.join(name.upper() for name in missing)}")
             if self.jwt_secret:
                 raise ValueError("JWT_SECRET is for development; production uses JWT_JWKS_URL or JWT_PUBLIC_KEY")
             if any(_is_short(token) for _, token in self.internal_credentials()):
@@ -172,9 +173,9 @@ def load(**overrides: object) -> Settings:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-        raise SystemExit(
-            f"careapp does not start: {wrong}. On a developer's machine set CAREAPP_ENV=development."
-        ) from None
+        wrong = wrong.replace("Value error, ", "")
+        missing = " On a developer's machine set CAREAPP_ENV=development." if NEEDS in wrong else ""
+        raise SystemExit(f"careapp does not start: {wrong}.{missing}") from None
     if not settings.development:
         return settings
     made = {

@@ -7,6 +7,7 @@ so it gives up after a few seconds, lets them through, and its migration is trie
 import random
 import time
 
+import click
 from alembic import context
 from flask import current_app
 from sqlalchemy import Engine, create_engine, pool, text
@@ -28,14 +29,19 @@ ischema_names["xid8"] = TransactionId  # so that `flask db check` can read it ba
 def run() -> None:
     """Run the migrations as the owner, one transaction each; what met a lock runs again from where it stood.
 
-    The tests give the owner's address themselves; `flask db` takes the application's.
+    The tests give the owner's address themselves; `flask db` takes the application's, and says what it did.
     """
-    address = context.config.attributes.get("owner_url") or current_app.config["DATABASE_OWNER_URL"]
+    given = context.config.attributes.get("owner_url")
+    address = given or current_app.config["DATABASE_OWNER_URL"]
+    if address is None:
+        raise click.ClickException("Set DATABASE_OWNER_URL: migrations run as the owner of the database.")
     options = {"options": f"-c lock_timeout={LOCK_TIMEOUT}"}
     engine = create_engine(address, poolclass=pool.NullPool, connect_args=options)
     for left in range(ATTEMPTS - 1, -1, -1):
         try:
-            migrate(engine)
+            revision = migrate(engine)
+            if given is None:
+                print(f"The tables are those of {revision}.", flush=True)
             return
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) not in MET_OTHERS or not left:
@@ -44,8 +50,8 @@ def run() -> None:
             time.sleep(random.uniform(0.5, LONGEST_PAUSE))
 
 
-def migrate(engine: Engine) -> None:
-    """Run what has not run yet over one connection."""
+def migrate(engine: Engine) -> str | None:
+    """Run what has not run yet over one connection; returns the revision that the database is at then."""
     with engine.connect() as connection:
         context.configure(
             connection=connection, target_metadata=db.metadata, transaction_per_migration=True,
@@ -56,6 +62,8 @@ def migrate(engine: Engine) -> None:
         # Readiness asks whether the schema is as new as the code; the first migration took this away, for writing.
         connection.execute(text("GRANT SELECT ON alembic_version TO care_app"))
         connection.commit()
+        revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        return revision
 
 
 run()

@@ -4,6 +4,7 @@ import os
 import time
 
 import click
+import psycopg
 from flask import current_app
 from flask.cli import with_appcontext
 
@@ -28,11 +29,20 @@ def bootstrap_database(superuser: str, name: str, passwords: bool, password_from
     """Make roles, database, schema and extensions; running it again changes nothing."""
     given = None
     if password_from:
+        if password_from not in os.environ:
+            raise click.ClickException(f"There is no variable {password_from} in the environment.")
         given = dict.fromkeys((*ROLES, BACKUP), os.environ[password_from])
     elif passwords:
-        given = {role: click.prompt(f"Password of {role}", hide_input=True) for role in (*ROLES, BACKUP)}
+        psycopg.connect(libpq_url(superuser)).close()  # before anybody is asked for four passwords
+        given = {role: _asked_twice(f"Password of {role}") for role in (*ROLES, BACKUP)}
     bootstrap(superuser, database=name, passwords=given)
     click.echo(f"Database {name} is ready for `flask --app wsgi db upgrade`.")
+
+
+def _asked_twice(what: str) -> str:
+    """What is typed, twice: a slip of the finger would lock a role out."""
+    given: str = click.prompt(what, hide_input=True, confirmation_prompt=True)
+    return given
 
 
 @database.command("await")

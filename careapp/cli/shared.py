@@ -33,7 +33,7 @@ def owner_url() -> str:
     """The address of the database's owner, who alone makes tenants. Raises ClickException where it is not set."""
     address: str | None = current_app.config["DATABASE_OWNER_URL"]
     if address is None:
-        raise click.ClickException("Set DATABASE_OWNER_URL: only the owner of the database makes tenants.")
+        raise click.ClickException("Set DATABASE_OWNER_URL: this is for the owner of the database.")
     return address
 
 

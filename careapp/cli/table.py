@@ -27,4 +27,7 @@ class Commands(AppGroup):
         if name in MODULES and name not in self.commands:
             module = import_module(f"careapp.cli.{MODULES[name]}")
             self.add_command(getattr(module, name.replace("-", "_")))
-        return super().get_command(ctx, name)
+        command = super().get_command(ctx, name)
+        if command is None:
+            return None
+        return import_module("careapp.cli.failures").in_a_sentence(command)  # type: ignore[no-any-return]

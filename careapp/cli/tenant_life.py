@@ -33,7 +33,7 @@ def suspend(key: str, by: str, reason: str) -> None:
     [one] = tenants_of(key)
     with refusals_shown():
         tenants.suspend(owner_url(), _actor(one), by=by, reason=reason)
-    click.echo(f"{key} is suspended: nobody of it is let in. Undo: flask --app wsgi tenant resume {key}")
+    click.echo(f"{key} is suspended: nobody of it is let in. Undo: flask --app wsgi tenant resume {key} --by …")
 
 
 @tenant.command("resume")

@@ -45,7 +45,7 @@ def settings(at: Installation) -> Found:
                "Set it to 3 before topics are made.")  # fmt: skip
 
 
-@check("transport", "connections to the database are encrypted and its certificate is checked")
+@check("transport", "connections to a database on another host are encrypted and its certificate is checked")
 def transport(at: Installation) -> Found:
     """ASVS 12.3.1, 12.3.2: without `sslmode=verify-full` libpq takes whatever answers.
 
