@@ -193,15 +193,22 @@ def test_a_tenant_without_a_credential_cannot_book(
 
 
 def test_no_call_of_the_api_books_unasked(asking: APIFlask, other: Other, god: Actor, database: TestDatabase) -> None:
-    """With a service that says no, no route takes a place, but for taking a cancel back."""
+    """With a service that says no, no route takes a place, but for taking a cancel back; the others do what they do."""
     say(other, "INACTIVE")
+    refused = []
     for name, scene in CALLS.items():
         if not name.startswith("api.") or name == "api.appointment_undo":
             continue
         call = scene(god)
         taken = _places(database, god)
-        speaking_for(asking, god).send(call.method, call.path, call.body, **call.headers)
+        told = speaking_for(asking, god).send(call.method, call.path, call.body, **call.headers)
         assert _places(database, god) <= taken, name
+        if told.status_code == 409:
+            is_problem(told, 409, "PROVIDER_NOT_PARTICIPATING")
+            refused.append(name)
+        else:
+            assert told.status_code == call.status, (name, told.text)
+    assert sorted(refused) == sorted(BOOKS)
 
 
 def _places(database: TestDatabase, actor: Actor) -> int:
