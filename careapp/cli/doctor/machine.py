@@ -114,18 +114,17 @@ def translations(at: Installation) -> Found:
 
 
 def _secrets(given: Settings) -> Iterator[tuple[str, str]]:
-    """Secrets by the name of their setting, but no keys whose form is checked already."""
+    """Secrets that people make, by the name of their setting; of bytes each is a sign."""
     if given.secret_key:
         yield "SECRET_KEY", given.secret_key.get_secret_value()
     for name, keys in (
+        ("SECRET_KEY_FALLBACKS", given.older_secret_keys()),
         ("INTERNAL_TOKENS", [token for _, token in given.internal_credentials()]),
         ("INTERNAL_KEYS", [key[2] for key in given.internal_signing_keys()]),
         ("PROVIDER_SERVICE_KEYS", [key[2] for key in given.provider_service_signing_keys()]),
+        ("ENCRYPTION_KEYS", [key.decode("latin-1") for _, key in given.encryption_key_list()]),
     ):
         yield from ((name, key) for key in keys)
-    yield from (
-        ("ENCRYPTION_KEYS", key.hex()) for _, key in given.encryption_key_list() if len(set(key)) < FEWEST_SIGNS
-    )
 
 
 def _plain_addresses(given: Settings) -> Found:
