@@ -37,14 +37,20 @@ class Scene:
     clinic: str
     provider: ProviderView
 
-    def locator(self, kind: str) -> str:
-        """The locator that stands in an address behind this word."""
+    @property
+    def words(self) -> dict[str, str]:
+        """The locator that stands in an address behind each word."""
         return {
             "episodes": self.episode, "appointments": self.appointment, "today": self.appointment, "slots": self.slot,
             "patients": self.party, "prescriptions": self.prescription, "referrals": self.referral,
             "providers": self.provider.locator, "clinics": self.clinic, "members": self.party,
             "erasure": self.party,
-        }[kind]  # fmt: skip
+        }  # fmt: skip
+
+    def locator(self, kind: str) -> str:
+        """The locator that stands in an address behind this word."""
+        assert kind in self.words, f"/{kind}/<locator>: say in Scene.words (tests/disclosure/conftest.py) what it is of"
+        return self.words[kind]
 
 
 @pytest.fixture

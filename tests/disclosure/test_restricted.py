@@ -5,14 +5,20 @@ from collections.abc import Callable
 
 import pytest
 from apiflask import APIFlask
+from sqlalchemy import select
 
+from careapp import tenancy
 from careapp.access import Actor, Role
+from careapp.api.document import PREFIXES
+from careapp.db import db, table_of
 from careapp.disclosure import team
+from careapp.erasure.erase import BLANKED, DELETED
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound, Restricted
 from careapp.overviews import board
 from careapp.overviews import referrals as referral_board
 from careapp.overviews.board_choices import Filter
 from careapp.patients import confidentiality, facts
+from careapp.patients.models import PatientKey, PatientNameWord
 from careapp.prescriptions import service as prescriptions
 from careapp.prescriptions.views import Medication
 from careapp.referrals import service as referrals
@@ -21,9 +27,11 @@ from tests import factories as make
 from tests.api.calls import CALLS
 from tests.api.client import Api, is_problem, speaking_for
 from tests.disclosure.conftest import MARK, Scene
-from tests.looking import audits, events, newest, one
-from tests.rules.pages import NUMBERED, ask, csrf_token, rules, signed_in_as
+from tests.looking import audits, events, id_of, newest, one
+from tests.rules.pages import NUMBERED, PAGE_OF, ask, csrf_token, rules, signed_in_as
 
+# What is about a patient and says more than who he is.
+CLINICAL = {table_of(model) for model in (*BLANKED, *DELETED)} - {table_of(PatientNameWord), table_of(PatientKey)}
 EVERYBODY = [Role.FRONT_DESK, Role.CLINICIAN, Role.ADMIN, Role.AUDITOR]
 
 
@@ -46,6 +54,22 @@ def addresses(app: APIFlask, god: Actor, scene: Scene) -> list[str]:
         f"/today?clinic={scene.clinic}&provider=all&about={scene.appointment}", f"/walk-in?{party}",
         f"/walk-in?clinic={scene.clinic}&{party}", f"/calendar/next-free?{party}",
     ]  # fmt: skip
+
+
+def test_every_clinical_table_has_a_row_to_look_for(god: Actor, scene: Scene) -> None:
+    """Where it has none, a page that shows all of such a table shows no mark."""
+    number = id_of(god, "patients", scene.party)
+    for table in sorted(CLINICAL, key=str):
+        with tenancy.bound(god.tenant_id):
+            found = db.session.execute(select(table).where(table.c.patient_id == number)).all()
+            db.session.rollback()
+        assert MARK in str(found), f"{table}: give `scene` in tests/disclosure/conftest.py a row with MARK in its texts"
+
+
+def test_each_word_of_an_address_stands_for_a_thing_of_its_kind(god: Actor, scene: Scene) -> None:
+    """By what the same word is elsewhere; a locator of another kind would be answered 404 and show nothing."""
+    prefixes = {kind: made(god).locator[:3] for kind, made in PAGE_OF.items()} | PREFIXES
+    assert {kind: scene.locator(kind)[:3] for kind in prefixes} == prefixes
 
 
 @pytest.mark.parametrize("role", EVERYBODY)
