@@ -21,6 +21,9 @@ from careapp.patients.models import FACTS, FULL_NAME, PATIENTS
 from careapp.prescriptions.models import PRESCRIPTIONS
 from careapp.referrals.models import REFERRALS
 
+# Of which a single row is a clinical record. Episodes count by what became of them, appointments by their episode.
+CLINICAL = (PRESCRIPTIONS, REFERRALS, FACTS)
+
 
 @query(Permission.PATIENT_ERASE)
 def get_standing(actor: Actor, locator: str) -> ErasureView:
@@ -85,7 +88,7 @@ def _is_clinical(actor: Actor, patient_id: int) -> bool:
         exists().where(EPISODES.tenant_id == actor.tenant_id, EPISODES.patient_id == patient_id, treated),
         *(
             exists().where(columns.tenant_id == actor.tenant_id, columns.patient_id == patient_id)
-            for columns in (PRESCRIPTIONS, REFERRALS, FACTS)
+            for columns in CLINICAL
         ),
     ]
     return bool(db.session.execute(select(or_(*kinds))).scalar_one())

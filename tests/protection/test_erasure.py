@@ -10,12 +10,13 @@ from psycopg import sql
 
 from careapp import clock, commands
 from careapp.access import Actor, Role
-from careapp.db import Base
+from careapp.db import Base, table_of
 from careapp.episodes import service as episodes
+from careapp.episodes.models import Episode
 from careapp.erasure.drafts import forget_drafts
 from careapp.erasure.erase import BLANKED, DELETED, ERASED_NAME, erase_patient
 from careapp.erasure.holds import keep_records, lift_hold, set_hold
-from careapp.erasure.standing import get_standing, patient_row
+from careapp.erasure.standing import CLINICAL, get_standing, patient_row
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound
 from careapp.identity import drafts
 from careapp.localdb import libpq_url
@@ -24,11 +25,13 @@ from careapp.partitions import PARTITION
 from careapp.patients import confidentiality, facts
 from careapp.patients import queries as patients
 from careapp.patients import service as registering
+from careapp.patients.models import PatientKey, PatientNameWord
 from careapp.patients.views import ContactPoint, HumanName, Identifier
 from careapp.prescriptions import service as prescriptions
 from careapp.prescriptions.views import Medication
 from careapp.referrals import service as referrals
 from careapp.scheduling import appointments, changes
+from careapp.scheduling.models import Appointment
 from tests import factories as make
 from tests.conftest import TestTenant, everything
 from tests.database import TestDatabase
@@ -332,6 +335,13 @@ def test_every_table_about_a_patient_says_what_erasure_does_with_it() -> None:
     }  # fmt: skip
     audit = {"audit_event", "audit_patients"}  # locators, kept as the account of who saw what
     assert about - known - audit == set()
+
+
+def test_a_row_of_any_clinical_table_is_a_record() -> None:
+    """What is erased as entered in error has none: a new clinical table fails here until standing.CLINICAL has it."""
+    who_it_was, counted_otherwise = {PatientNameWord, PatientKey}, {Episode, Appointment}
+    clinical = {*BLANKED, *DELETED} - who_it_was - counted_otherwise
+    assert {columns.patient_id.table for columns in CLINICAL} == {table_of(model) for model in clinical}
 
 
 def test_drafts_of_others_stay(god: Actor, forgotten: str, tenant: TestTenant) -> None:
