@@ -10,14 +10,16 @@ from flask import Flask, current_app
 from werkzeug.routing import Rule
 
 from careapp.access import ROLE_PERMISSIONS, Permission, Role
-from careapp.cli.states import LIFECYCLES
 from careapp.disclosure.table import FIELDS, RULES
+from careapp.overviews.lifecycles import LIFECYCLES
 from careapp.surface.actors import ANYBODY_SIGNED_IN
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "security" / "access.md"
 EVERYBODY, SIGNED_IN, PORTAL = "everybody", "anybody signed in", "the member portal"
 MOVES = {
-    f"{one.entity}_{move.name}".replace("-", "_"): move.permission for one in LIFECYCLES for move in one.transitions
+    f"{entity}_{move.name}".replace("-", "_"): move.permission
+    for entity, one in LIFECYCLES.items()
+    for move in one.transitions
 } | {"appointment_undo": Permission.APPOINTMENT_MOVE}
 YES, OWN, NO = "yes", "own", "–"
 PARTS = (("api", "JSON API"), ("internal", "Portal routes"), ("", "Pages and files"))

@@ -42,7 +42,7 @@ def schemas() -> None:
 
 
 def all_events() -> dict[str, type[Event]]:
-    """The class of every event, by topic; raises LookupError for a topic without one."""
+    """The class of every event, by topic; raises LookupError for a topic without one in MODULES."""
     return event_classes(MODULES)
 
 

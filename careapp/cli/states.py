@@ -5,15 +5,10 @@ from pathlib import Path
 import click
 
 from careapp.access import ROLE_PERMISSIONS, Permission
-from careapp.episodes.states import EPISODE
 from careapp.lifecycle import Lifecycle, Transition
-from careapp.prescriptions.states import PRESCRIPTION
-from careapp.providers.states import NETWORK
-from careapp.referrals.states import REFERRAL
-from careapp.scheduling.states import APPOINTMENT, SLOT
+from careapp.overviews.lifecycles import LIFECYCLES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "states.md"
-LIFECYCLES = (EPISODE, SLOT, APPOINTMENT, PRESCRIPTION, REFERRAL, NETWORK)
 
 # What the tables do not hold: moves that need more than a state, and states that follow from something else.
 NOTES = {
@@ -42,7 +37,7 @@ def states() -> None:
 
 def page() -> str:
     """What docs/states.md should hold."""
-    return "\n".join([HEAD, *(_section(lifecycle) for lifecycle in LIFECYCLES)])
+    return "\n".join([HEAD, *(_section(lifecycle) for lifecycle in LIFECYCLES.values())])
 
 
 def _section(lifecycle: Lifecycle) -> str:

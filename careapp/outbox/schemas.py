@@ -24,7 +24,10 @@ def event_classes(modules: Iterable[ModuleType]) -> dict[str, type[Event]]:
                 raise LookupError(f"two classes publish {found.topic}")
     missing = sorted(set(topics.ALL) ^ set(classes))
     if missing:
-        raise LookupError(f"topics without an event, or events without a topic: {', '.join(missing)}")
+        raise LookupError(
+            "topics without an event in cli/events.MODULES, or events without a topic in outbox/topics.ALL:"
+            f" {', '.join(missing)}"
+        )
     return classes
 
 

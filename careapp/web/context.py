@@ -12,11 +12,8 @@ from markupsafe import Markup
 
 from careapp import clock
 from careapp.access import Permission
-from careapp.episodes.states import EPISODE
-from careapp.lifecycle import Lifecycle, Transition
-from careapp.prescriptions.states import PRESCRIPTION
-from careapp.referrals.states import REFERRAL
-from careapp.scheduling.states import APPOINTMENT, SLOT
+from careapp.lifecycle import Transition
+from careapp.overviews.lifecycles import LIFECYCLES
 from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
 from careapp.web import times
@@ -24,7 +21,6 @@ from careapp.web.drawn import LONG_KEPT, LONGEST_LONG, TOKEN_MARK, Drawn
 from careapp.web.language import current_language, current_preferences, once_a_language
 from careapp.web.words import label, words
 
-LIFECYCLES: dict[str, Lifecycle] = {one.entity: one for one in (EPISODE, SLOT, APPOINTMENT, PRESCRIPTION, REFERRAL)}
 FAR_AHEAD = timedelta(hours=12)
 OF_THE_DAY = ("arrive", "start", "attend", "no-show")
 

@@ -9,8 +9,8 @@ from apiflask import APIFlask
 from flask_babel import force_locale
 
 from careapp.operations.audit_search import AuditEntry
+from careapp.overviews.lifecycles import LIFECYCLES
 from careapp.web.admin.audit_words import SENTENCES, actions, sentence
-from careapp.web.context import LIFECYCLES
 from careapp.web.words import WORDS
 from tests.rules.test_code_rules import FILES, source
 
@@ -33,7 +33,7 @@ def test_every_act_has_a_sentence() -> None:
 
 def test_every_move_has_a_word() -> None:
     for lifecycle in LIFECYCLES.values():
-        assert {move.name for move in lifecycle.transitions} <= WORDS.keys()
+        assert {lifecycle.entity, *(move.name for move in lifecycle.transitions)} <= WORDS.keys()
 
 
 @pytest.mark.parametrize("outcome", ["done", "seen", "refused"])

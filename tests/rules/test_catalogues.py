@@ -8,7 +8,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo
 
 from careapp.identity.states import LANGUAGES
-from careapp.web.context import LIFECYCLES
+from careapp.overviews.lifecycles import LIFECYCLES
 from careapp.web.words import LABELS, WORDS
 from tools.catalogues import catalogue, po_file, untranslated
 

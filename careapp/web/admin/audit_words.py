@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from careapp.operations.audit_search import AuditEntry
-from careapp.web.context import LIFECYCLES
+from careapp.overviews.lifecycles import LIFECYCLES
 from careapp.web.words import WORDS, words
 
 # What was done or seen. `who` and `about` are printed as they are called on pages.
