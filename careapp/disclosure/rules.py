@@ -1,5 +1,7 @@
-"""The rules of disclosure as a pure decision: who asks, what stands between him and the patient, and the ground that
-opens the record. condition.py says the same in SQL; a property test holds both to each other.
+"""The rules of disclosure in words and as a pure function; condition.py, which says the same in SQL, is what decides.
+
+Who asks, what stands between him and the patient, and the ground that opens the record: a property test holds the two
+to each other.
 """
 
 from collections.abc import Sequence
@@ -152,7 +154,10 @@ class Record:
 
 
 def ground_for(reader: Reader, record: Record, now: datetime) -> Ground | None:
-    """The ground on which this reader may see what is clinical in this record now, or None: it is withheld."""
+    """The ground on which this reader may see what is clinical in this record now, or None: it is withheld.
+
+    The application asks condition.py instead; this is what tests hold it to.
+    """
     restricted = record.restricted_at is not None
     if reader.who is Who.PORTAL:
         permitted = record.consent == PERMIT or (record.consent is None and not restricted)
