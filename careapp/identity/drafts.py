@@ -5,7 +5,6 @@ like the note that a session was seen: it changes no record of care, and it must
 Reading one back is audited.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from careapp.db import db, table_of
 from careapp.errors import found
 from careapp.identity.actors import TENANTS
 from careapp.identity.models import DRAFTS, FormDraft, UserSession
+from careapp.identity.sessions import of_sid
 from careapp.kept import built_once
 
 KEPT_DAYS = 7
@@ -91,11 +91,10 @@ def user_of_ended(tenant_id: int, sid: str) -> int | None:
     """
     rows = table_of(UserSession).c
     let_in = (TENANTS.c.suspended_at.is_(None), TENANTS.c.deleted_at.is_(None))
-    mine = (rows.tenant_id == tenant_id, rows.sid_hash == hashlib.sha256(sid.encode()).digest())
     lately = rows.last_seen_at > clock.now() - WORKING_DAY
     with commands.system_transaction(tenant_id):
         of_it = select(rows.user_id).join(TENANTS, TENANTS.c.id == rows.tenant_id)
-        return db.session.execute(of_it.where(*mine, rows.ended_at.is_(None), lately, *let_in)).scalar_one_or_none()
+        return db.session.execute(of_it.where(*of_sid(tenant_id, sid), lately, *let_in)).scalar_one_or_none()
 
 
 def forget_old(tenant_id: int) -> int:

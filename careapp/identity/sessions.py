@@ -190,13 +190,11 @@ def _of_holders(columns: Select[Any]) -> Select[Any]:
 
 def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> bool:
     """End one session and audit it; nothing happens where it is over already. Says whether a provider's one goes on."""
-    mine = table_of(UserSession).c
+    told = (ROWS.c.user_id, ROWS.c.federated_id)
     with commands.system_transaction(tenant_id):
         row = guarded_update(
-            UserSession,
-            mine.tenant_id == tenant_id, mine.sid_hash == _hash(sid), mine.ended_at.is_(None),
-            returning=(mine.user_id, mine.federated_id), ended_at=clock.now(), end_reason=reason,
-        )  # fmt: skip
+            UserSession, *of_sid(tenant_id, sid), returning=told, ended_at=clock.now(), end_reason=reason
+        )
         if row:
             who = f"user:{row.user_id}"
             detail = {"reason": reason, "address": address}
@@ -231,15 +229,17 @@ def forget_old(tenant_id: int) -> int:
         return len(db.session.execute(old.returning(ROWS.c.id)).all())
 
 
+def of_sid(tenant_id: int, sid: str) -> tuple[ColumnElement[bool], ...]:
+    """The session a browser holds, unless it was ended, as conditions on its row."""
+    return ROWS.c.tenant_id == tenant_id, ROWS.c.sid_hash == _hash(sid), ROWS.c.ended_at.is_(None)
+
+
 def _of_id(tenant_id: int, session_id: int) -> tuple[ColumnElement[bool], ...]:
     return ROWS.c.tenant_id == tenant_id, ROWS.c.id == session_id, ROWS.c.ended_at.is_(None)
 
 
 def _seen(tenant_id: int, sid: str, now: datetime) -> None:
-    mine = table_of(UserSession).c
-    guarded_update(
-        UserSession, mine.tenant_id == tenant_id, mine.sid_hash == _hash(sid), mine.ended_at.is_(None), last_seen_at=now
-    )
+    guarded_update(UserSession, *of_sid(tenant_id, sid), last_seen_at=now)
 
 
 def _hash(sid: str) -> bytes:

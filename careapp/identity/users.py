@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Row, Text, any_, column, delete, literal, select, table
+from sqlalchemy import BigInteger, ColumnElement, Integer, Row, Text, any_, column, delete, literal, select, table
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission, Role
@@ -154,10 +154,9 @@ def _locked(actor: Actor, user_id: int) -> Row[Any]:
     So of two administrators who remove each other at the same moment, the second one finds himself the last.
     Raises NotFound.
     """
-    administrator = USERS.disabled_at.is_(None) & (literal(Role.ADMIN.value) == any_(USERS.roles))
     rows = db.session.execute(
         select(*USERS)
-        .where(USERS.tenant_id == actor.tenant_id, administrator | (USERS.id == user_id))
+        .where(USERS.tenant_id == actor.tenant_id, _can_administer() | (USERS.id == user_id))
         .order_by(USERS.id)
         .with_for_update(key_share=True)
     ).all()
@@ -176,15 +175,17 @@ def _refuse_without(actor: Actor, row: Row[Any]) -> None:
         )
     if row.disabled_at or Role.ADMIN not in row.roles:
         return
-    others = select(USERS.id).where(
-        USERS.tenant_id == actor.tenant_id, USERS.id != row.id, USERS.disabled_at.is_(None),
-        (literal(Role.ADMIN.value) == any_(USERS.roles)),
-    )  # fmt: skip
+    others = select(USERS.id).where(USERS.tenant_id == actor.tenant_id, USERS.id != row.id, _can_administer())
     if db.session.execute(others.limit(at_most(1))).one_or_none() is None:
         raise Conflict(
             "This is the last administrator who can sign in. Make somebody else an administrator first.",
             code="LAST_ADMINISTRATOR",
         )
+
+
+def _can_administer() -> ColumnElement[bool]:
+    """Whether a user is an enabled administrator."""
+    return USERS.disabled_at.is_(None) & (literal(Role.ADMIN.value) == any_(USERS.roles))
 
 
 def _scope_of(actor: Actor, user_id: int) -> list[int]:

@@ -88,8 +88,8 @@ class DatabaseHealth:
         self._asking = threading.Lock()
         self._silent = 0
         self._process = 0
-        for name in ("checkin", "invalidate", "close"):
-            event.listen(engine, name, self._came_back)
+        for end in ("checkin", "invalidate", "close"):
+            event.listen(engine, end, self._came_back)
         event.listen(engine, "connect", _is_new)
         event.listen(engine, "checkout", self._goes_out)
         event.listen(engine, "do_connect", self._is_made)

@@ -58,15 +58,14 @@ def closed_by(status: str, booked: int, capacity: int, ends_at: datetime, moment
     return FULL if booked >= capacity else None
 
 
-def why_not_bookable(status: str, booked: int, capacity: int, ends_at: datetime, moment: datetime) -> str | None:
-    """The sentence that says why a slot takes no booking at `moment`, or None where it does: a pure rule."""
-    sentences = {
+def _told(closed: str | None, booked: int, capacity: int) -> str:
+    """The sentence that says why a slot takes no booking; where nothing closes it any more, somebody was faster."""
+    return {
         OVER: "This slot is already over.",
         BLOCKED: "This slot is blocked.",
         FULL: f"This slot is full: {booked} of {capacity} places are taken.",
-    }
-    why = closed_by(status, booked, capacity, ends_at, moment)
-    return sentences[why] if why else None
+        None: "This slot was just taken.",
+    }[closed]
 
 
 V = TypeVar("V", bound=Visit)
@@ -100,12 +99,10 @@ def refuse_slot(actor: Actor, slot_locator: str, patient_id: int, *, moving: int
             code="PROVIDER_NOT_PARTICIPATING",
             alternatives=others,
         )
-    moment = clock.now()
-    why = why_not_bookable(row.status, row.booked, row.capacity, row.ends_at, moment)
-    if closed_by(row.status, row.booked, row.capacity, row.ends_at, moment) in (FULL, None):
+    closed = closed_by(row.status, row.booked, row.capacity, row.ends_at, clock.now())
+    if closed in (FULL, None):
         RACES_LOST.labels("full").inc()
-    taken_meanwhile = "This slot was just taken."
-    return Conflict(why or taken_meanwhile, code="SLOT_UNAVAILABLE", alternatives=others)
+    return Conflict(_told(closed, row.booked, row.capacity), code="SLOT_UNAVAILABLE", alternatives=others)
 
 
 def find_clash(actor: Actor, slot: Row[Any], patient_id: int, *, moving: int | None = None) -> Conflict | None:
