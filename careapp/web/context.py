@@ -14,6 +14,7 @@ from careapp import clock
 from careapp.access import Permission
 from careapp.lifecycle import Transition
 from careapp.overviews.lifecycles import LIFECYCLES
+from careapp.scheduling.changes import MOVABLE
 from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
 from careapp.web import times
@@ -23,6 +24,7 @@ from careapp.web.words import label, words
 
 FAR_AHEAD = timedelta(hours=12)
 OF_THE_DAY = ("arrive", "start", "attend", "no-show")
+OUTCOMES = ("attend", "no-show")
 
 # Name, the key that leads there after g, and who sees it, by address.
 MENU = {
@@ -73,12 +75,21 @@ def moves_of(entity: str, status: str) -> tuple[Transition, ...]:
 
 
 def moves_of_visit(status: str, starts_at: datetime) -> tuple[Transition, ...]:
-    """The same for a visit. While it lies far ahead, what needs the patient here (or missing) is not offered: a slip of
-    the finger would close a visit nobody has had. The lifecycle itself asks no clock (design §5).
+    """The same for a visit, without those that are not offered yet."""
+    moves, hidden = moves_of("appointment", status), not_yet(status, starts_at, clock.now())
+    return tuple(move for move in moves if move.name not in hidden) if hidden else moves
+
+
+def not_yet(status: str, starts_at: datetime, as_of: datetime) -> tuple[str, ...]:
+    """The moves of a visit that are not offered at this moment, as a slip of the finger would close a visit nobody has
+    had: far ahead, all that need the patient here (or missing); before it begins, what came of it, unless he is here
+    already. The lifecycle itself asks no clock (design §5).
     """
-    moves = moves_of("appointment", status)
-    ahead = starts_at - clock.now() > FAR_AHEAD
-    return tuple(move for move in moves if move.name not in OF_THE_DAY) if ahead else moves
+    if starts_at <= as_of:
+        return ()
+    if starts_at - as_of > FAR_AHEAD:
+        return OF_THE_DAY
+    return OUTCOMES if status in MOVABLE else ()
 
 
 def arranged(

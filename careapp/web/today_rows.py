@@ -10,7 +10,7 @@ from careapp import clock
 from careapp.lifecycle import Transition
 from careapp.overviews.day_visits import Visit
 from careapp.overviews.today import GROUPS, Day, Found
-from careapp.web.context import moves_of
+from careapp.web.context import moves_of, not_yet
 from careapp.web.drawn import TOKEN_MARK
 from careapp.web.language import gettext as _
 from careapp.web.language import once_a_language
@@ -95,10 +95,11 @@ def done_by(visit: Visit, zone: str, today: date) -> str:
 
 
 def moves_in_row(visit: Visit, shown: Day | Found) -> tuple[Moves, Moves]:
-    """The moves that stand as buttons in a visit's row, the likeliest first, and the others. None once its episode has
-    ended.
+    """The moves that stand as buttons in a visit's row, the likeliest first, and the others: none once its episode has
+    ended, and none that it is too early for.
     """
-    moves = {one.name: one for one in moves_of("appointment", visit.status)} if visit.episode_open else {}
+    hidden, offered = _hidden(visit, shown), moves_of("appointment", visit.status) if visit.episode_open else ()
+    moves = {one.name: one for one in offered if one.name not in hidden}
     openly = tuple(moves[name] for name in _likely(visit, shown) if name in moves)
     return openly, tuple(one for one in moves.values() if one not in openly)
 
@@ -118,7 +119,9 @@ class RowMoves:
 
     def of_kind(self, visit: Visit, shown: Day | Found) -> Markup:
         """The buttons of all visits of this one's kind, with marks."""
-        kind = (visit.status, visit.episode_open, visit.can_undo, _likely(visit, shown))  # all that decides the moves
+        kind = (  # all that decides the moves
+            visit.status, visit.episode_open, visit.can_undo, _likely(visit, shown), _hidden(visit, shown),
+        )  # fmt: skip
         if kind not in self._drawn:
             self._drawn[kind] = self._draw(
                 MarkedVisit(visit.can_undo), self._key, *moves_in_row(visit, shown), *self._same
@@ -160,6 +163,10 @@ def _likely(visit: Visit, shown: Day | Found) -> tuple[str, ...]:
     if shown.day != shown.today:
         return OPENLY["past" if shown.day < shown.today else "future"]
     return OPENLY["late"] if visit.starts_at <= shown.as_of else EXPECTED
+
+
+def _hidden(visit: Visit, shown: Day | Found) -> tuple[str, ...]:
+    return not_yet(visit.status, visit.starts_at, shown.as_of)
 
 
 def _minutes(since: datetime, until: datetime) -> int:

@@ -68,6 +68,14 @@ def a_visit(clinic: Clinic, slot: int, family: str, *, status: str = "BOOKED") -
     return make.an_appointment(clinic.actor, episode, clinic.slots[slot], status=status)
 
 
+def a_visit_under_way(clinic: Clinic, family: str) -> AppointmentView:
+    """A visit of somebody of this name whose time has begun."""
+    slot = make.a_slot(clinic.actor, clinic.doctor, hours=-1, minutes=120, clinic=clinic.clinic)
+    return make.an_appointment(
+        clinic.actor, make.an_episode(clinic.actor, a_patient(clinic, family)), slot, status="BOOKED"
+    )
+
+
 def allergic(clinic: Clinic, patient: PatientView, text: str) -> None:
     """Put an allergy on the patient's record, as an import does."""
     with unit_of(clinic.actor, name="test"):

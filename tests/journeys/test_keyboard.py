@@ -9,7 +9,17 @@ from playwright.sync_api import Locator, Page, expect
 from careapp.access import Actor, Role
 from tests import factories as make
 from tests.identity.people import PASSWORD
-from tests.journeys.desk import a_clinic_by_day, a_patient, a_visit, allergic, days_ahead, expect_status, ready, rest
+from tests.journeys.desk import (
+    a_clinic_by_day,
+    a_patient,
+    a_visit,
+    a_visit_under_way,
+    allergic,
+    days_ahead,
+    expect_status,
+    ready,
+    rest,
+)
 from tests.journeys.keys import MOST_TABS, SEEN, WHAT, Keys
 from tests.journeys.people import Clinic
 
@@ -99,13 +109,13 @@ def test_every_stop_of_the_tab_key_is_seen(
         assert len(stops) > 10, address
 
 
-def test_a_no_show_from_the_menu_of_a_row(clinic: Clinic, sign_in: Callable[..., Page], keys: Keys) -> None:
-    visit = a_visit(clinic, 0, "Owusu")
+def test_a_move_from_the_menu_of_a_row(clinic: Clinic, sign_in: Callable[..., Page], keys: Keys) -> None:
+    visit = a_visit_under_way(clinic, "Owusu")
     page = sign_in()
     row = page.locator(f"#{visit.locator}")
     keys.push(row.locator("summary", has_text="More"))
-    keys.push(row.get_by_role("button", name="No-show"))
-    expect_status(page, visit.locator, "NO_SHOW")
+    keys.push(row.get_by_role("button", name="Attended"))
+    expect_status(page, visit.locator, "ATTENDED")
     keys.has_not_lost_it()
 
 

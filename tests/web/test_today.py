@@ -254,6 +254,44 @@ def test_a_no_show_is_one_press_once_the_visit_should_have_begun(god: Actor, fro
         assert openly in front.get(here(clinic)).text
 
 
+@pytest.mark.parametrize("status", ["PENDING", "BOOKED", "CONFIRMED"])
+def test_what_came_of_a_visit_is_not_asked_before_it_begins(
+    god: Actor, desk: Callable[..., Desk], clinic: ClinicView, status: str
+) -> None:
+    begins, front = NINE + timedelta(hours=2), desk(Role.FRONT_DESK)
+    visit = a_visit(god, clinic, begins, status=status, name="Nilar")
+    outcomes = {f"/today/{visit.locator}/{move}?clinic={clinic.locator}" for move in ("attend", "no-show")}
+    found = front.fill(here(clinic), f"/today/search?clinic={clinic.locator}", q="nilar").text
+    for actions in (set(front.forms(here(clinic))), {form.action for form in forms_of(parsed(found))}):
+        assert f"/today/{visit.locator}/arrive?clinic={clinic.locator}" in actions
+        assert not outcomes & actions
+    with clock.at(begins - timedelta(seconds=1)):
+        seen = versions(god, clinic)
+    with clock.at(begins):
+        fresh = desk(Role.FRONT_DESK).open("GET", here(clinic), htmx=True, headers={"X-Poll": "1", "X-Seen": seen})
+    offered = outcomes & {form.action for form in forms_of(parsed(fresh.text, fragment=True))}
+    assert offered == {one for one in outcomes if status != "PENDING" or "no-show" in one}
+
+
+def test_who_came_early_may_be_seen_early(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    visit = a_visit(god, clinic, NINE + timedelta(hours=2))
+    for status in ("arrive", "start"):
+        appointments.act(god, visit.locator, action=status)
+        actions = front.forms(here(clinic))
+        assert f"/today/{visit.locator}/attend?clinic={clinic.locator}" in actions
+        assert f"/today/{visit.locator}/no-show?clinic={clinic.locator}" not in actions
+
+
+def test_tomorrow_nobody_is_checked_in_today(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    visit = a_visit(god, clinic, NINE + timedelta(days=1))
+    offered = {
+        re.split("[/?]", action)[3]
+        for action in front.forms(here(clinic, day="2027-03-11"))
+        if action.startswith(f"/today/{visit.locator}/")
+    }
+    assert offered == {"confirm", "cancel"}
+
+
 def test_repeated_no_shows_are_seen_at_a_glance(god: Actor, front: Desk, clinic: ClinicView) -> None:
     visit = a_visit(god, clinic, NINE)
     assert "missed visits" not in front.get(here(clinic)).text
