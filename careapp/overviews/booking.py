@@ -6,28 +6,30 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, select, true
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
-from careapp.db import db
+from careapp.db import db, table_of
 from careapp.disclosure import reading
 from careapp.episodes.models import EPISODES
 from careapp.episodes.service import episode_rows
 from careapp.episodes.states import OPEN
 from careapp.episodes.views import HIDDEN
 from careapp.errors import found
+from careapp.overviews.episode_items import LastChange, last_of, newest_change
 from careapp.overviews.slot_cells import SlotCell
 from careapp.overviews.zones import with_place
+from careapp.patients.contacts import phone_of
 from careapp.patients.models import FULL_NAME, PATIENTS
 from careapp.patients.queries import get_patient, search_patients
 from careapp.patients.views import PatientView
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
-from careapp.scheduling.changes import MOVABLE
-from careapp.scheduling.models import APPOINTMENTS, SLOTS
-from careapp.scheduling.states import ACTIVE, CANCELLED
+from careapp.scheduling.changes import MOVABLE, undoable
+from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
+from careapp.scheduling.states import ACTIVE, APPOINTMENT, CANCELLED
 from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
@@ -67,21 +69,24 @@ def find_candidates(
 
 
 class Booking(View):
-    """Somebody who has a place in a slot."""
+    """Somebody who has a place in a slot, or had it a moment ago, with the number to call him by.
+
+    `can_move` and `can_undo` say what may be done besides moves; there are none once the episode has ended.
+    """
 
     locator: str
     episode_locator: str
+    episode_open: bool
     party_locator: str
     patient_name: str
     birth_date: date | None
+    phone: str | None
     type: str | None
     status: str
     version: int
-
-    @property
-    def movable(self) -> bool:
-        """Whether its state lets it go to another time."""
-        return self.status in MOVABLE
+    last_change: LastChange | None
+    can_move: bool
+    can_undo: bool
 
 
 class Moving(AppointmentView):
@@ -132,16 +137,32 @@ def _movings(actor: Actor) -> Select[Any]:
 
 @query(Permission.APPOINTMENT_VIEW)
 def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
-    """Who has a place in a slot, in the order they were booked; nobody for an unknown slot or one out of scope."""
-    statement = appointment_rows(actor).add_columns(
-        FULL_NAME,
-        PATIENTS.birth_date,
-    )
+    """Who has a place in a slot, in the order they were booked; nobody for an unknown slot or one out of scope.
+
+    Who was called off stays as long as the actor may take that back.
+    """
+    change = newest_change(APPOINTMENT.entity, table_of(Appointment).c)
+    statement = appointment_rows(actor).outerjoin(change, true())
+    named = (FULL_NAME, PATIENTS.birth_date, PATIENTS.telecom, (EPISODES.status == OPEN).label("episode_open"))
     rows = db.session.execute(
-        statement.where(SLOTS.locator == slot_locator, APPOINTMENTS.status != CANCELLED).order_by(APPOINTMENTS.id)
+        statement.add_columns(*named, *change.c).where(SLOTS.locator == slot_locator).order_by(APPOINTMENTS.id)
     ).all()
-    record_read("slot.bookings", slot_locator, patients=tuple(sorted({row.party_locator for row in rows})))
-    return Booking.of_each(rows)
+    booked = [one for one in _bookings(actor, rows) if one.status != CANCELLED or one.can_undo]
+    record_read("slot.bookings", slot_locator, patients=tuple(sorted({one.party_locator for one in booked})))
+    return booked
+
+
+def _bookings(actor: Actor, rows: Sequence[Row[Any]]) -> list[Booking]:
+    may_move = actor.may(Permission.APPOINTMENT_MOVE)
+
+    def told(row: Row[Any]) -> dict[str, Any]:
+        last, free = last_of(row), may_move and row.episode_open
+        return {
+            "phone": phone_of(row.telecom), "last_change": last,
+            "can_move": free and row.status in MOVABLE, "can_undo": free and undoable(actor, last),
+        }  # fmt: skip
+
+    return Booking.of_each(rows, told)
 
 
 class SameDay(View):

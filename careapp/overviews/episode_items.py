@@ -145,8 +145,8 @@ def appointments_of(actor: Actor, rows: Sequence[Row[Any]], *, is_open: bool) ->
         AppointmentRow.seen_by(
             actor,
             row,
-            last_change=_last(row),
-            can_undo=may_move and undoable(actor, _last(row)),
+            last_change=last_of(row),
+            can_undo=may_move and undoable(actor, last_of(row)),
             can_reschedule=may_move and row.status in MOVABLE,
             overdue=why_overdue_visit(row.status, row.ends_at, now),
         )
@@ -156,12 +156,12 @@ def appointments_of(actor: Actor, rows: Sequence[Row[Any]], *, is_open: bool) ->
 
 def prescriptions_of(actor: Actor, rows: Sequence[Row[Any]]) -> list[PrescriptionRow]:
     """The prescriptions of such rows."""
-    return [PrescriptionRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
+    return [PrescriptionRow.seen_by(actor, row, last_change=last_of(row)) for row in rows]
 
 
 def referrals_of(actor: Actor, rows: Sequence[Row[Any]]) -> list[ReferralRow]:
     """The referrals of such rows."""
-    return [ReferralRow.seen_by(actor, row, last_change=_last(row)) for row in rows]
+    return [ReferralRow.seen_by(actor, row, last_change=last_of(row)) for row in rows]
 
 
 def _named(kind: str, scoped: bool) -> tuple[Select[Any], str, Sequence[str]]:
@@ -193,7 +193,7 @@ def _statement(kind: str, scoped: bool, part: Part) -> Select[Any]:
             .limit(at_most(part.limit + 1))
         )
         wanted = or_(wanted, columns.id.in_(ids))
-    change = _last_change(kind, columns)
+    change = newest_change(kind, columns)
     return (
         rows.outerjoin(change, true())
         .add_columns(*change.c)
@@ -205,7 +205,7 @@ def _statement(kind: str, scoped: bool, part: Part) -> Select[Any]:
 _kept_statement = built_once(_statement)  # the first part of a timeline, which most people look at
 
 
-def _last_change(entity: str, rows: Columns) -> LateralFromClause:
+def newest_change(entity: str, rows: Columns) -> LateralFromClause:
     """The newest status change of each of these rows, with the name of the member of staff who made it."""
     return lateral(
         select(
@@ -219,7 +219,8 @@ def _last_change(entity: str, rows: Columns) -> LateralFromClause:
     )  # fmt: skip
 
 
-def _last(row: Row[Any]) -> LastChange | None:
+def last_of(row: Row[Any]) -> LastChange | None:
+    """The newest_change() of a row, where it has one."""
     if row.change_action is None:
         return None  # stored as it was elsewhere, without a history
     return LastChange(action=row.change_action, who=row.change_who, at=row.change_at, cause=row.change_cause)

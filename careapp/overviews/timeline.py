@@ -34,6 +34,7 @@ from careapp.overviews.episode_items import (
 )
 from careapp.overviews.marks import MINUTE, QUARTER, mark, mark_of_episode
 from careapp.overviews.zones import episode_zone
+from careapp.patients.contacts import phone_of
 from careapp.patients.models import FACTS, PATIENTS
 from careapp.patients.states import NO_KNOWN_FOOD_ALLERGY, NONE_KNOWN
 from careapp.prescriptions.states import ISSUED
@@ -220,9 +221,8 @@ def _banner(actor: Actor, row: Row[Any], facts: Sequence[Row[Any]]) -> Banner:
     """The patient of an episode's row, with the allergies that still hold (`facts`), none where he may not know."""
     known = list(dict.fromkeys(fact.text for fact in facts if fact.code not in NONE_KNOWN))
     none_known = list(dict.fromkeys(fact.code for fact in facts if fact.code in NONE_KNOWN))
-    phones = (one.get("value") for one in row.telecom if one.get("system") == "phone")
     return Banner(
         party_locator=row.party_locator, name=" ".join((*row.given, row.family)).strip(), birth_date=row.birth_date,
-        gender=row.gender, allergies=known, none_known=none_known, phone=next(phones, None),
+        gender=row.gender, allergies=known, none_known=none_known, phone=phone_of(row.telecom),
         language=row.language, confidentiality=row.confidentiality, withheld=not reading.sees(actor, row),
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Pages of a slot: booking it for a patient, blocking and unblocking it."""
+"""Pages of a slot: booking it for a patient, what is done about who is booked, blocking and unblocking it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Blueprint, Response
@@ -22,9 +22,12 @@ from careapp.overviews.booking import (
 from careapp.overviews.next_free import Wanted, find_next_free
 from careapp.overviews.slot_cells import SlotCell, get_slot_cell, get_slot_cells
 from careapp.scheduling import appointments, slots
-from careapp.scheduling.states import SLOT
+from careapp.scheduling.queries import get_appointment
+from careapp.scheduling.states import APPOINTMENT, CANCEL_CATEGORIES, SLOT
+from careapp.scheduling.views import AppointmentView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.provider_port import question_about
+from careapp.web.appointment_acts import call_off, make_move, take_back
 from careapp.web.calendar_address import Address
 from careapp.web.drafts import kept_on_the_way
 from careapp.web.episode_answers import form_refused
@@ -119,6 +122,36 @@ def slot_move(locator: str, transition: Transition) -> Response:
     return see_other(f"/slots/{locator}/book", Notice(now(locator, slot.status)))
 
 
+@each_move(bp, "/slots/booked", APPOINTMENT, Permission.APPOINTMENT_VIEW, without=("cancel",))
+def booked_move(locator: str, transition: Transition) -> Response:
+    """Make a move of an appointment and show its slot as it is then."""
+    return _moved(lambda: make_move(locator, transition), locator)
+
+
+@bp.post("/slots/booked/<locator>/cancel")
+@requires(Permission.APPOINTMENT_VIEW)
+def appointment_cancel(locator: str) -> Response:
+    """Cancel, with the reason and who called it off."""
+    return _moved(lambda: call_off(locator), locator)
+
+
+@bp.post("/slots/booked/<locator>/undo")
+@requires(Permission.APPOINTMENT_VIEW)
+def appointment_undo(locator: str) -> Response:
+    """Take the last move back."""
+    return _moved(lambda: take_back(locator), locator)
+
+
+def _moved(act: Callable[[], AppointmentView], locator: str) -> Response:
+    """Make a move and show the slot: done with a notice, or refused with the present state (409, 422)."""
+    try:
+        made = act()
+    except (Conflict, Invalid) as refusal:
+        slot = get_appointment(current_actor(), locator).slot_locator
+        return _slot_page(slot, BookForm(formdata=None), None, refusal.status, alert=said(refusal))
+    return see_other(f"/slots/{made.slot_locator}/book", Notice(now(locator, made.status)))
+
+
 def likeliest(candidates: Sequence[Candidate]) -> str | None:
     """What is chosen before anybody chooses: the newest open episode, or a new one, of the only patient found."""
     if len(candidates) != 1:
@@ -144,14 +177,16 @@ def _slot_page(
     locator: str, form: CareForm, candidates: Sequence[Candidate] | None, status: int = 200, **more: Any
 ) -> Response:
     slot = get_slot_cell(current_actor(), locator)
-    context = {"find": QuickFindForm(formdata=None), "alternatives": (), "alert": None, "draft": None} | more
+    defaults = {"find": QuickFindForm(formdata=None), "alternatives": (), "alert": None, "bookings": (), "draft": None}
+    context = defaults | more
     if not is_htmx():
-        context["bookings"] = list_bookings(current_actor(), locator) if slot.booked else ()
+        context["bookings"] = list_bookings(current_actor(), locator)
     context["already"] = _already(slot, candidates)
     context["others"] = _others(slot) if slot.why and not context["alternatives"] else ()
     return page_or_fragment(
         "scheduling/slot.html", "scheduling/_book.html", status, title=_("Book a slot"), slot=slot, form=form,
-        candidates=candidates, here=Address.asked(), typed=context["find"].q.data or "", **context,
+        candidates=candidates, here=Address.asked(), typed=context["find"].q.data or "",
+        cancel_categories=CANCEL_CATEGORIES, **context,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ class Scene:
             "episodes": self.episode, "appointments": self.appointment, "today": self.appointment, "slots": self.slot,
             "patients": self.party, "prescriptions": self.prescription, "referrals": self.referral,
             "providers": self.provider.locator, "clinics": self.clinic, "members": self.party,
-            "erasure": self.party,
+            "erasure": self.party, "booked": self.appointment,
         }  # fmt: skip
 
     def locator(self, kind: str) -> str:

@@ -28,6 +28,7 @@ PAGE_OF: dict[str, Callable[[Actor], Any]] = {
     "appointments": make.an_appointment,
     "today": make.an_appointment,
     "slots": make.a_slot,
+    "booked": make.an_appointment,
     "patients": make.a_patient,
     "prescriptions": make.a_prescription,
     "referrals": make.a_referral,

@@ -263,6 +263,7 @@ SCENES: dict[str, Scene] = {
     "appointments.reschedule": _reschedule,
     "appointments.appointment_undo": _undo("/appointments"),
     "today.today_undo": _undo("/today"),
+    "slots.appointment_undo": _undo("/slots/booked"),
     "drafts.discard": partial(_draft, goes="/drafts/discard"),
     "emergency.declare": _restricted("/patients/{0}", "/patients/{0}/emergency", reason="Found unconscious at home"),
     "emergency.end": _restricted("/patients/{0}", "/patients/{0}/emergency/end"),
@@ -291,7 +292,7 @@ SCENES: dict[str, Scene] = {
     "walk_in.take_in_post": _walk_in,
     **{f"{bp}.{'today' if bp == 'today' and move == 'cancel' else 'appointment'}_{move.replace('-', '_')}":
        _move(APPOINTMENT, make.an_appointment, move, base)
-       for bp, base in (("appointments", "/appointments"), ("today", "/today"))
+       for bp, base in (("appointments", "/appointments"), ("slots", "/slots/booked"), ("today", "/today"))
        for move in (each.name for each in APPOINTMENT.transitions)},
     **{f"prescriptions.prescription_{each.name}": _move(PRESCRIPTION, make.a_prescription, each.name, "/prescriptions")
        for each in PRESCRIPTION.transitions},
