@@ -39,6 +39,7 @@ PACE = {
     "calendar-day": 1.0, "patient": 2.0, "referrals": 1.0, "next-free": 1.0, "registration": 1.0,
 }  # fmt: skip
 OTHERWISE: dict[str, Any] = {"board": {"requests": opened_boards}}  # than in the table
+IDLE = 10.0  # seconds; the server ends a connection that asks nothing for 15, and a browser makes another one then
 ASKED_AGAIN = 20  # times the same requests are sent before they are made anew, where that may be
 _CONNECTIONS = """
 SELECT usename, count(*) FROM pg_stat_activity
@@ -176,13 +177,16 @@ def _client(
 ) -> None:
     """Send one kind of request at `pace` times its own until it is over; a failure is kept and the wire made anew."""
     wire: socket.socket | None = None
-    due = time.monotonic()
+    due = answered = time.monotonic()
     while not over.is_set():
         order = next(requests).order(case.name)
         due = max(due + 1 / PACE[case.name] / pace, time.monotonic() - 1)  # what was missed for long is not made up for
         if over.wait(max(0.0, due - time.monotonic())):
             break
         began = time.monotonic()
+        if wire is not None and began - answered > IDLE:
+            wire.close()
+            wire = None
         try:
             if wire is None:
                 wire = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
@@ -195,8 +199,9 @@ def _client(
             with answers.lock:
                 answers.failures.append(f"{case.name}: {failed}")
             continue
+        answered = time.monotonic()
         with answers.lock:
-            answers.times.append(time.monotonic() - began)
+            answers.times.append(answered - began)
     if wire is not None:
         wire.close()
 
