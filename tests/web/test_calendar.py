@@ -14,6 +14,7 @@ from careapp.episodes.queries import list_episodes
 from careapp.patients.views import HumanName
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling import appointments, slots
+from careapp.scheduling.changes import UNDO_WINDOW
 from careapp.scheduling.queries import get_slot, list_appointments, list_slots
 from tests import factories as make
 from tests.web.checks import forms_of, parsed
@@ -212,6 +213,10 @@ def test_a_slot_shows_who_is_booked_in_it(front: Desk, god: Actor) -> None:
     there, gone = make.an_appointment(god, slot=slot), make.an_appointment(god, slot=slot)
     appointments.act(god, gone.locator, action="cancel")
     page = front.get(f"/slots/{slot.locator}/book").text
+    assert there.locator in page
+    assert gone.locator in page, "to be taken back"
+    with clock.at(clock.now() + UNDO_WINDOW + timedelta(seconds=1)):
+        page = front.get(f"/slots/{slot.locator}/book").text
     assert there.locator in page
     assert gone.locator not in page
 

@@ -210,7 +210,7 @@ def test_what_stands_open_has_its_actions_right_there(god: Actor, doctor: Desk, 
     prescription = make.a_prescription(god, episode)
     page = doctor.get(f"/episodes/{episode.locator}").text
     for locator, moves in (
-        (booked.locator, {"attend", "arrive", "cancel"}), (referral.locator, {"complete", "cancel"}),
+        (booked.locator, {"arrive", "cancel"}), (referral.locator, {"complete", "cancel"}),
         (prescription.locator, {"fill", "void"}),
     ):  # fmt: skip
         row = part(page, f"open-{locator}")
