@@ -31,7 +31,7 @@ def test_the_buttons_of_an_appointment_stand_on_one_line(clinic: Clinic, live_ur
     sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
     page.goto(f"{live_url}/episodes/{booked.episode_locator}")
     shown = [one.bounding_box() for one in page.locator(".open-list .row-actions .btn").all() if one.is_visible()]
-    assert len(shown) == 5
+    assert len(shown) == 4
     assert len({box["y"] for box in shown if box}) == 1
 
 
