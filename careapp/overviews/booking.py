@@ -21,8 +21,7 @@ from careapp.errors import found
 from careapp.overviews.episode_items import LastChange, last_of, newest_change
 from careapp.overviews.slot_cells import SlotCell
 from careapp.overviews.zones import with_place
-from careapp.patients.contacts import phone_of
-from careapp.patients.models import FULL_NAME, PATIENTS
+from careapp.patients.models import FIRST_PHONE, FULL_NAME, PATIENTS
 from careapp.patients.queries import get_patient, search_patients
 from careapp.patients.views import PatientView
 from careapp.providers.models import PROVIDERS
@@ -143,7 +142,7 @@ def list_bookings(actor: Actor, slot_locator: str) -> list[Booking]:
     """
     change = newest_change(APPOINTMENT.entity, table_of(Appointment).c)
     statement = appointment_rows(actor).outerjoin(change, true())
-    named = (FULL_NAME, PATIENTS.birth_date, PATIENTS.telecom, (EPISODES.status == OPEN).label("episode_open"))
+    named = (FULL_NAME, PATIENTS.birth_date, FIRST_PHONE, (EPISODES.status == OPEN).label("episode_open"))
     rows = db.session.execute(
         statement.add_columns(*named, *change.c).where(SLOTS.locator == slot_locator).order_by(APPOINTMENTS.id)
     ).all()
@@ -158,7 +157,7 @@ def _bookings(actor: Actor, rows: Sequence[Row[Any]]) -> list[Booking]:
     def told(row: Row[Any]) -> dict[str, Any]:
         last, free = last_of(row), may_move and row.episode_open
         return {
-            "phone": phone_of(row.telecom), "last_change": last,
+            "last_change": last,
             "can_move": free and row.status in MOVABLE, "can_undo": free and undoable(actor, last),
         }  # fmt: skip
 

@@ -36,7 +36,7 @@ from careapp.episodes.states import OPEN
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
 from careapp.paging import MAX_LIMIT
-from careapp.patients.models import FULL_NAME, PATIENTS, Patient
+from careapp.patients.models import FIRST_PHONE, FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
@@ -106,8 +106,9 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
             *(APPOINTMENTS[one] for one in columns),
             EPISODES.locator.label("episode_locator"), EPISODES.care_type,
             (EPISODES.status == OPEN).label("episode_open"),
-            PATIENTS.locator.label("party_locator"), FULL_NAME, PATIENTS.birth_date, PATIENTS.confidentiality,
-            PATIENTS.version.label("patient_version"), (PATIENTS.confidentiality != NORMAL).label("restricted"),
+            PATIENTS.locator.label("party_locator"), FULL_NAME, PATIENTS.birth_date, FIRST_PHONE,
+            PATIENTS.confidentiality, PATIENTS.version.label("patient_version"),
+            (PATIENTS.confidentiality != NORMAL).label("restricted"),
             PROVIDERS.locator.label("provider_locator"), PROVIDERS.name.label("provider_name"),
             last.c.action, last.c.actor, last.c.cause, last.c.at,
             name_of_actor(APPOINTMENTS.tenant_id, last.c.actor).label("staff_name"),

@@ -30,6 +30,7 @@ class Visit(NamedTuple):
     party_locator: str
     patient_name: str
     birth_date: date | None
+    phone: str | None
     patient_version: int
     restricted: bool
     provider_locator: str

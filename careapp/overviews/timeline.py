@@ -34,8 +34,7 @@ from careapp.overviews.episode_items import (
 )
 from careapp.overviews.marks import MINUTE, QUARTER, mark, mark_of_episode
 from careapp.overviews.zones import episode_zone
-from careapp.patients.contacts import phone_of
-from careapp.patients.models import FACTS, PATIENTS
+from careapp.patients.models import FACTS, FIRST_PHONE, PATIENTS
 from careapp.patients.states import NO_KNOWN_FOOD_ALLERGY, NONE_KNOWN
 from careapp.prescriptions.states import ISSUED
 from careapp.referrals.states import OPEN as OPEN_REFERRAL
@@ -199,7 +198,7 @@ def _asked_episode(actor: Actor, locator: str) -> Asked:
 def _with_patient(scoped: bool) -> Select[Any]:
     """An episode (`locator`) with its patient and its zone; built once."""
     statement = EPISODE_ROWS.add_columns(
-        PATIENTS.given, PATIENTS.family, PATIENTS.birth_date, PATIENTS.gender, PATIENTS.telecom, PATIENTS.language,
+        PATIENTS.given, PATIENTS.family, PATIENTS.birth_date, PATIENTS.gender, FIRST_PHONE, PATIENTS.language,
         episode_zone(scoped).label("zone"),
     )  # fmt: skip
     return statement.where(EPISODES.locator == bindparam("locator"))
@@ -223,6 +222,6 @@ def _banner(actor: Actor, row: Row[Any], facts: Sequence[Row[Any]]) -> Banner:
     none_known = list(dict.fromkeys(fact.code for fact in facts if fact.code in NONE_KNOWN))
     return Banner(
         party_locator=row.party_locator, name=" ".join((*row.given, row.family)).strip(), birth_date=row.birth_date,
-        gender=row.gender, allergies=known, none_known=none_known, phone=phone_of(row.telecom),
+        gender=row.gender, allergies=known, none_known=none_known, phone=row.phone,
         language=row.language, confidentiality=row.confidentiality, withheld=not reading.sees(actor, row),
     )  # fmt: skip

@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from careapp.patients.states import EMAIL, IDENTIFIER, PHONE
 from careapp.patients.views import ContactPoint, Identifier
@@ -39,11 +38,6 @@ def is_email(text: str) -> bool:
 def phone_key(text: str) -> str:
     """A phone number as it is compared; empty for a text without digits."""
     return _digits(text).lstrip("0")[-COMPARED_DIGITS:]
-
-
-def phone_of(telecom: Iterable[Mapping[str, Any]]) -> str | None:
-    """The number to call a person by, of the ways to reach him as they are stored: the first one."""
-    return next((one.get("value") for one in telecom if one.get("system") == "phone"), None)
 
 
 def keys_of(telecom: Iterable[ContactPoint], identifiers: Iterable[Identifier]) -> frozenset[Key]:

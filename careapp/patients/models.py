@@ -3,8 +3,8 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, UniqueConstraint, func
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Text, UniqueConstraint, func, literal_column, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, JSONPATH
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.db import Aggregate, Base, TenantRow, one_of, table_of, tenant_key
@@ -111,3 +111,9 @@ FACTS = table_of(PatientFact).c
 # A patient's whole name as one column, given names first.
 _NAMES = func.concat(func.array_to_string(PATIENTS.given, " "), " ", PATIENTS.family)
 FULL_NAME = func.trim(_NAMES).label("patient_name")
+
+# The number to call a patient by, as one column: the first phone number of the ways to reach him.
+_PHONES = literal_column("""'$[*] ? (@.system == "phone").value'""", JSONPATH)
+FIRST_PHONE = (
+    func.jsonb_path_query_first(PATIENTS.telecom, _PHONES).op("#>>", return_type=Text())(text("'{}'")).label("phone")
+)

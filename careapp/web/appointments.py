@@ -54,13 +54,13 @@ def appointment_undo(locator: str) -> Response:
 @requires(Permission.APPOINTMENT_MOVE)
 def reschedule_form(locator: str) -> Response:
     """The next free times of the same provider; `after` a slot, the ones after it."""
-    return _reschedule_page(RescheduleForm(formdata=None), locator)
+    return _reschedule_page(RescheduleForm(formdata=None, back=_staying(request.args.get("back"))), locator)
 
 
 @bp.post("/appointments/<locator>/reschedule")
 @requires(Permission.APPOINTMENT_MOVE)
 def reschedule(locator: str) -> Response:
-    """Move the appointment; where the time was just taken, show what is free now. From the calendar, back to it."""
+    """Move the appointment; where the time was just taken, show what is free now. From calendar or list, back there."""
     form = RescheduleForm()
     try:
         sent = form.checked()
@@ -73,11 +73,15 @@ def reschedule(locator: str) -> Response:
         if isinstance(refusal, Invalid):
             form.refuse(refusal)
         return _reschedule_page(form, locator, refusal)
-    on_calendar = str(sent.back or "").startswith("/calendar?")
     return see_other(
-        sent.back if on_calendar else page_after(current_actor(), made.episode_locator),
+        _staying(sent.back) or page_after(current_actor(), made.episode_locator),
         Notice(_("%(locator)s has moved to another time.", locator=locator)),
     )
+
+
+def _staying(back: str | None) -> str | None:
+    """The calendar or the day's list to go back to, where the address is one of these."""
+    return back if str(back or "").startswith(("/calendar?", "/today?")) else None
 
 
 def _reschedule_page(form: RescheduleForm, locator: str, refusal: Refusal | None = None) -> Response:
@@ -93,7 +97,7 @@ def _reschedule_page(form: RescheduleForm, locator: str, refusal: Refusal | None
         "scheduling/reschedule.html", "scheduling/_reschedule.html", refusal.status if refusal else 200,
         title=_("Move appointment"), form=form,
         alert=said(refusal) if refusal and not isinstance(refusal, Invalid) else None,
-        appointment=appointment, episode=episode, banner=banner, zone=zone,
+        back=_staying(form.back.data), appointment=appointment, episode=episode, banner=banner, zone=zone,
         free=find_next_free(actor, wanted, since=since, moving=locator, limit=TIMES_OFFERED).items,
         alternatives=get_slot_cells(actor, others),
     )  # fmt: skip

@@ -1,16 +1,18 @@
 """How a visit of the day list is told: who is late or waits, who did what, and which moves stand openly in its row."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from careapp import clock
 from careapp.lifecycle import Transition
 from careapp.overviews.day_visits import Visit
 from careapp.overviews.today import GROUPS, Day, Found
-from careapp.web.context import moves_of, not_yet
+from careapp.patients.contacts import latin_digits
+from careapp.web.context import may, moves_of, not_yet
 from careapp.web.drawn import TOKEN_MARK
 from careapp.web.language import gettext as _
 from careapp.web.language import once_a_language
@@ -25,6 +27,9 @@ HERE = ("arrive", "start", "attend")
 OPENLY = {"past": ("attend", "no-show"), "future": ("confirm", "accept"), "late": ("arrive", "no-show")}
 EXPECTED = ("arrive", "confirm")
 
+PHONE_MARK = "\ue004"
+NOT_DIALLED = re.compile("[^0-9+]")
+
 Moves = tuple[Transition, ...]
 
 
@@ -38,9 +43,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class MarkedVisit:
-    """A visit with a mark, a private character, wherever visits of one kind differ; and one for the CSRF token."""
+    """A visit with a mark, a private character, wherever visits of one kind differ; and one for the CSRF token.
 
+    `phone` is None for who has none; `dialled` is the same number as a machine takes it.
+    """
+
+    can_move: bool
     can_undo: bool
+    phone: str | None
+    dialled: str = "\ue005"
     locator: str = "\ue001"
     version: str = "\ue002"
     patient_name: str = "\ue003"
@@ -120,12 +131,12 @@ class RowMoves:
     def of_kind(self, visit: Visit, shown: Day | Found) -> Markup:
         """The buttons of all visits of this one's kind, with marks."""
         kind = (  # all that decides the moves
-            visit.status, visit.episode_open, visit.can_undo, _likely(visit, shown), _hidden(visit, shown),
+            visit.status, visit.episode_open, visit.can_undo, bool(visit.phone),
+            _likely(visit, shown), _hidden(visit, shown),
         )  # fmt: skip
         if kind not in self._drawn:
-            self._drawn[kind] = self._draw(
-                MarkedVisit(visit.can_undo), self._key, *moves_in_row(visit, shown), *self._same
-            )
+            marked = MarkedVisit(_may_go(visit), visit.can_undo, PHONE_MARK if visit.phone else None)
+            self._drawn[kind] = self._draw(marked, self._key, *moves_in_row(visit, shown), *self._same)
         return self._drawn[kind]
 
     def __call__(self, visit: Visit, shown: Day | Found) -> Markup:
@@ -136,7 +147,11 @@ class RowMoves:
 def of_visit(buttons: Markup, visit: Visit) -> Markup:
     """The buttons of a kind as those of one visit; the CSRF token is left a mark."""
     own = buttons.replace(MarkedVisit.locator, visit.locator).replace(MarkedVisit.version, str(visit.version))
-    return own.replace(MarkedVisit.patient_name, visit.patient_name)  # last: a mark in a name stays what it is
+    if not visit.phone:
+        return own.replace(MarkedVisit.patient_name, visit.patient_name)  # last: a mark in a name stays what it is
+    dialled = NOT_DIALLED.sub("", latin_digits(visit.phone))
+    around = own.replace(MarkedVisit.dialled, dialled).split(PHONE_MARK)  # before the name as well, and so in parts
+    return escape(visit.phone).join(one.replace(MarkedVisit.patient_name, visit.patient_name) for one in around)
 
 
 class VisitRows:
@@ -167,6 +182,11 @@ def _likely(visit: Visit, shown: Day | Found) -> tuple[str, ...]:
 
 def _hidden(visit: Visit, shown: Day | Found) -> tuple[str, ...]:
     return not_yet(visit.status, visit.starts_at, shown.as_of)
+
+
+def _may_go(visit: Visit) -> bool:
+    """Whether the signed-in user may take it to another time."""
+    return visit.episode_open and visit.status in GROUPS["due"] and may("appointment.move")
 
 
 def _minutes(since: datetime, until: datetime) -> int:

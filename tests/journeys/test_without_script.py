@@ -48,6 +48,7 @@ def test_checking_in_taking_it_back_and_searching(clinic: Clinic, desk: Callable
     expect_status(page, other.locator, "ARRIVED")
     page.get_by_role("link", name="Arrived").click()
     expect(page.locator(".day-list tbody tr")).to_have_count(1)
+    page.locator(".day-list summary", has_text="More").click()
     page.locator("summary", has_text="Cancel").click()
     page.get_by_label("Reason").fill("Called away")
     page.get_by_role("button", name="Cancel").click()

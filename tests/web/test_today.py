@@ -14,7 +14,8 @@ from careapp.access import Actor, Role
 from careapp.clinics.views import ClinicView
 from careapp.overviews import today
 from careapp.overviews.today import EVERYBODY, Wanted, get_day, get_day_version
-from careapp.patients.views import HumanName
+from careapp.patients import confidentiality
+from careapp.patients.views import ContactPoint, HumanName
 from careapp.providers.views import ProviderView
 from careapp.scheduling import appointments, slots
 from careapp.scheduling.views import AppointmentView
@@ -34,7 +35,7 @@ def clinic(god: Actor) -> ClinicView:
 
 def a_visit(
     god: Actor, clinic: ClinicView | None, at: datetime, *, status: str = "BOOKED", name: str | None = None,
-    provider: ProviderView | None = None, **fields: Any,
+    provider: ProviderView | None = None, phone: str | None = None, **fields: Any,
 ) -> AppointmentView:  # fmt: skip
     """A visit that begins then, made two days before."""
     with clock.at(NINE - timedelta(days=2)):
@@ -43,7 +44,13 @@ def a_visit(
             god, provider.locator, start=at, end=at + timedelta(minutes=30),
             clinic_locator=clinic.locator if clinic else None,
         )  # fmt: skip
-        patient = make.a_patient(god, name=HumanName(family=name, given=["Daw"])) if name else make.a_patient(god)
+        known: dict[str, Any] = {"name": HumanName(family=name, given=["Daw"])} if name else {}
+        if phone:
+            known["telecom"] = [
+                ContactPoint(system="email", value="a@b.example"),
+                ContactPoint(system="phone", value=phone),
+            ]
+        patient = make.a_patient(god, **known)
         made = make.an_appointment(god, make.an_episode(god, patient), slot, status="PENDING", **fields)
         if status == "PENDING":
             return made
@@ -290,6 +297,50 @@ def test_tomorrow_nobody_is_checked_in_today(god: Actor, front: Desk, clinic: Cl
         if action.startswith(f"/today/{visit.locator}/")
     }
     assert offered == {"confirm", "cancel"}
+
+
+def test_a_row_has_the_number_to_call_and_the_way_to_another_time(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    at, later = NINE + timedelta(hours=1), NINE + timedelta(hours=2)
+    odd = "(၀၉) 555 <0101>\ue003"
+    with_phone = a_visit(god, clinic, at, name="Nilar", phone="+95 9 555 0101")
+    others = [
+        a_visit(god, clinic, at, name="Odd", phone=odd), a_visit(god, clinic, later, name="Seen", status="ARRIVED"),
+    ]  # fmt: skip
+    page = front.get(here(clinic)).text
+    row, strange, seen = (page.split(f'<tr id="{one.locator}"')[1].split("</tr>")[0] for one in (with_phone, *others))
+    assert 'href="tel:+9595550101">Call +95 9 555 0101<span class="visually-hidden"> Daw Nilar</span>' in row
+    assert f'href="tel:095550101">Call {escape(odd)}<' in strange
+    assert "tel:" not in seen
+    back = f"/today%3Fclinic%3D{clinic.locator}"
+    assert f'href="/appointments/{with_phone.locator}/reschedule?back={back}"' in row
+    assert "/reschedule" not in seen
+
+
+def test_a_restricted_patient_can_be_called_as_from_his_own_page(
+    god: Actor, desk: Callable[..., Desk], clinic: ClinicView
+) -> None:
+    visit = a_visit(god, clinic, NINE, name="Nilar", phone="09 555 0101")
+    confidentiality.restrict(god, visit.party_locator, reason="Works here himself")
+    front, before = desk(Role.FRONT_DESK), newest(god)["audits"]
+    for address in (f"/patients/{visit.party_locator}", here(clinic)):
+        assert "tel:095550101" in front.get(address).text
+    read = [one for one in audits(god, after=before) if visit.party_locator in (one.patients or ())]
+    assert {"day.list", "patient.read"} <= {one.action for one in read}
+
+
+def test_who_is_moved_from_the_list_leads_back_to_it(god: Actor, front: Desk, clinic: ClinicView) -> None:
+    visit = a_visit(god, clinic, NINE + timedelta(hours=1))
+    goals = [NINE + timedelta(hours=hours) for hours in range(2, 16)]
+    with clock.at(NINE - timedelta(days=1)):
+        made = [slots.add_slot(god, visit.provider_locator, start=at, end=at + timedelta(minutes=30)) for at in goals]
+    page = f"/appointments/{visit.locator}/reschedule"
+    asked = f"{page}?back=/today%3Fclinic%3D{clinic.locator}%26tab%3Ddue"
+    [later] = re.findall(rf'href="({page}\?after=[^"]+)"', front.get(asked).text)
+    assert f'href="{here(clinic, tab="due").replace("&", "&amp;")}"' in front.get(unescape(later)).text
+    done = front.fill(asked, page, slot_locator=made[0].locator)
+    assert (done.status_code, done.location) == (303, here(clinic, tab="due"))
+    elsewhere = front.forms(f"{page}?back=https://elsewhere.example/")[page]
+    assert "back" not in elsewhere.values
 
 
 def test_repeated_no_shows_are_seen_at_a_glance(god: Actor, front: Desk, clinic: ClinicView) -> None:

@@ -136,7 +136,7 @@ class BookForm(CareForm):
 
 
 class RescheduleForm(CareForm):
-    """The slot an appointment goes to. `back`: the calendar it was moved on, where that is where the user stays."""
+    """The slot an appointment goes to. `back`: the calendar or list it was moved on, where the user stays."""
 
     version = VersionField()
     slot_locator = ChoiceField(_l("New time"), _l("Choose a time."))
