@@ -59,6 +59,24 @@ def test_each_of_several_patients_has_his_own_press(god: Actor, front: Desk, pro
     assert (opened.care_type, done.location) == ("PREVENTIVE", f"/episodes/{opened.locator}")
 
 
+@pytest.mark.parametrize("typed", ["thw", "mi"])
+def test_what_the_visit_is_stands_before_the_presses(god: Actor, front: Desk, provider: Any, typed: str) -> None:
+    slot = make.a_slot(god, provider)
+    for given in ("Aye", "Mi"):
+        make.an_episode(god, make.a_patient(god, name=HumanName(family="Thwin", given=[given])))
+    page = f"/slots/{slot.locator}/book"
+    found = parsed(front.fill(page, f"/slots/{slot.locator}/patients", q=typed).text)
+    [book] = [one for one in found.iter("form") if one.get("action") == page]
+    order = [
+        one.get("name") or "press"
+        for one in book.iter()
+        if one.tag in ("select", "textarea", "button") or one.get("type") == "radio"
+    ]
+    assert order[:3] == ["type", "care_type", "reason"]
+    assert set(order[3:]) <= {"choice", "press"}
+    assert order[3:]
+
+
 def test_what_is_typed_so_far_may_be_nothing_or_half_a_date(god: Actor, front: Desk, provider: Any) -> None:
     slot = make.a_slot(god, provider)
     form = front.forms(f"/slots/{slot.locator}/book")[f"/slots/{slot.locator}/patients"]
