@@ -202,6 +202,13 @@ def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> bool:
     return row is not None and row.federated_id is not None
 
 
+def was_ended(tenant_id: int, sid: str) -> bool:
+    """Whether somebody has ended this session, as against one that has run out, and one there is no more."""
+    mine = (ROWS.c.tenant_id == tenant_id, ROWS.c.sid_hash == _hash(sid), ROWS.c.ended_at.is_not(None))
+    with commands.system_transaction(tenant_id):
+        return db.session.execute(select(ROWS.c.id).where(*mine)).one_or_none() is not None
+
+
 def end_one(tenant_id: int, user_id: int, session_id: int, reason: str) -> bool:
     """End one session of a user, in the present transaction; False where he has no such session that is not ended."""
     his = (*_of_id(tenant_id, session_id), ROWS.c.user_id == user_id)

@@ -133,6 +133,16 @@ def held_before() -> tuple[int, int] | None:
     return (mine[0], user_id) if mine and user_id else None
 
 
+def ended() -> str | None:
+    """How the session of this request's cookie is over: "elsewhere", where somebody ended it, or "by itself". None
+    where it is not, and where there is none.
+    """
+    mine = held()
+    if mine is None or signed_in_actor() or session_waits():
+        return None
+    return "elsewhere" if rows.was_ended(*mine) else "by itself"
+
+
 def begin(tenant_id: int, sid: str) -> None:
     """Start a new cookie for a session just made; nothing of the old one stays, its CSRF token included."""
     session.clear()

@@ -24,12 +24,12 @@ from careapp.surface.oidc.origin import own_address
 from careapp.surface.oidc.provider import Provider, current_provider
 from careapp.surface.oidc.tokens import Claims, Untrusted, read_id_token
 from careapp.web.forms.sign_in import SignInForm
-from careapp.web.htmx import page_or_fragment, see_other
+from careapp.web.htmx import see_other
 from careapp.web.refusals import said
+from careapp.web.sign_in import show_sign_in
 
 bp = Blueprint("federation", __name__)
 
-PAGE = "identity/sign_in.html"
 CALLBACK = "/sign-in/oidc/callback"
 ATTEMPT = "oidc"
 PARAMETERS = ("state", "code", "iss", "error")  # of the answer (RFC 6749 §4.1.2, RFC 9207)
@@ -144,7 +144,7 @@ def _refused(error: Refusal | Untrusted) -> Response:
     else:
         status = error.status
         form.form_errors.append(said(error))
-    response = page_or_fragment(PAGE, PAGE, status, form=form)
+    response = show_sign_in(form, status)
     if isinstance(error, Upstream | TooMany):
         response.headers["Retry-After"] = str(getattr(error, "retry_after", PAUSE))
     return response

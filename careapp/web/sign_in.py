@@ -131,5 +131,6 @@ def _path_of(page: str) -> str:
 
 
 def show_sign_in(form: SignInForm, status: int = 200) -> Response:
-    """The page with the form."""
-    return page_or_fragment(PAGE, PAGE, status, form=form)
+    """The page with the form. It says why it is there where a session is over, and that a form sent since is kept."""
+    kept = str(form.next.data or "").startswith("/drafts/")
+    return page_or_fragment(PAGE, PAGE, status, form=form, ended=sessions.ended(), kept=kept)

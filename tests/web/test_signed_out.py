@@ -1,9 +1,15 @@
 """What is sent after the session has ended: nothing typed is lost, and one is led back to where one was."""
 
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from careapp import clock
+from careapp.access import Actor
+from tests.looking import execute
 from tests.web.conftest import Desk
 
 REGISTER = "/patients/new"
@@ -33,6 +39,41 @@ def test_a_plain_form_leads_back_to_the_page_it_stood_on(front: Desk, page: str,
         cookie["sid"] = "over by now"
     answer = front.open("POST", REGISTER, data=form.values, headers={"Referer": page})
     assert (answer.status_code, answer.location) == (303, f"/sign-in?next={quote(back, safe='/')}")
+
+
+def test_the_sign_in_page_says_that_the_session_has_ended(
+    god: Actor, front: Desk, statements: Callable[[], Any]
+) -> None:
+    assert "Your session" not in front.get("/today").text
+    mine = front.client.get_cookie("session")
+    with clock.at(clock.now() + timedelta(hours=1)):
+        form = front.get(front.open("GET", "/today").location)
+    assert "Your session has ended: nothing was done for a while" in form.text
+    assert "kept" not in form.text
+    execute(god, "UPDATE user_session SET ended_at = now(), end_reason = 'new password'")
+    assert "Your session has ended: it was ended elsewhere" in front.get("/sign-in").text
+    assert mine == front.client.get_cookie("session"), "it is said as often as the page is asked for"
+    wrong = front.fill("/sign-in", email="nobody@east.example", password="nine red cranes at Inle")
+    assert "it was ended elsewhere" in wrong.text
+    stranger = Desk(front.app, front.app.test_client())
+    with statements() as sent:
+        assert "Your session" not in stranger.get("/sign-in").text
+    assert not [one for one in sent if "user_session" in one]
+
+
+def test_who_signed_out_himself_is_not_told_so(front: Desk) -> None:
+    assert front.fill("/patients", "/sign-out").location == "/sign-in"
+    assert "Your session" not in front.get("/sign-in").text
+
+
+def test_the_sign_in_page_says_that_a_form_is_kept(front: Desk) -> None:
+    form = front.forms(REGISTER)[REGISTER]
+    with clock.at(clock.now() + timedelta(hours=1)):
+        late = front.open("POST", REGISTER, data=form.values | {"family": "Aung"})
+        assert late.location.startswith("/sign-in?next=/drafts/")
+        said = front.get(late.location).text
+    assert "nothing was done for a while" in said
+    assert "What you sent is kept." in said
 
 
 def test_a_press_after_signing_out_elsewhere_offers_to_sign_in(front: Desk, left: dict[str, str]) -> None:
