@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from bench.rows import Rows, array, locator
 from careapp.patients.contacts import phone_key
-from careapp.patients.names import words
+from careapp.patients.names import words_to_find
 from careapp.patients.states import GENDERS
 
 SPECIALTIES = ("GENERAL_PRACTICE", "CARDIOLOGY", "PEDIATRICS", "DERMATOLOGY")
@@ -83,7 +83,7 @@ def _patient(rows: Rows, n: int, now: datetime, chance: random.Random, clinician
         chance.choice(GENDERS), telecom, created, "RESTRICTED" if restricted else "NORMAL",
         created if restricted else None,
     )  # fmt: skip
-    for word in words(" ".join([*given, family])):
+    for word in words_to_find(" ".join([*given, family])):
         rows.add("patient_name_words", word, patient)
     rows.add("patient_keys", "PHONE", phone_key(phone), patient)
     if n % 5 == 0:

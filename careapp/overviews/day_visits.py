@@ -10,7 +10,7 @@ from careapp.disclosure import reading
 from careapp.disclosure.rules import WITHHELD
 from careapp.disclosure.scope import scope_of
 from careapp.overviews.day_statements import visits_of_day
-from careapp.patients.names import words
+from careapp.patients.names import words, words_to_find
 from careapp.patients.queries import locators_meant
 from careapp.scheduling.changes import undoable
 
@@ -74,7 +74,7 @@ def is_meant(visit: Visit, name: str | None, birth_date: date | None, locator: s
     """Whether a search means this visit's patient, by the rules of search_patients(); or names the visit itself."""
     if name and name.upper() in (visit.locator, visit.episode_locator):
         return True
-    known = words(visit.patient_name)
+    known = words_to_find(visit.patient_name)
     return (
         (birth_date is None or visit.birth_date == birth_date)
         and (locator is None or visit.party_locator in locators_meant(locator))

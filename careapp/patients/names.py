@@ -8,6 +8,7 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 # Letters with a stroke, or without a dot, which Unicode does not take apart: Đặng is found as Dang, Søren as Soren.
 _STROKES = str.maketrans("đøłı", "doli")
 LONGEST_WORD = 60  # characters that are compared; a key of an index has room for no more than 2,700 bytes
+_WITHIN = re.compile(r"[.'’`\-–]+")  # signs that stand between the parts of what is one word as well
 _BETWEEN_WORDS = re.compile(r"[\s,.;'’`\-–/()]+")
 
 
@@ -19,3 +20,9 @@ def fold(text: str) -> str:
 def words(text: str) -> list[str]:
     """The folded words of a name, each once, in order."""
     return list(dict.fromkeys(word[:LONGEST_WORD] for word in _BETWEEN_WORDS.split(fold(text)) if word))
+
+
+def words_to_find(text: str) -> list[str]:
+    """The words a name is found by: its words, and those written in parts as one as well: O'Brien also as obrien."""
+    whole = [_WITHIN.sub("", word) for word in fold(text).split() if _WITHIN.search(word)]
+    return list(dict.fromkeys((*words(text), *(one for word in whole for one in words(word)))))

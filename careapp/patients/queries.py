@@ -15,7 +15,7 @@ from careapp.disclosure import reading
 from careapp.errors import Invalid, found
 from careapp.kept import built_once
 from careapp.paging import DEFAULT_LIMIT, read_page
-from careapp.patients.contacts import phone_key
+from careapp.patients.contacts import latin_digits, phone_key
 from careapp.patients.models import FACTS, KEYS, NAME_WORDS, PATIENTS, Patient
 from careapp.patients.names import words
 from careapp.patients.states import PHONE
@@ -24,6 +24,7 @@ from careapp.views import Page
 
 MOST_WORDS = 6
 NUMBER = re.compile(r"(?:PTY-)?(?:(?P<year>[0-9]{4})-)?(?P<number>[0-9]+)")
+_RUN_TOGETHER = re.compile(r"\APTY[ -]?([0-9]{4})[ -]?([0-9]{6,})\Z")
 FIRST_YEAR = 2020  # no locator is older
 
 
@@ -107,12 +108,16 @@ def _meant(asked: Search) -> Select[Any]:
     return statement
 
 
+def as_number(typed: str) -> str:
+    """What was typed, as patient numbers are written: pty2026000042 and PTY 2026 000042 have their hyphens."""
+    return _RUN_TOGETHER.sub(r"PTY-\1-\2", latin_digits(typed).strip().upper())
+
+
 def locators_meant(typed: str) -> list[str]:
     """The locators a typed number can stand for: without a year, one of each year. Text of another kind as it is."""
-    text = typed.strip().upper()
-    parts = NUMBER.fullmatch(text)
+    parts = NUMBER.fullmatch(as_number(typed))
     if parts is None:
-        return [text]
+        return [as_number(typed)]
     years = [parts["year"]] if parts["year"] else range(FIRST_YEAR, clock.now().year + 1)
     return [f"PTY-{year}-{parts['number'].lstrip('0').zfill(6)}" for year in years]
 

@@ -13,7 +13,7 @@ from careapp.errors import Conflict, Invalid, found
 from careapp.patients.contacts import keys_of
 from careapp.patients.events import PatientRegistered
 from careapp.patients.models import PATIENTS, Patient, PatientKey, PatientNameWord
-from careapp.patients.names import words
+from careapp.patients.names import words, words_to_find
 from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientDetails, PatientView
 
 FURTHEST_EAST = timedelta(hours=14)  # where the day begins first: a child born today is not born in the future there
@@ -105,7 +105,7 @@ def _index(
 ) -> None:
     """Store the words and keys a patient is found by."""
     this = {"tenant_id": actor.tenant_id, "patient_id": patient_id}
-    found_by = words(" ".join((*name.given, name.family or "")))
+    found_by = words_to_find(" ".join((*name.given, name.family or "")))
     insert_many(PatientNameWord, [{**this, "word": word} for word in found_by])
     keys = sorted(keys_of(telecom, identifiers))
     insert_many(PatientKey, [{**this, "kind": kind, "value": value} for kind, value in keys])

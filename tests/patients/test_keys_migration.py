@@ -1,4 +1,4 @@
-"""The migration that finds out by what those registered before it are recognised, and when facts were recorded."""
+"""Migrations that find out by what those registered before them are found, and when facts were recorded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from alembic.config import Config
 from careapp.access import Actor
 from careapp.db import db
 from careapp.operations.tenants import create_tenant
-from careapp.patients.views import ContactPoint, Identifier
+from careapp.patients.views import ContactPoint, HumanName, Identifier
 from tests import factories as make
 from tests.conftest import TestTenant, everything, make_app
 from tests.database import ROOT, TestDatabase, migrate
@@ -37,6 +37,7 @@ def test_keys_are_those_that_registering_gives(database: TestDatabase, tmp_path:
 
 def there_and_back(god: Actor, database: TestDatabase) -> None:
     """Register somebody, take the migration back and apply it again, and compare what is stored."""
+    brien = make.a_patient(god, name=HumanName(family="O'Brien", given=["Jean-Luc", "Aung"]))
     patient = make.a_patient(
         god, telecom=[ContactPoint(system="phone", value="၀၉ ၅၅၅၀၁၀၁"), ContactPoint(system="email", value="")],
         identifiers=[Identifier(value=" / "), Identifier(value="12/abc(N)1")],
@@ -47,14 +48,22 @@ def there_and_back(god: Actor, database: TestDatabase) -> None:
     )  # fmt: skip
     before = rows(god, "SELECT kind, value FROM patient_keys ORDER BY kind, value")
     assert [tuple(row) for row in before] == [("IDENTIFIER", "12ABC(N)1"), ("PHONE", "95550101")]
+    found_by = "SELECT word FROM patient_name_words WHERE patient_id = :patient ORDER BY word"
+    his = id_of(god, "patients", brien.locator)
+    words = [row.word for row in rows(god, found_by, patient=his)]
+    assert words == ["aung", "brien", "jean", "jeanluc", "luc", "o", "obrien"]
     db.session.remove()
     config = Config(ROOT / "migrations" / "alembic.ini")
     config.set_main_option("script_location", str(ROOT / "migrations"))
     config.attributes["owner_url"] = database.owner
     try:
+        command.downgrade(config, "0021")
+        assert [row.word for row in rows(god, found_by, patient=his)] == ["aung", "brien", "jean", "luc", "o"]
+        db.session.remove()
         command.downgrade(config, "0004")
     finally:
         migrate(database.owner)
     assert rows(god, "SELECT kind, value FROM patient_keys ORDER BY kind, value") == before
+    assert [row.word for row in rows(god, found_by, patient=his)] == words
     told = "SELECT f.recorded_at = p.created_at AS same FROM patient_facts f JOIN patients p ON p.id = f.patient_id"
     assert [row.same for row in rows(god, told)] == [True]

@@ -9,7 +9,7 @@ from careapp import clock
 from careapp.access import Actor
 from careapp.errors import Forbidden, Invalid, NotFound
 from careapp.patients import queries, service
-from careapp.patients.names import fold, words
+from careapp.patients.names import fold, words, words_to_find
 from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientView
 from tests import factories as make
 from tests.conftest import TestTenant, everything
@@ -49,11 +49,25 @@ def test_a_name_is_split_into_words(text: str, split: list[str]) -> None:
     assert words(text) == split
 
 
+@pytest.mark.parametrize(
+    ("text", "found_by"),
+    [
+        ("O'Brien-Smith", ["o", "brien", "smith", "obriensmith"]), ("D’Orsi Ana", ["d", "orsi", "ana", "dorsi"]),
+        ("J.R. - Hla", ["j", "r", "hla", "jr"]), ("Hla Hla", ["hla"]), (" - ' ", []),
+        ("-" * 3 + "x" * 500, ["x" * 60]),
+    ],
+)  # fmt: skip
+def test_a_name_written_in_parts_is_found_as_one_word_too(text: str, found_by: list[str]) -> None:
+    assert words_to_find(text) == found_by
+
+
 def test_every_word_given_must_begin_a_word_of_the_name(god: Actor) -> None:
     first = registered(god, "Müller", "Anna", "Maria").locator
     second = registered(god, "Muller-Lüdenscheidt", "Annegret").locator
     third = registered(god, "Aung", "Daw", "Khin", "Hla").locator
     assert set(found(god, name="mul")) == {first, second}
+    brien = registered(god, "O'Brien", "Seán").locator
+    assert found(god, name="obr") == found(god, name="o'brien sean") == found(god, name="brien") == [brien]
     assert found(god, name="MÜLLER mar") == [first]
     assert found(god, name="mar anna") == [first], "in any order"
     assert found(god, name="lüdens") == [second]

@@ -6,13 +6,14 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
+from careapp.patients.contacts import latin_digits
+from careapp.patients.queries import NUMBER, as_number
 from careapp.web.forms.fields import DAY_FORMATS, CareForm
 from careapp.web.forms.typed import LineField
 from careapp.web.times import DAY_YEARS
 
-# Enough digits in a row for no patient number, or such as no number begins with; signs between as people write them.
-PHONE = re.compile(r"(?:\+[0-9]|0[1-9])[0-9 ()./-]{5,}|[0-9]{8,}")
-NUMBER = re.compile(r"(?:PTY-)?(?:[0-9]{4}-)?[0-9]+", re.IGNORECASE)
+# Enough digits for no patient number, or such as no number begins with; signs between as people write them.
+PHONE = re.compile(r"(?:\+[0-9]|0[1-9])[0-9 ()./-]{5,}|[0-9](?: ?[0-9]){7,}")
 SHORTEST = 2  # letters of a name; fewer mean everybody
 DAY = re.compile(
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2} [A-Za-z]{3,9} [0-9]{4}"
@@ -32,17 +33,17 @@ def meant(text: str | None) -> dict[str, Any]:
     """What somebody who types this searches for, as search_patients() takes it; empty for no text.
 
     `1980-02-03`, `3 Feb 1980` and `3/2/1980` (day first) are birth dates, `42` and `PTY-2026-000042`
-    patient numbers, `09 555 0101` a phone number, all else is a name.
+    patient numbers, `09 555 0101` a phone number, all else is a name. Digits may be of any script.
     """
-    rest = " ".join((text or "").split())
+    rest = " ".join(latin_digits(text or "").split())
     found: dict[str, Any] = {}
     if (day := DAY.search(rest)) and (born := _day(day[0])):
         found["birth_date"] = born
         rest = (rest[: day.start()] + rest[day.end() :]).strip()
     if PHONE.fullmatch(rest):
         found["phone"] = rest
-    elif NUMBER.fullmatch(rest):
-        found["locator"] = rest.upper()
+    elif NUMBER.fullmatch(number := as_number(rest)):
+        found["locator"] = number
     elif rest:
         found["name"] = rest
     return found
