@@ -21,10 +21,8 @@ from careapp.patients.models import PATIENTS, Patient
 # More changes than can be on their way in one tenant between a number and its commit; but for a command that changes
 # hundreds of slots: it can hide one that was on its way before it, until the next change or quarter of an hour.
 NEWEST = 64
-MINUTE, QUARTER = (
-    60,
-    900,
-)  # seconds; slots begin and end on quarters of an hour, and what is overdue changes with the clock
+# In seconds. Slots begin and end on quarters of an hour, and what is overdue changes with the clock.
+MINUTE, QUARTER = 60, 900
 
 
 @built_once
