@@ -1,8 +1,23 @@
 """Refusals: every way a command or query says no, each with the status and code the surfaces answer with."""
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
+
+
+class Sentence(str):
+    """A text for people, in English, which remembers what it was made of, so that a page tells it in another language:
+    Sentence("Use at most %(most)s characters.", most=200).
+    """
+
+    template: str
+    values: dict[str, Any]
+
+    def __new__(cls, template: str, **values: Any) -> Self:
+        """The template as it stands where nothing is to be put into it."""
+        told = super().__new__(cls, template % values if values else template)
+        told.template, told.values = template, values
+        return told
 
 
 class Refusal(Exception):
@@ -93,7 +108,7 @@ class Conflict(Refusal):
 
 
 class Invalid(Refusal):
-    """What was sent breaks a rule of a field. `errors` maps a field's name (as sent) to one sentence each."""
+    """What was sent breaks a rule of a field. `errors` maps a field's name (as sent) to one Sentence each."""
 
     status, code = 422, "VALIDATION_FAILED"
 

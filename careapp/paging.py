@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, tuple_
 
 from careapp.db import db
-from careapp.errors import Invalid
+from careapp.errors import Invalid, Sentence
 from careapp.kept import built_once
 from careapp.views import Page
 
@@ -35,7 +35,7 @@ def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
             for key, kind in zip(plain, types, strict=True)
         )
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise Invalid({"cursor": "Send the nextCursor of the page before, unchanged."}) from error
+        raise Invalid({"cursor": Sentence("Send the nextCursor of the page before, unchanged.")}) from error
     return keys
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CODE = ROOT / "careapp"
 TRANSLATIONS = CODE / "translations"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
-KEYWORDS = {**DEFAULT_KEYWORDS, "_l": None, "lazy_gettext": None, "lazy_ngettext": (1, 2)}
+KEYWORDS = {**DEFAULT_KEYWORDS, "_l": None, "Sentence": None, "lazy_gettext": None, "lazy_ngettext": (1, 2)}
 HEAD = "# The texts of careapp in another language. `make catalogues` keeps this file in step with the code."
 SINCE = datetime(2026, 11, 21, tzinfo=UTC)  # a date that never changes, so that the files change only with their texts
 OPTIONS = {"templates/**.html": {"silent": "false"}}

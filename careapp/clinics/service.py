@@ -11,10 +11,10 @@ from careapp.clinics.models import CLINICS, Clinic
 from careapp.clinics.views import ClinicDetails, ClinicView
 from careapp.commands import command
 from careapp.db import db, guarded_update, insert
-from careapp.errors import Conflict, Invalid, found
+from careapp.errors import Conflict, Invalid, Sentence, found
 
 LONGEST_LINE, LONGEST_ADDRESS = 200, 500  # characters
-UNKNOWN_ZONE = "Use an IANA time zone such as Asia/Yangon."
+UNKNOWN_ZONE = Sentence("Use an IANA time zone such as Asia/Yangon.")
 
 
 @command(Permission.CLINIC_MANAGE)
@@ -61,13 +61,13 @@ def change_clinic(
 def _check(*, name: str, time_zone: str, address: str | None = None, phone: str | None = None) -> None:
     errors: dict[str, str] = {}
     if not name.strip() or len(name) > LONGEST_LINE:
-        errors["name"] = f"Enter a name of at most {LONGEST_LINE} characters."
+        errors["name"] = Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_LINE)
     if not _is_zone(time_zone):
         errors["timeZone"] = UNKNOWN_ZONE
     if address and len(address) > LONGEST_ADDRESS:
-        errors["address"] = f"Use at most {LONGEST_ADDRESS} characters."
+        errors["address"] = Sentence("Use at most %(most)s characters.", most=LONGEST_ADDRESS)
     if phone and len(phone) > LONGEST_LINE:
-        errors["phone"] = f"Use at most {LONGEST_LINE} characters."
+        errors["phone"] = Sentence("Use at most %(most)s characters.", most=LONGEST_LINE)
     if errors:
         raise Invalid(errors)
 

@@ -20,7 +20,7 @@ from careapp.disclosure.people import USERS, name_of_actor
 from careapp.disclosure.rules import EMERGENCY_LASTS, MANY_A_DAY, SHORTEST_REASON, Ground
 from careapp.disclosure.stewards import read_record
 from careapp.disclosure.views import EmergencyEntry, EmergencyView
-from careapp.errors import Conflict, Forbidden, Invalid, found
+from careapp.errors import Conflict, Forbidden, Invalid, Sentence, found
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.views import Page
 
@@ -36,7 +36,7 @@ def declare(actor: Actor, locator: str, *, reason: str) -> EmergencyView:
     """
     reason = " ".join(reason.split())
     if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON:
-        raise Invalid({"reason": f"Say why in {SHORTEST_REASON} characters or more."})
+        raise Invalid({"reason": Sentence("Say why in %(least)s characters or more.", least=SHORTEST_REASON)})
     if actor.user_id is None:
         raise Forbidden("Emergency access belongs to a person; sign in as one.")
     record = read_record(actor, locator)

@@ -14,7 +14,7 @@ from careapp.disclosure.people import PROVIDERS, USERS, name_of_actor
 from careapp.disclosure.rules import DECISIONS, LASTING, NORMAL, PORTAL_SHARING
 from careapp.disclosure.stewards import lock_record, read_record, require_steward
 from careapp.disclosure.views import Candidate, Change, Directive, Member, RecordAccess
-from careapp.errors import Forbidden, Invalid, found
+from careapp.errors import Forbidden, Invalid, Sentence, found
 from careapp.lifecycle import HISTORY
 
 PATIENT = "patient"  # what a change of confidentiality is kept under in the history
@@ -47,7 +47,7 @@ def add_member(actor: Actor, locator: str, *, who: str, role: str) -> None:
         raise Forbidden("You cannot add yourself to the care team of a restricted record. Ask somebody else to.")
     column = TEAM.user_id if kind == "user" else TEAM.provider_id
     if any(db.session.execute(_team(actor, record.id).where(column == number))):
-        raise Invalid({"who": "He is in the care team already."})
+        raise Invalid({"who": Sentence("He is in the care team already.")})
     enter_member(actor, record.id, role=role.strip(), **{f"{kind}_id": number})
     commands.record("patient.care_team.add", locator, patients=(locator,), member=f"{kind}:{number}")
 
@@ -66,7 +66,7 @@ def remove_member(actor: Actor, locator: str, *, member: int) -> None:
 def record_consent(actor: Actor, locator: str, *, decision: str, scope: str = PORTAL_SHARING) -> None:
     """Keep what the patient permits or denies, from now on (FHIR Consent). Raises NotFound, Restricted and Invalid."""
     if decision not in DECISIONS:
-        raise Invalid({"decision": "Choose one of the list."})
+        raise Invalid({"decision": Sentence("Choose one of the list.")})
     record = lock_record(actor, locator)
     insert(
         ConsentDirective, CONSENTS.id, tenant_id=actor.tenant_id, patient_id=record.id, scope=scope,
@@ -93,7 +93,7 @@ def _whom(actor: Actor, who: str) -> tuple[str, int]:
         one = select(people.id).where(people.tenant_id == actor.tenant_id, people.id == int(number))
         if db.session.execute(one).one_or_none():
             return kind, int(number)
-    raise Invalid({"who": "Choose one of the list."})
+    raise Invalid({"who": Sentence("Choose one of the list.")})
 
 
 def _team(actor: Actor, patient_id: int) -> Select[Any]:

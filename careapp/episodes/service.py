@@ -15,7 +15,7 @@ from careapp.episodes.events import EpisodeOpened
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import EPISODE, OPEN
 from careapp.episodes.views import EpisodeView
-from careapp.errors import Busy, Conflict, Invalid, found
+from careapp.errors import Busy, Conflict, Invalid, Sentence, found
 from careapp.kept import keep
 from careapp.lifecycle import check_version, move, remember
 from careapp.patients.models import PATIENTS, Patient
@@ -169,7 +169,7 @@ def open_episode(
         select(PATIENTS.id).where(*mine).with_for_update(read=True, key_share=True)
     ).scalar_one_or_none()
     if patient_id is None:
-        raise Invalid({"partyLocator": "There is no patient with this locator."})
+        raise Invalid({"partyLocator": Sentence("There is no patient with this locator.")})
     row = insert(
         Episode,
         *EPISODES,
@@ -191,7 +191,7 @@ def close(actor: Actor, locator: str, *, summary: str, version: int | None = Non
     """End an episode with its summary. Raises Invalid for an empty one, Restricted, and Conflict
     EPISODE_HAS_OPEN_WORK naming every open item."""
     if not summary.strip():
-        raise Invalid({"summary": "Sum the episode up before it is closed."})
+        raise Invalid({"summary": Sentence("Sum the episode up before it is closed.")})
     episode = lock_episode(actor, locator)
     reading.require(actor, episode)
     check_version(episode, version)

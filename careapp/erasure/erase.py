@@ -17,7 +17,7 @@ from careapp.erasure.models import ERASURES, PatientErasure
 from careapp.erasure.standing import patient_row, refuse, standing_of
 from careapp.erasure.states import CATEGORIES
 from careapp.erasure.views import ErasureView
-from careapp.errors import Conflict, Invalid
+from careapp.errors import Conflict, Invalid, Sentence
 from careapp.idempotency import IdempotencyKey
 from careapp.operations.models import IMPORTED, ImportedRecord
 from careapp.patients.models import FACTS, PATIENTS, Patient, PatientFact, PatientKey, PatientNameWord
@@ -52,7 +52,7 @@ def erase_patient(actor: Actor, locator: str, *, category: str, reason: str, ver
     """
     said = sound_reason(reason)
     if category not in CATEGORIES:
-        raise Invalid({"category": "Choose one of the list."})
+        raise Invalid({"category": Sentence("Choose one of the list.")})
     found = patient_row(actor, locator)
     _lock_episodes(actor, found.id)
     patient = patient_row(actor, locator, lock=True)

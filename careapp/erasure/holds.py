@@ -9,7 +9,7 @@ from careapp.db import db, guarded_update, insert
 from careapp.erasure.models import HOLDS, LegalHold
 from careapp.erasure.standing import patient_row, standing_of
 from careapp.erasure.views import ErasureView
-from careapp.errors import Conflict, Invalid, found
+from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.operations.models import LONGEST_RETENTION, SETTINGS, TenantSettings
 
 LONGEST_REASON = 2000  # characters
@@ -49,7 +49,7 @@ def lift_hold(actor: Actor, locator: str, *, hold_id: int) -> ErasureView:
 def keep_records(actor: Actor, *, years: int) -> None:
     """Set for how many years after the last episode a record is kept at least. Raises Invalid."""
     if not 1 <= years <= LONGEST_RETENTION:
-        raise Invalid({"years": f"Enter a number of years from 1 to {LONGEST_RETENTION}."})
+        raise Invalid({"years": Sentence("Enter a number of years from 1 to %(most)s.", most=LONGEST_RETENTION)})
     before = db.session.execute(
         select(SETTINGS.records_kept_years).where(SETTINGS.tenant_id == actor.tenant_id).with_for_update()
     ).scalar_one()
@@ -63,5 +63,7 @@ def sound_reason(reason: str) -> str:
     """The reason without blanks around it; raises Invalid for none or one that is too long."""
     said = reason.strip()
     if not said or len(said) > LONGEST_REASON:
-        raise Invalid({"reason": f"Say why, in at most {LONGEST_REASON} characters, without a name."})
+        raise Invalid(
+            {"reason": Sentence("Say why, in at most %(most)s characters, without a name.", most=LONGEST_REASON)}
+        )
     return said

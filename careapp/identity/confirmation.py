@@ -15,7 +15,7 @@ from careapp.access import Actor
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db, guarded_update, table_of
-from careapp.errors import Invalid, Unauthenticated
+from careapp.errors import Invalid, Sentence, Unauthenticated
 from careapp.identity import attempts, challenges, passkeys, passwords, second_stage, sessions
 from careapp.identity.factor_rules import has_any
 from careapp.identity.models import USERS, UserSession
@@ -23,8 +23,8 @@ from careapp.identity.passkeys import Site
 from careapp.telemetry.metrics import SIGN_IN_FAILURES
 
 MOST_FAILURES = 5  # in one session, which then ends: whoever sits there is perhaps not its owner
-WRONG = "This is not your password."
-NOT_ENOUGH = "Confirm with your second factor: a password alone is not enough."
+WRONG = Sentence("This is not your password.")
+NOT_ENOUGH = Sentence("Confirm with your second factor: a password alone is not enough.")
 ENDED = "You are signed out, because this failed too often. Sign in again."
 
 

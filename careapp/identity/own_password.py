@@ -6,7 +6,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, guarded_update
-from careapp.errors import Conflict, Invalid, Unauthenticated
+from careapp.errors import Conflict, Invalid, Sentence, Unauthenticated
 from careapp.identity import attempts, confirmation, passwords, sessions
 from careapp.identity.models import USERS, User
 
@@ -24,7 +24,7 @@ def change_own_password(actor: Actor, session_id: int, *, old: str, new: str, ad
     except Invalid as refusal:
         raise Invalid({"new_password": refusal.errors["password"]}) from None
     if passwords.verify(kept, new):
-        raise Invalid({"new_password": "This is the password you have. Choose another one."})
+        raise Invalid({"new_password": Sentence("This is the password you have. Choose another one.")})
     return _store(actor, session_id, kept=kept, newer=passwords.hashed(new))
 
 

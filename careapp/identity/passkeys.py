@@ -26,7 +26,7 @@ from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.commands import command, query, record, refuse_on
 from careapp.db import db, guarded_update, insert, table_of
-from careapp.errors import Conflict, Invalid
+from careapp.errors import Conflict, Invalid, Sentence
 from careapp.identity import challenges, recovery, sessions
 from careapp.identity.actors import own_id
 from careapp.identity.models import Passkey
@@ -36,7 +36,7 @@ LONGEST_NAME, LONGEST_ANSWER, MOST_KEYS = 60, 16_384, 20
 MILLISECONDS = int(challenges.GOOD_FOR.total_seconds() * 1000)
 VERIFIED = UserVerificationRequirement.REQUIRED
 HANDLE = struct.Struct(">IQ")  # tenant and user as numbers: what a device keeps says nothing of the person
-REFUSED = "This passkey was not accepted. Try again, or use another way."
+REFUSED = Sentence("This passkey was not accepted. Try again, or use another way.")
 KEYS = table_of(Passkey).c
 
 
@@ -75,7 +75,7 @@ def register(
     """
     user_id, name = own_id(actor), name.strip()
     if not name or len(name) > LONGEST_NAME:
-        raise Invalid({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
+        raise Invalid({"name": Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_NAME)})
     if len(descriptors(actor.tenant_id, user_id)) >= MOST_KEYS:
         raise Conflict(f"There are {MOST_KEYS} passkeys already. Remove one first.", code="TOO_MANY_PASSKEYS")
     made = _registered(site, challenge, answer)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from careapp.errors import Invalid, TooMany
+from careapp.errors import Invalid, Sentence, TooMany
 from careapp.identity.common_passwords import KEY_ROWS
 from careapp.identity.known_passwords import is_known
 
@@ -72,17 +72,17 @@ def check_new(password: str, *, email: str) -> None:
         raise Invalid({"password": problem})
 
 
-def _problem(password: str, email: str) -> str | None:
+def _problem(password: str, email: str) -> Sentence | None:
     if len(password) < SHORTEST:
-        return f"Use at least {SHORTEST} characters; several words are fine."
+        return Sentence("Use at least %(least)s characters; several words are fine.", least=SHORTEST)
     if len(password) > LONGEST:
-        return f"Use at most {LONGEST} characters."
+        return Sentence("Use at most %(most)s characters.", most=LONGEST)
     if len(set(password.casefold())) < FEWEST_DIFFERENT or _repeats(password.casefold()):
-        return "This repeats itself. Use several different words."
+        return Sentence("This repeats itself. Use several different words.")
     if _steps(password.casefold()) > MOST_STEPS:
-        return "This follows the keyboard or the alphabet. Use several different words."
+        return Sentence("This follows the keyboard or the alphabet. Use several different words.")
     if password.casefold() == email.casefold() or is_known(password):
-        return "Many people use this password, or it is your address. Use several different words."
+        return Sentence("Many people use this password, or it is your address. Use several different words.")
     return None
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Integer, Row, Text, column, func, select, 
 from careapp.access import Actor, Permission
 from careapp.commands import command, record
 from careapp.db import guarded_update
-from careapp.errors import Invalid, NotFound
+from careapp.errors import Invalid, NotFound, Sentence
 from careapp.identity.actors import TENANTS
 from careapp.identity.models import USERS, User
 from careapp.identity.states import DENSITIES, LANGUAGES, THEMES
@@ -60,7 +60,7 @@ def set_preferences(actor: Actor, *, language: str | None, theme: str, density: 
         ("language", language, (None, *LANGUAGES)), ("theme", theme, THEMES), ("density", density, DENSITIES),
     ):  # fmt: skip
         if value not in known:
-            raise Invalid({name: "Choose one of the list."})
+            raise Invalid({name: Sentence("Choose one of the list.")})
     mine = (USERS.tenant_id == actor.tenant_id, USERS.id == actor.user_id)
     row = guarded_update(
         User, *mine, returning=preference_columns(), version=USERS.version,

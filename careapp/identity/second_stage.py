@@ -17,7 +17,7 @@ from careapp import clock, commands
 from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.db import db, insert, table_of
-from careapp.errors import Unauthenticated
+from careapp.errors import Sentence, Unauthenticated
 from careapp.identity import attempts, challenges, factors, passkeys, recovery, sessions, totp
 from careapp.identity.factor_rules import has_any
 from careapp.identity.factors import Factor
@@ -27,7 +27,7 @@ from careapp.identity.sessions import Origin
 from careapp.telemetry.metrics import SIGN_IN_FAILURES
 
 GOOD_FOR = timedelta(minutes=5)
-WRONG = "That was not accepted. Try again, or use another way."
+WRONG = Sentence("That was not accepted. Try again, or use another way.")
 OVER = "This took too long. Sign in again."
 LONGEST_TOTP = 8  # signs; a recovery code is much longer
 LARGEST_TENANT, LARGEST_USER = 2**31 - 1, 2**63 - 1

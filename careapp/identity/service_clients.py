@@ -18,7 +18,7 @@ from careapp.audit import writer as audit
 from careapp.audit.writer import AuditRow
 from careapp.commands import command, query
 from careapp.db import at_most, db, guarded_update, insert
-from careapp.errors import Conflict, Invalid, TenantSuspended, found
+from careapp.errors import Conflict, Invalid, Sentence, TenantSuspended, found
 from careapp.identity.actors import TENANTS, known_roles, refuse_suspended
 from careapp.identity.client_models import CLIENTS, ServiceClient
 from careapp.kept import built_once
@@ -56,11 +56,11 @@ def create_client(
     """Add a client; returns it with its secret, which is kept nowhere. Raises Invalid naming the field, Conflict."""
     kept_roles, kept_scopes = sorted({role.value for role in roles}), sorted(set(scopes))
     if not name.strip() or len(name) > LONGEST_NAME:
-        raise Invalid({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
+        raise Invalid({"name": Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_NAME)})
     if not kept_roles:
-        raise Invalid({"roles": "Choose at least one role."})
+        raise Invalid({"roles": Sentence("Choose at least one role.")})
     if not kept_scopes or not SCOPES.issuperset(kept_scopes):
-        raise Invalid({"scopes": "Choose at least one scope, and only such as there are."})
+        raise Invalid({"scopes": Sentence("Choose at least one scope, and only such as there are.")})
     if len(_all(actor)) >= MOST_CLIENTS:
         raise Conflict(f"There are {MOST_CLIENTS} service clients already.", code="TOO_MANY_CLIENTS")
     secret = secrets.token_urlsafe(32)

@@ -17,7 +17,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import command, query, record
 from careapp.crypto import OfRow
 from careapp.db import db, guarded_update, insert_unless_clash, table_of
-from careapp.errors import Conflict, Invalid
+from careapp.errors import Conflict, Invalid, Sentence
 from careapp.identity import recovery, sessions
 from careapp.identity.actors import own_id
 from careapp.identity.models import TotpFactor
@@ -26,7 +26,7 @@ from careapp.views import View
 ISSUER = "careapp"
 DRIFT = 1  # steps of 30 seconds a clock may be off, either way
 PENDING_FOR = timedelta(minutes=15)
-WRONG = "This is not the code the app shows now. Wait for the next one and enter that."
+WRONG = Sentence("This is not the code the app shows now. Wait for the next one and enter that.")
 TOTP = table_of(TotpFactor).c
 
 

@@ -14,7 +14,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission, Role
 from careapp.commands import command, refuse_on
 from careapp.db import at_most, db, guarded_update, insert, insert_many, table_of
-from careapp.errors import Conflict, Invalid, NotFound, Refusal
+from careapp.errors import Conflict, Invalid, NotFound, Refusal, Sentence
 from careapp.identity import directory, passwords, sessions
 from careapp.identity.models import USERS, User, UserClinic
 from careapp.views import View
@@ -240,24 +240,24 @@ def _checked(name: str, roles: Iterable[Role]) -> list[str]:
     """The roles to store. Raises Invalid for no role, and for a name nobody could be called."""
     kept = sorted({role.value for role in roles})
     if not name.strip() or len(name) > LONGEST_NAME:
-        raise Invalid({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
+        raise Invalid({"name": Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_NAME)})
     if not kept:
-        raise Invalid({"roles": "Choose at least one role."})
+        raise Invalid({"roles": Sentence("Choose at least one role.")})
     return kept
 
 
 def _checked_address(email: str) -> str:
     email = directory.normalised(email)
     if len(email) > LONGEST_ADDRESS or not email.isprintable() or not ADDRESS.fullmatch(email):
-        raise Invalid({"email": "Enter an e-mail address such as name@clinic.example."})
+        raise Invalid({"email": Sentence("Enter an e-mail address such as name@clinic.example.")})
     return email
 
 
 def _address_in_use() -> Refusal:
-    return Invalid({"email": "Somebody signs in with this address already."})
+    return Invalid({"email": Sentence("Somebody signs in with this address already.")})
 
 
 refuse_on("sign_in_directory_pk", _address_in_use)
 refuse_on("users_tenant_id_email_key", _address_in_use)
-refuse_on("users_tenant_id_provider_id_fk", lambda: Invalid({"providerId": "There is no such provider."}))
-refuse_on("user_clinics_tenant_id_clinic_id_fk", lambda: Invalid({"clinicIds": "There is no such clinic."}))
+refuse_on("users_tenant_id_provider_id_fk", lambda: Invalid({"providerId": Sentence("There is no such provider.")}))
+refuse_on("user_clinics_tenant_id_clinic_id_fk", lambda: Invalid({"clinicIds": Sentence("There is no such clinic.")}))

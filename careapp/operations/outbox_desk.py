@@ -18,7 +18,7 @@ from careapp.access import Actor, Permission
 from careapp.collected import PATIENT
 from careapp.commands import command, query, record, record_read
 from careapp.db import at_most, db, guarded_update, table_of
-from careapp.errors import Conflict, Invalid, NotFound
+from careapp.errors import Conflict, Invalid, NotFound, Sentence
 from careapp.operations.models import TENANTS
 from careapp.outbox.models import OutboxEvent, SentEvent
 from careapp.paging import DEFAULT_LIMIT, read_page
@@ -159,7 +159,7 @@ def withhold(actor: Actor, event_id: UUID, *, reason: str) -> None:
     EVENT_PUBLISHED or EVENT_NOT_PARKED.
     """
     if not reason.strip():
-        raise Invalid({"reason": "Say why consumers shall not have this event's data."})
+        raise Invalid({"reason": Sentence("Say why consumers shall not have this event's data.")})
     row = guarded_update(
         OutboxEvent, *_unsent(actor, event_id), _outbox.parked_at.is_not(None), returning=(_outbox.topic, _outbox.key),
         withheld_at=func.now(), parked_at=None, next_at=func.now(),

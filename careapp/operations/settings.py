@@ -6,7 +6,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import command, query, record
 from careapp.config import LANGUAGES, NEEDS_SECOND_FACTOR
 from careapp.db import db, guarded_update
-from careapp.errors import Conflict, Invalid
+from careapp.errors import Conflict, Invalid, Sentence
 from careapp.operations.models import LONGEST_BUFFER, SETTINGS, TENANTS, TenantSettings
 from careapp.views import View
 
@@ -70,13 +70,13 @@ def change_settings(
 def _check(name: str, buffer_minutes: int, language: str | None, second_factor: str) -> None:
     errors: dict[str, str] = {}
     if not name or len(name) > LONGEST_NAME:
-        errors["name"] = f"Enter a name of at most {LONGEST_NAME} characters."
+        errors["name"] = Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_NAME)
     if not 0 <= buffer_minutes <= LONGEST_BUFFER:
-        errors["bufferMinutes"] = f"Enter a whole number of minutes from 0 to {LONGEST_BUFFER}."
+        errors["bufferMinutes"] = Sentence("Enter a whole number of minutes from 0 to %(most)s.", most=LONGEST_BUFFER)
     if language not in (None, *LANGUAGES):
-        errors["language"] = "Choose one of the list."
+        errors["language"] = Sentence("Choose one of the list.")
     if second_factor not in NEEDS_SECOND_FACTOR:
-        errors["secondFactor"] = "Choose one of the list."
+        errors["secondFactor"] = Sentence("Choose one of the list.")
     if errors:
         raise Invalid(errors)
 

@@ -9,7 +9,7 @@ from careapp.disclosure.events import ConfidentialityChanged
 from careapp.disclosure.rules import NORMAL, RESTRICTED
 from careapp.disclosure.stewards import lock_record
 from careapp.disclosure.team import PATIENT, enter_member
-from careapp.errors import Conflict, Invalid, found
+from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.lifecycle import StatusChange, why
 from careapp.patients.models import PATIENTS, Patient
 
@@ -37,7 +37,7 @@ def lift(actor: Actor, locator: str, *, reason: str) -> None:
 def _change(actor: Actor, locator: str, action: str, before: str, after: str, reason: str) -> int:
     """Set it, keep who did it and why in the history, record and tell of it; returns the patient's id."""
     if not reason.strip() or len(reason) > LONGEST_REASON:
-        raise Invalid({"reason": "Say why."})
+        raise Invalid({"reason": Sentence("Say why.")})
     record, now = lock_record(actor, locator), clock.now()
     if record.confidentiality != before:
         raise Conflict(f"{locator} is {record.confidentiality} already.", code="ALREADY_SO")

@@ -10,7 +10,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, guarded_update, table_of
 from careapp.disclosure import reading
-from careapp.errors import Conflict, Invalid, found
+from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.patients import history
 from careapp.patients.models import FACTS, PATIENTS, Patient, PatientFact
 from careapp.patients.names import fold
@@ -33,10 +33,10 @@ def add_fact(
     """
     patient, text = _lock_patient(actor, locator), text.strip()
     if not text:
-        raise Invalid({"text": "Say what it is."})
+        raise Invalid({"text": Sentence("Say what it is.")})
     holding = _holding(actor, patient.id)
     if any(fact.kind == kind and fold(fact.text) == fold(text) for fact in holding):
-        raise Invalid({"text": "This is recorded already."})
+        raise Invalid({"text": Sentence("This is recorded already.")})
     for fact in holding:
         if kind == ALLERGY and fact.kind == ALLERGY and fact.code in NONE_KNOWN:
             _end(actor, FACTS.id == fact.id, RESOLVED)
@@ -54,7 +54,7 @@ def record_no_known_allergy(actor: Actor, locator: str) -> FactView:
     if any(fact.code not in NONE_KNOWN for fact in allergies):
         raise Conflict("An allergy is recorded. End it first if it does not hold.", code="ALLERGY_KNOWN")
     if allergies:
-        raise Invalid({"text": "This is recorded already."})
+        raise Invalid({"text": Sentence("This is recorded already.")})
     coded = {"code": NO_KNOWN_ALLERGY, "system": SNOMED}
     return _add(actor, locator, patient.id, kind=ALLERGY, text=NONE_KNOWN_TEXT, **coded)
 

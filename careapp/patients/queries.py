@@ -12,7 +12,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import db, table_of
 from careapp.disclosure import reading
-from careapp.errors import Invalid, found
+from careapp.errors import Invalid, Sentence, found
 from careapp.kept import built_once
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.patients.contacts import latin_digits, phone_key
@@ -72,7 +72,7 @@ def search_patients(
     key = phone_key(phone) if phone is not None else None
     asked = Search(len(prefixes), birth_date is not None, locator is not None, bool(key))
     if asked == Search():
-        raise Invalid({"name": "Give a name, a birth date or a patient number to search by."})
+        raise Invalid({"name": Sentence("Give a name, a birth date or a patient number to search by.")})
     values: dict[str, Any] = {f"word_{number}": prefix for number, prefix in enumerate(prefixes)}
     values |= {"birth_date": birth_date, "locators": locators_meant(locator or ""), "phone": key}
     searched = {"name": " ".join(prefixes), "birthDate": birth_date and birth_date.isoformat(), "locator": locator}

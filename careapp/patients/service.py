@@ -9,7 +9,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, guarded_update, insert, insert_many, table_of
-from careapp.errors import Conflict, Invalid, found
+from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.patients.contacts import keys_of
 from careapp.patients.events import PatientRegistered
 from careapp.patients.models import PATIENTS, Patient, PatientKey, PatientNameWord
@@ -71,9 +71,9 @@ def refuse_erased(patient: Any) -> None:
 def require_sound(name: HumanName, birth_date: date | None) -> None:
     """Raise Invalid for a name without a word in it or a birth date in the future."""
     if not words(" ".join((*name.given, name.family or ""))):
-        raise Invalid({"name": "Give a family name or a given name."})
+        raise Invalid({"name": Sentence("Give a family name or a given name.")})
     if birth_date and birth_date > (clock.now() + FURTHEST_EAST).date():
-        raise Invalid({"birthDate": "The birth date lies in the future."})
+        raise Invalid({"birthDate": Sentence("The birth date lies in the future.")})
 
 
 def enter(

@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from pydantic import Field
 
-from careapp.errors import Invalid
+from careapp.errors import Invalid, Sentence
 from careapp.prescriptions.dosage_codes import DAYS, DURATION_UNITS, ROUTES, TIMINGS, UNITS
 from careapp.views import View
 
@@ -48,13 +48,13 @@ def require_whole(dosage: Dosage) -> Dosage:
     """
     faults: dict[str, str] = {}
     if dosage.timing is None and not dosage.as_needed:
-        faults["timing"] = "Say how often, or mark it as needed."
+        faults["timing"] = Sentence("Say how often, or mark it as needed.")
     if dosage.most_a_day is not None and dosage.most_a_day < dosage.dose:
-        faults["mostADay"] = "This is less than one dose."
+        faults["mostADay"] = Sentence("This is less than one dose.")
     for name, codes in CODES.items():
         code = getattr(dosage, name)
         if code is not None and code not in codes:
-            faults[name] = "Choose one of the list."
+            faults[name] = Sentence("Choose one of the list.")
     if faults:
         raise Invalid(faults)
     return dosage

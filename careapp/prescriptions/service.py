@@ -13,7 +13,7 @@ from careapp.disclosure import reading
 from careapp.disclosure.people import who_did_for
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
-from careapp.errors import Invalid
+from careapp.errors import Invalid, Sentence
 from careapp.lifecycle import HISTORY, StatusChange, check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
@@ -129,7 +129,7 @@ def _provider_id(actor: Actor, provider_locator: str) -> int:
         select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider_locator)
     ).scalar_one_or_none()
     if provider_id is None:
-        raise Invalid({"providerLocator": "There is no provider with this locator."})
+        raise Invalid({"providerLocator": Sentence("There is no provider with this locator.")})
     return int(provider_id)
 
 

@@ -9,7 +9,7 @@ from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
 from careapp.commands import command, refuse_on
 from careapp.db import db, insert, insert_many, table_of
-from careapp.errors import Conflict, Invalid, found
+from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.providers.events import ProviderUpdated
 from careapp.providers.models import PROVIDERS, Provider, ProviderClinic
@@ -26,7 +26,7 @@ def create_provider(
     """Enter a provider, PENDING until activated. Raises Invalid for a wrong NPI or an unknown clinic, and Conflict
     NPI_TAKEN where another provider of the tenant has the number."""
     if npi is not None and not is_valid_npi(npi):
-        raise Invalid({"npi": "This is no valid NPI: ten digits, the last of which checks the others."})
+        raise Invalid({"npi": Sentence("This is no valid NPI: ten digits, the last of which checks the others.")})
     row = enter(actor, name=name, specialty=specialty, npi=npi, clinic_ids=_clinic_ids(actor, clinic_locators or []))
     remember(actor, NETWORK, row, "create")
     commands.publish(ProviderUpdated.of(row, key=row.locator))
@@ -75,7 +75,7 @@ def _clinic_ids(actor: Actor, locators: list[str]) -> list[int]:
         select(CLINICS.id, CLINICS.locator).where(CLINICS.tenant_id == actor.tenant_id, CLINICS.locator.in_(locators))
     ).all()
     if len(found) != len(set(locators)):
-        raise Invalid({"clinics": "One of these clinics does not exist."})
+        raise Invalid({"clinics": Sentence("One of these clinics does not exist.")})
     return [row.id for row in found]
 
 

@@ -10,13 +10,13 @@ from careapp.access import Actor, Permission
 from careapp.commands import command, publish
 from careapp.db import at_most, db
 from careapp.disclosure.scope import scope_of, within
-from careapp.errors import Conflict, Forbidden, Invalid
+from careapp.errors import Conflict, Forbidden, Invalid, Sentence
 from careapp.kept import built_once, keep
 from careapp.lifecycle import HISTORY, check_version, set_status
 from careapp.scheduling.appointments import count_change, lock_appointment, tell_status
 from careapp.scheduling.events import AppointmentRescheduled
 from careapp.scheduling.models import SLOTS, Appointment
-from careapp.scheduling.refusing import find_clash, refuse_slot
+from careapp.scheduling.refusing import NO_SLOT, find_clash, refuse_slot
 from careapp.scheduling.slots import give_place_back, lock_slots, slot_with_buffer, take_place
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, BOOKED, CONFIRMED, PENDING, holds_place
 from careapp.scheduling.views import AppointmentView
@@ -43,7 +43,7 @@ def reschedule(
     wanted = {**scope_of(actor), "wanted": slot_locator}
     goal = db.session.execute(_goal(actor.clinic_ids is not None), wanted).one_or_none()
     if goal is None or goal.id == row.slot_id:
-        raise Invalid({"slotLocator": "Choose another slot." if goal else "There is no slot with this locator."})
+        raise Invalid({"slotLocator": Sentence("Choose another slot.") if goal else NO_SLOT})
     take_turns(actor, ("patient", row.patient_id), ("provider", row.provider_id), ("provider", goal.provider_id))
     lock_slots(actor, [row.slot_id, goal.id])
     slot = _place_in(actor, slot_locator, row)

@@ -23,7 +23,7 @@ from careapp.access import Actor
 from careapp.commands import refuse_on
 from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import scope_of, within
-from careapp.errors import Conflict, Invalid
+from careapp.errors import Conflict, Invalid, Sentence
 from careapp.kept import built_once
 from careapp.operations.models import SETTINGS
 from careapp.providers.models import PROVIDERS
@@ -34,6 +34,7 @@ from careapp.scheduling.states import BLOCKED
 from careapp.scheduling.views import SlotView
 from careapp.telemetry.metrics import RACES_LOST
 
+NO_SLOT = Sentence("There is no slot with this locator.")
 HOW_MANY_ALTERNATIVES = 3
 OTHER_PROVIDERS_WITHIN = timedelta(days=14)
 
@@ -91,7 +92,7 @@ def refuse_slot(actor: Actor, slot_locator: str, patient_id: int, *, moving: int
         slot_rows(actor).where(SLOTS.locator == slot_locator).with_only_columns(*columns, maintain_column_froms=True)
     ).one_or_none()
     if row is None:
-        return Invalid({"slotLocator": "There is no slot with this locator."})
+        return Invalid({"slotLocator": NO_SLOT})
     others = alternatives(actor, row, patient_id, moving=moving)
     if row.network_status != PARTICIPATES:
         return Conflict(

@@ -24,7 +24,7 @@ from careapp.clinics.models import CLINICS
 from careapp.commands import command
 from careapp.db import db, insert_unless_clash, table_of
 from careapp.disclosure.scope import in_scope, scope_of, within
-from careapp.errors import Conflict, Forbidden, Invalid, found
+from careapp.errors import Conflict, Forbidden, Invalid, Sentence, found
 from careapp.kept import built_once, keep
 from careapp.lifecycle import check_version, move, remember
 from careapp.operations.models import SETTINGS
@@ -107,13 +107,13 @@ def move_slot(actor: Actor, row: Row[Any], action: str, *, reason: str | None = 
 def _check_new(start: datetime, end: datetime, capacity: int) -> None:
     """Raise Invalid for a time that is over, empty or too long, and for a slot without room."""
     if end <= start:
-        raise Invalid({"end": "The end must be later than the start."})
+        raise Invalid({"end": Sentence("The end must be later than the start.")})
     if end <= clock.now():
-        raise Invalid({"end": "A slot must not be over before it is added."})
+        raise Invalid({"end": Sentence("A slot must not be over before it is added.")})
     if end - start > LONGEST_SLOT:
-        raise Invalid({"end": "A slot must not be longer than 24 hours."})
+        raise Invalid({"end": Sentence("A slot must not be longer than 24 hours.")})
     if capacity < 1:
-        raise Invalid({"capacity": "A slot has room for at least one patient."})
+        raise Invalid({"capacity": Sentence("A slot has room for at least one patient.")})
 
 
 def require_own_or_any(actor: Actor, provider_id: int) -> None:
@@ -231,5 +231,5 @@ def _clinic_id(actor: Actor, locator: str | None) -> int | None:
         )
     ).scalar_one_or_none()
     if clinic_id is None:
-        raise Invalid({"clinicLocator": "There is no clinic with this locator."})
+        raise Invalid({"clinicLocator": Sentence("There is no clinic with this locator.")})
     return clinic_id

@@ -11,7 +11,7 @@ from careapp.clinics.models import CLINICS
 from careapp.commands import command, record
 from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import in_scope
-from careapp.errors import Conflict, Forbidden, Invalid, found
+from careapp.errors import Conflict, Forbidden, Invalid, Sentence, found
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.models import SLOTS, Slot
 from careapp.scheduling.slots import LONGEST_SLOT, add_slot, move_slot, require_own_or_any, slot_rows
@@ -35,7 +35,7 @@ def add_slots(
     slot in its way), and Invalid where there are more than MOST_ADDED.
     """
     if not 0 < len(spans) <= MOST_ADDED:
-        raise Invalid({"spans": f"Give at least one and at most {MOST_ADDED} times."})
+        raise Invalid({"spans": Sentence("Give at least one and at most %(most)s times.", most=MOST_ADDED)})
     overlaps = _overlaps(actor, provider_locator, spans)
     in_the_way = {wanted for wanted, _ in overlaps}
     if overlaps and (not skip_overlaps or len(in_the_way) == len(set(spans))):
@@ -59,7 +59,7 @@ def block_spans(
     and Forbidden for slots that are not the actor's.
     """
     if not reason.strip():
-        raise Invalid({"reason": "Say why these times are blocked."})
+        raise Invalid({"reason": Sentence("Say why these times are blocked.")})
     return _move_all(actor, "block", spans, provider_locator, clinic_locator, reason.strip())
 
 
@@ -89,7 +89,9 @@ def _move_all(
     statement = slot_rows(actor).where(*conditions).order_by(SLOTS.id).limit(at_most(MOST_MOVED + 1))
     rows = db.session.execute(statement.with_for_update(of=table_of(Slot))).all()
     if len(rows) > MOST_MOVED:
-        raise Invalid({"last_day": f"These are more than {MOST_MOVED} slots. Take fewer days at once."})
+        raise Invalid(
+            {"last_day": Sentence("These are more than %(most)s slots. Take fewer days at once.", most=MOST_MOVED)}
+        )
     record(f"slot.{action}_span", provider or clinic, slots=len(rows))
     return [SlotView.of(row, **move_slot(actor, row, action, reason=reason)._mapping) for row in rows]
 
@@ -97,7 +99,7 @@ def _move_all(
 def _whose(actor: Actor, provider: str | None, clinic: str | None) -> list[ColumnElement[bool]]:
     """The conditions for the slots of a provider, of a clinic, or of one at the other; who may not is refused."""
     if provider is None and clinic is None:
-        raise Invalid({"providerLocator": "Choose a provider or a clinic."})
+        raise Invalid({"providerLocator": Sentence("Choose a provider or a clinic.")})
     if provider is None and not actor.may(Permission.SLOT_MANAGE):
         raise Forbidden("You may change only your own slots.")
     conditions = []
@@ -110,7 +112,7 @@ def _whose(actor: Actor, provider: str | None, clinic: str | None) -> list[Colum
         named = (CLINICS.tenant_id == actor.tenant_id, CLINICS.locator == clinic, in_scope(actor, CLINICS.id))
         clinic_id = db.session.execute(select(CLINICS.id).where(*named)).scalar_one_or_none()
         if clinic_id is None:
-            raise Invalid({"clinicLocator": "There is no clinic with this locator."})
+            raise Invalid({"clinicLocator": Sentence("There is no clinic with this locator.")})
         conditions.append(SLOTS.clinic_id == clinic_id)
     return conditions
 

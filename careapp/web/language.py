@@ -11,6 +11,7 @@ from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
+from careapp.errors import Sentence
 from careapp.identity.preferences import Preferences
 from careapp.identity.states import LANGUAGES
 from careapp.surface.sessions import signed_in_preferences
@@ -74,6 +75,11 @@ def _in_template(about: EvalContext, text: str, /, **values: object) -> str:
 def gettext(text: str, /, **values: object) -> str:
     """A text in the reader's language, as flask_babel's, for what stands in every row of a long list."""
     return _said(text) % values if values else _said(text)
+
+
+def in_words_of_reader(text: str) -> str:
+    """A sentence of the domain in the language of who reads; another text as it is."""
+    return gettext(text.template, **text.values) if isinstance(text, Sentence) else text
 
 
 def ngettext(one: str, many: str, number: int) -> str:

@@ -10,7 +10,7 @@ from careapp.prescriptions.states import PRESCRIPTION
 from careapp.referrals.states import REFERRAL
 from careapp.scheduling.states import APPOINTMENT, SLOT
 from careapp.telemetry.metrics import count_refusal
-from careapp.web.language import SOURCE, current_language
+from careapp.web.language import SOURCE, current_language, in_words_of_reader
 from careapp.web.words import words
 
 STALE = _l("Not done: somebody else changed this since you opened the page. Look at it again, then decide.")
@@ -78,7 +78,7 @@ def said(refusal: Refusal) -> str:
     """What a refusal says, in one text, with states as words."""
     count_refusal(refusal)
     if isinstance(refusal, Invalid):
-        return " ".join(dict.fromkeys(refusal.errors.values())) or refusal.detail
+        return " ".join(dict.fromkeys(map(in_words_of_reader, refusal.errors.values()))) or refusal.detail
     if refusal.code == "STALE_VERSION":
         return str(STALE)
     if current_language() != SOURCE and refusal.code in RULES:

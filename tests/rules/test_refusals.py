@@ -50,3 +50,32 @@ def test_every_code_has_its_sentence() -> None:
     found = codes()
     assert {"SLOT_UNAVAILABLE", "RESTRICTED", "OTHER_TENANT"} <= found, "codes are not found: nothing is compared"
     assert found - SAID_ELSEWHERE.keys() == found & RULES.keys(), sorted(found - SAID_ELSEWHERE.keys() - RULES.keys())
+
+
+def test_every_text_beside_a_field_can_be_told_in_another_language() -> None:
+    found = list(beside_fields())
+    assert len(found) > 30, "texts are not found: nothing is looked at"
+    plain = [f"{path}:{text.lineno}" for path, text in found if isinstance(text, ast.Constant | ast.JoinedStr)]
+    assert plain == [], "say these with errors.Sentence"
+
+
+def beside_fields() -> Iterator[tuple[str, ast.expr]]:
+    """What the domain tells of fields: the texts in Invalid({…}), and those put into a dict that becomes one."""
+    for path in (ROOT / "careapp").rglob("*.py"):
+        inside = path.relative_to(ROOT / "careapp")
+        if inside.parts[0] in (*LEFT_OUT, "surface"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            texts: list[ast.expr] = []
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func) == "Invalid"
+                and isinstance(node.args[0], ast.Dict)
+            ):
+                of_programs = [ast.unparse(one) == "'Idempotency-Key'" for one in node.args[0].keys if one]
+                texts = [] if any(of_programs) else node.args[0].values
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith(("errors[", "faults[")):
+                texts = [node.value]
+            for text in texts:
+                for one in [text.body, text.orelse] if isinstance(text, ast.IfExp) else [text]:
+                    yield str(inside), one

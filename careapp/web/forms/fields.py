@@ -22,6 +22,7 @@ from wtforms.validators import Optional, StopValidation
 from wtforms.widgets import HiddenInput
 
 from careapp.errors import Invalid
+from careapp.web.language import in_words_of_reader
 from careapp.web.times import DAY_YEARS
 
 LARGEST_INTEGER = 2**31 - 1  # PostgreSQL's integer
@@ -60,7 +61,8 @@ class CareForm(FlaskForm):
 
     def refuse(self, refusal: Invalid) -> None:
         """Put a command's refusal beside the fields it names (`slotLocator` is our `slot_locator`); the rest on top."""
-        for name, message in refusal.errors.items():
+        for name, sentence in refusal.errors.items():
+            message = in_words_of_reader(sentence)
             field = self._fields.get(name) or self._fields.get(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
             if field is None:
                 self.form_errors.append(message)
