@@ -172,8 +172,7 @@ def load(**overrides: object) -> Settings:
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-        wrong = wrong.replace("Value error, ", "")
+        wrong = "; ".join(_said(one["loc"], one["msg"]) for one in error.errors())
         missing = " On a developer's machine set CAREAPP_ENV=development." if NEEDS in wrong else ""
         raise SystemExit(f"careapp does not start: {wrong}.{missing}") from None
     if not settings.development:
@@ -189,6 +188,12 @@ def load(**overrides: object) -> Settings:
     if not settings.jwt_signing_key:
         made["jwt_signing_key"] = _kept_secret(settings.var_dir / "jwt_signing_key.secret", new_signing_key)
     return settings.model_copy(update={name: SecretStr(value) for name, value in made.items()})
+
+
+def _said(place: tuple[int | str, ...], message: str) -> str:
+    """What is refused: one setting by the name of its variable, or several in the words of who compared them."""
+    said = message.removeprefix("Value error, ")
+    return f"{str(place[0]).upper()}: {said[0].lower()}{said[1:]}" if place else said
 
 
 def _signing_keys(listed: SecretStr, name: str) -> list[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 from careapp.transport import KafkaMechanism, KafkaProtocol
 
 WEB, JOBS, BOTH = "web", "jobs", "web, jobs"
+A_PORT: dict[str, Any] = {"ge": 1, "le": 65_535}
 COMMANDS, SENDING, ALL = "commands", "jobs, commands", "web, jobs, commands"
 
 
@@ -34,15 +35,15 @@ class Process(BaseModel):
         Path("var"), "directory for the embedded database and made-up secrets; empty in production",
         validation_alias="CAREAPP_VAR",
     )  # fmt: skip
-    port: int = setting(8000, "where web listens", WEB)
+    port: int = setting(8000, "where web listens", WEB, **A_PORT)
     web_workers: int = setting(2, "worker processes of web, each with its own database connections", WEB, ge=1)
     jobs_port: int | None = setting(
         None, "where jobs tells a supervisor whether a job hangs, and its figures (`/metrics`): on every address of the"
-        " machine and without a password, so keep it behind a firewall", JOBS,
+        " machine and without a password, so keep it behind a firewall", JOBS, **A_PORT,
     )  # fmt: skip
     metrics_port: int | None = setting(
         None, "where one worker of web answers who asks for the figures of all (`/metrics`), and `/readyz`; jobs has"
-        " them on `JOBS_PORT`", WEB,
+        " them on `JOBS_PORT`", WEB, **A_PORT,
     )  # fmt: skip
     metrics_host: str = setting(
         "127.0.0.1", "on which address of the machine `METRICS_PORT` is; `JOBS_PORT` is on all", WEB

@@ -43,7 +43,7 @@ HEAD = """<!-- Written by `flask --app wsgi configuration` from careapp/settings
 
 Every setting is an environment variable; a file `.env` in the working directory is read too, and the environment counts
 more. An empty variable counts as unset. A process checks all of them at its start and ends with a sentence where one is
-wrong. A setting takes effect when the process starts again.
+wrong. A port is a number from 1 to 65535. A setting takes effect when the process starts again.
 
 Who reads it: **web** and **jobs** are the two processes, **commands** are `flask …` on the command line. Secrets come
 from a secret store, never from the image, the repository or a command line; how each changes: [secrets.md](secrets.md).

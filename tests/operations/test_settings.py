@@ -76,6 +76,21 @@ def test_an_empty_secret_is_none(production: pytest.MonkeyPatch) -> None:
         config.load()
 
 
+@pytest.mark.parametrize("name", ["PORT", "METRICS_PORT", "JOBS_PORT"])
+def test_a_port_that_no_machine_has_is_refused_by_its_name(production: pytest.MonkeyPatch, name: str) -> None:
+    for given in ("1", "65535"):
+        production.setenv(name, given)
+        assert getattr(config.load(), name.lower()) == int(given)
+    for given, said in (
+        ("0", "greater than or equal to 1"),
+        ("65536", "less than or equal to 65535"),
+        ("x", "integer"),
+    ):
+        production.setenv(name, given)
+        with pytest.raises(SystemExit, match=f"careapp does not start: {name}: input should be .*{said}"):
+            config.load()
+
+
 @contextmanager
 def serving(database: TestDatabase, var: Path, **settings: Any) -> Iterator[APIFlask]:
     """An application with these settings, until the block ends."""
@@ -233,7 +248,8 @@ BAD_KAFKA: list[tuple[str, dict[str, str]]] = [
     ("need KAFKA_SECURITY_PROTOCOL=SSL", {"KAFKA_CA_FILE": "ca.pem", "KAFKA_NETWORK_TRUSTED": "true", **BROKER}),
     ("come together", {"KAFKA_SECURITY_PROTOCOL": "SSL", **BROKER, "KAFKA_CERTIFICATE_FILE": "own.pem"}),
     ("KAFKA_CA_FILE names no file", {"KAFKA_SECURITY_PROTOCOL": "SSL", **BROKER, "KAFKA_CA_FILE": "nowhere.pem"}),
-    ("kafka_sasl_mechanism", {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **BROKER, **ACCOUNT, "KAFKA_SASL_MECHANISM": "X"}),
+    ("KAFKA_SASL_MECHANISM:",
+     {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **BROKER, **ACCOUNT, "KAFKA_SASL_MECHANISM": "X"}),
 ]  # fmt: skip
 
 
