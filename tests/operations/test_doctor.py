@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 from apiflask import APIFlask
+from pydantic import SecretStr
 
 from careapp import localdb
 from careapp.access import Actor
@@ -187,6 +188,22 @@ def test_a_clock_that_is_wrong(whole: Installation, own: TestDatabase) -> None:
 def test_a_tenant_in_a_zone_nobody_knows(whole: Installation, own: TestDatabase) -> None:
     create_tenant(own.owner, key="mars", name="Mars", time_zone="Mars/Base")
     assert "Tenant mars is in the time zone Mars/Base" in told(whole, "time zones")
+
+
+def test_a_credential_of_no_tenant(whole: Installation, own: TestDatabase) -> None:
+    assert told(whole, "credentials").startswith(NOT_CHECKED)
+    create_tenant(own.owner, key="east", name="East", time_zone="Asia/Yangon")
+    given = changed(
+        whole, internal_tokens=SecretStr(f"east:{SECRET},eats:{SECRET}1,eats:{SECRET}2"),
+        internal_keys=SecretStr(f"east:k1:{SECRET}"), provider_service_keys=SecretStr(f"west:k1:{SECRET}"),
+    )  # fmt: skip
+    said = told(given, "credentials")
+    assert said.count("wrong: INTERNAL_TOKENS has an entry for eats, and there is no such tenant.") == 1
+    assert said.count("wrong: PROVIDER_SERVICE_KEYS has an entry for west, and there is no such tenant.") == 1
+    assert ("for east" in said, SECRET in said) == (False, False)
+    run(own, "UPDATE tenants SET deleted_at = now() WHERE key = 'east'")
+    for name in ("INTERNAL_TOKENS", "INTERNAL_KEYS"):
+        assert f"unwise: {name} has an entry for east, which is deleted. Take it out." in told(given, "credentials")
 
 
 def test_a_translation_that_was_not_built(whole: Installation, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from careapp.cli.doctor.report import UNWISE, WRONG, Installation, check, variable_of
+from careapp.cli.doctor.report import UNWISE, WRONG, CannotCheck, Installation, check, variable_of
 from careapp.config import LANGUAGES, Settings
 from careapp.transport import check_database_is_private
 
@@ -104,6 +104,23 @@ def time_zones(at: Installation) -> Found:
                    "Install tzdata, or correct tenants.time_zone.")  # fmt: skip
 
 
+@check("credentials", "each credential of the portal and each key for the provider service is of a tenant there is")
+def credentials(at: Installation) -> Found:
+    """A key that is mistyped there lets nobody in, and all the portal is told is 401."""
+    held = list(_tenants_with_credentials(at.settings))
+    if not held:
+        raise CannotCheck("INTERNAL_TOKENS, INTERNAL_KEYS and PROVIDER_SERVICE_KEYS are not set.")
+    with at.connect("app") as connection:
+        found = connection.execute("SELECT key, to_jsonb(t) ->> 'deleted_at' FROM tenants t").fetchall()
+    deleted_at = dict(found)
+    for name, key in held:
+        if key not in deleted_at:
+            yield (WRONG, f"{name} has an entry for {key}, and there is no such tenant.",
+                   "Correct it: `flask --app wsgi tenant list`.")  # fmt: skip
+        elif deleted_at[key]:
+            yield UNWISE, f"{name} has an entry for {key}, which is deleted.", "Take it out."
+
+
 @check("translations", "every language has its compiled catalogue")
 def translations(at: Installation) -> Found:
     """Without it pages are in English, whatever people chose."""
@@ -111,6 +128,16 @@ def translations(at: Installation) -> Found:
         path = at.catalogues / language / "LC_MESSAGES" / "messages.mo"
         if language != SOURCE and not _readable(path):
             yield WRONG, f"There is no translation into {language!r} at {path}.", "Install the release again."
+
+
+def _tenants_with_credentials(given: Settings) -> Iterator[tuple[str, str]]:
+    """The setting and the tenant's key of each credential, once."""
+    for name, keys in (
+        ("INTERNAL_TOKENS", given.internal_credentials()),
+        ("INTERNAL_KEYS", given.internal_signing_keys()),
+        ("PROVIDER_SERVICE_KEYS", given.provider_service_signing_keys()),
+    ):
+        yield from ((name, key) for key in dict.fromkeys(one[0] for one in keys))
 
 
 def _secrets(given: Settings) -> Iterator[tuple[str, str]]:
