@@ -104,13 +104,23 @@ def export(tenant_key: str, since: datetime | None, until: datetime | None) -> N
 @one_tenant
 @with_appcontext
 def new_chain(tenant_key: str | None) -> None:
-    """Begin a new chain after a restore; only where the log is what was sealed."""
-    for tenant in tenants_of(tenant_key, deleted=True):
-        with reading(_relay_url()) as connection:
-            first = next(verify(connection, tenant.id, Report(tenant.key)), None)
+    """Begin a new chain after a restore, before web and jobs start; only where the log is what was sealed.
+
+    Asks once more: what is not sealed yet is sealed as it is found, and no seal is ever taken back.
+    """
+    found, relay = tenants_of(tenant_key, deleted=True), _relay_url()
+    for tenant in found:
+        report = Report(tenant.key)
+        with reading(relay) as connection:
+            first = next(verify(connection, tenant.id, report), None)
         if first:
             raise click.ClickException(f"The log of {tenant.key} is not what was sealed: {first.text}.")
-        with sealer.connected(_relay_url()) as connection:
+        _tell(report)
+    named = tenant_key or "all"
+    if click.prompt(f"Only after a restore, while web and jobs stand still. Type {named} to begin for good") != named:
+        raise click.ClickException("That is something else. Nothing was done.")
+    for tenant in found:
+        with sealer.connected(relay) as connection:
             number = sealer.new_chain(connection, tenant.id)
         click.echo(f"{tenant.key}: " + (f"a new chain begins after seal {number}." if number else "no seal yet."))
 

@@ -24,7 +24,7 @@ OLD = "audit_event_2014_03"
 @pytest.fixture
 def run(app: APIFlask) -> Run:
     """run("verify", …) is `flask audit verify …`."""
-    return lambda *words: app.test_cli_runner().invoke(args=["audit", *words])
+    return lambda *words, typed="": app.test_cli_runner().invoke(args=["audit", *words], input=typed)
 
 
 def test_months_ahead_are_made_once_and_rows_of_no_month_are_kept(log: Log) -> None:
@@ -95,6 +95,25 @@ def test_the_command_names_tenant_and_row_and_ends_with_one(log: Log, run: Run, 
     assert run("verify", "--anchors", str(kept)).exit_code == 1
     assert run("verify", "--tenant", "nobody").exit_code == 1
     assert "is not what was sealed" in run("new-chain", "--tenant", log.tenant.key).output
+
+
+def test_a_new_chain_is_begun_only_by_who_types_whose(log: Log, run: Run) -> None:
+    """Nothing takes a seal back."""
+    log.sealed()
+    before = log.anchor()
+    for words, typed in (
+        (["--tenant", log.tenant.key], "all"),
+        ([], log.tenant.key),
+        (["--tenant", log.tenant.key], ""),
+    ):
+        refused = run("new-chain", *words, typed=f"{typed}\n")
+        assert (refused.exit_code, "a new chain begins" in refused.output) == (1, False), refused.output
+        assert log.anchor() == before
+    begun = run("new-chain", "--tenant", log.tenant.key, typed=f"{log.tenant.key}\n")
+    assert f"{log.tenant.key}: a new chain begins after seal {before.n + 1}." in begun.output
+    assert "3 rows, last seal" in begun.output, "who decides sees how the log stands"
+    assert log.anchor().n == before.n + 1
+    assert log.verify() == []
 
 
 @pytest.fixture
