@@ -77,14 +77,15 @@ def delete(key: str, exported: Path | None, without_export: bool, by: str, reaso
     try:
         manifest = _whole(one, exported) if exported and not one.deleted_at else None
         tenant_deletion.refuse_held(owner, one.id)
-        if click.prompt(f"Type {key} again to delete all of it for good") != key:
-            raise click.ClickException("That is another key. Nothing was done.")
-        with _relaying_if_told() as relay, tenant_deletion.alone(owner, one.id):
-            tenant_deletion.begin(owner, actor, by=by, reason=reason, export=manifest)
-            tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
-            if relay:
-                _send(one, relay)
-            left = tenant_deletion.finish(owner, actor)
+        with _relaying_if_told() as relay:
+            if click.prompt(f"Type {key} again to delete all of it for good") != key:
+                raise click.ClickException("That is another key. Nothing was done.")
+            with tenant_deletion.alone(owner, one.id):
+                tenant_deletion.begin(owner, actor, by=by, reason=reason, export=manifest)
+                tenant_deletion.delete_rows(owner, one.id, tell=lambda name, rows: click.echo(f"{name}: {rows} rows"))
+                if relay:
+                    _send(one, relay)
+                left = tenant_deletion.finish(owner, actor)
     except (NotDeleted, ExportFailed) as refusal:
         raise click.ClickException(str(refusal)) from refusal
     remains = ", ".join(f"{rows} rows of {name}" for name, rows in sorted(left.items()))
@@ -107,7 +108,7 @@ def _whole(one: TenantName, exported: Path) -> Manifest:
 
 
 def _relaying_if_told() -> AbstractContextManager[Relay | None]:
-    """A relay of this command's own where it knows the address; else jobs send. Refused before anything is deleted."""
+    """A relay of this command's own where it knows the address; else jobs send. Refused before anybody is asked."""
     return relaying() if current_app.config["DATABASE_RELAY_URL"] else nullcontext()
 
 

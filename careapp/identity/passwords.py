@@ -81,8 +81,10 @@ def _problem(password: str, email: str) -> Sentence | None:
         return Sentence("This repeats itself. Use several different words.")
     if _steps(password.casefold()) > MOST_STEPS:
         return Sentence("This follows the keyboard or the alphabet. Use several different words.")
-    if password.casefold() == email.casefold() or is_known(password):
-        return Sentence("Many people use this password, or it is your address. Use several different words.")
+    if password.casefold() == email.casefold():
+        return Sentence("This is the address itself. Use several different words.")
+    if is_known(password):
+        return Sentence("Many people use this password. Use several different words.")
     return None
 
 

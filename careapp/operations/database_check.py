@@ -29,16 +29,19 @@ class UnsafeDatabase(RuntimeError):
     """The address leads to a role, or to a place, that must not serve; the text says which setting is wrong."""
 
 
-def refuse_unsafe(connection: psycopg.Connection[Any]) -> None:
-    """Look at what the role of a connection may do, and where it looks for tables. Raises UnsafeDatabase."""
+def refuse_unsafe(connection: psycopg.Connection[Any], right: str = "care_app") -> None:
+    """Look at what the role of a connection may do, and where it looks for tables.
+
+    Raises UnsafeDatabase, with the `right` role to use.
+    """
     found = connection.execute(_RIGHTS, [SCHEMA]).fetchone()
     connection.rollback()
     assert found is not None  # everybody who is connected is a role
     role, path, spared, owner = found
     if spared:
-        raise UnsafeDatabase(f"{role} is a superuser or has BYPASSRLS, which no row-level security holds; use care_app")
+        raise UnsafeDatabase(f"{role} is a superuser or has BYPASSRLS, which no row-level security holds; use {right}")
     if owner:
-        raise UnsafeDatabase(f"{role} owns tables in schema {SCHEMA} and could change them; use care_app")
+        raise UnsafeDatabase(f"{role} owns tables in schema {SCHEMA} and could change them; use {right}")
     if path.replace('"', "").split(",")[0].strip() != SCHEMA:
         raise UnsafeDatabase(f"the search_path is {path!r}, not '{SCHEMA}, public'; run `flask database bootstrap`")
 
@@ -74,7 +77,7 @@ def check_at_start(relay_url: str | None = None) -> None:
                 pass  # the first connection is checked as it comes about
         if relay_url:
             with psycopg.connect(libpq_url(relay_url)) as connection:
-                refuse_unsafe(connection)
+                refuse_unsafe(connection, "care_relay")
     except UnsafeDatabase as error:
         raise SystemExit(f"careapp does not start: {error}.") from None
     except (OperationalError, psycopg.OperationalError) as error:

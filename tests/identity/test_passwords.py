@@ -36,6 +36,14 @@ def test_guessable_passwords_are_refused(password: str) -> None:
     assert set(refusal.value.errors) == {"password"}
 
 
+def test_who_is_refused_is_told_one_cause() -> None:
+    for password, said in ((ADDRESS, "This is the address itself."), ("passwordpassword123", "Many people use this")):
+        with pytest.raises(Invalid) as refusal:
+            passwords.check_new(password, email=ADDRESS)
+        [sentence] = refusal.value.errors.values()
+        assert (sentence.startswith(said), " or " in sentence) == (True, False)
+
+
 @pytest.mark.parametrize(
     "password",
     ["careapp demo clinic", "exactly15 signs", "ပုဂံမြို့က လေပူဖောင်းများ", "two 🎈 balloons over Bagan"],

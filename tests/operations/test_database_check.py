@@ -77,6 +77,7 @@ def test_jobs_do_not_start_with_a_relay_that_may_too_much(start: Start, database
     refused = start("-m", "flask", "--app", "wsgi", "jobs", DATABASE_RELAY_URL=database.owner)
     assert refused.returncode == 1
     assert "careapp does not start: care_owner owns tables" in refused.stderr
+    assert "use care_relay." in refused.stderr
 
 
 def test_web_starts_as_the_app_role_and_while_the_database_is_away(start: Start) -> None:

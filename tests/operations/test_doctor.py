@@ -227,7 +227,10 @@ def test_addresses_that_do_not_answer_or_lead_to_the_wrong_role(whole: Installat
 
 def test_roles_that_may_too_much(whole: Installation, own: TestDatabase) -> None:
     for address, said in ((own.owner, "owns tables"), (own.whole, "is a superuser")):
-        assert said in told(replace(whole, addresses=whole.addresses | {"app": address}), "roles")
+        for role in ("app", "relay"):
+            given = replace(whole, addresses=whole.addresses | {role: address})
+            assert said in told(given, "roles")
+            assert f"use care_{role}." in told(given, "roles")
 
 
 CHANGES = [

@@ -357,6 +357,7 @@ def test_in_production_no_command_sends_past_the_broker_of_jobs(
     for words in (["outbox", "drain"], ["tenant", "delete", GOING, "--without-export", *WHY]):
         refused = app.test_cli_runner().invoke(args=words, input=f"{GOING}\n")
         assert (refused.exit_code, "Set KAFKA_BOOTSTRAP_SERVERS" in refused.output) == (1, True), refused.output
+        assert "Type" not in refused.output, "nobody is asked for what cannot be done"
     assert (rows_of(own, going.tenant_id), rows_of(own, staying.tenant_id)) == before
     assert tenant_deletion.waiting_events(own.owner, staying.tenant_id) > (0, 0)
 

@@ -76,7 +76,7 @@ def roles(at: Installation) -> Found:
         if at.addresses.get(role):
             with at.connect(role) as connection:
                 try:
-                    refuse_unsafe(connection)
+                    refuse_unsafe(connection, f"care_{role}")
                 except UnsafeDatabase as error:
                     yield WRONG, f"{variable_of(role)}: {error}.", "The process refuses to start like this."
 
