@@ -34,7 +34,10 @@ SLOW_SECONDS = 0.5  # a connection out for longer is a reason to ask whether the
 SILENT_TIMES = 2  # in a row, before connections are cut: one answer may be late on a machine with much to do
 LONGEST_SECONDS = 20.0  # no transaction of a request lasts this long: the server ends its statements after 15
 
+HEALTH = "careapp.database_health"  # where an application keeps the health of its database
 NEW = "careapp.new"
+
+MIGRATE = "the database waits for its migrations: until `flask --app wsgi db upgrade` has run, requests are refused"
 
 _REVISION = b"SELECT version_num FROM alembic_version"
 _log = structlog.get_logger()
@@ -87,6 +90,7 @@ class DatabaseHealth:
         self._mutex = threading.RLock()  # a connection nobody gave back comes back while Python tidies up, anywhere
         self._asking = threading.Lock()
         self._silent = 0
+        self._waits = False
         self._process = 0
         for end in ("checkin", "invalidate", "close"):
             event.listen(engine, end, self._came_back)
@@ -104,7 +108,9 @@ class DatabaseHealth:
         if not self._asking.acquire(timeout=0 if self._silent else PATIENCE):
             return Answer.SILENT
         try:
-            return self._ask()
+            answer = self._ask()
+            self._tell_of_schema(answer)
+            return answer
         finally:
             self._asking.release()
 
@@ -129,6 +135,13 @@ class DatabaseHealth:
             tell, said = (_log.critical, "does not answer") if self.away else (_log.warning, "is back")
             tell(f"the {self._name} {said}")
         return answer
+
+    def _tell_of_schema(self, answer: Answer) -> None:
+        """Say once that the schema is older than this code, for all the requests that are refused until it is not."""
+        if answer in (Answer.READY, Answer.OLD_SCHEMA):
+            before, self._waits = self._waits, answer is Answer.OLD_SCHEMA
+            if self._waits and not before:
+                _log.critical(MIGRATE)
 
     def _cut(self, seconds: float) -> None:
         """End the connections that have been out for longer, under whoever waits for them: he is told so by an error.

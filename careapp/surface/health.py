@@ -9,11 +9,10 @@ from flask import Blueprint, Flask, Response, current_app, has_request_context, 
 from careapp.config import Settings
 from careapp.db import db
 from careapp.errors import Upstream
-from careapp.operations.database_health import Answer, DatabaseHealth
+from careapp.operations.database_health import HEALTH, Answer, DatabaseHealth
 from careapp.surface.actors import public
 from careapp.surface.problems import problem
 
-HEALTH = "careapp.database_health"
 _ASKED_BEFORE = ContextVar("asked_before", default=False)
 
 health = Blueprint("health", __name__)

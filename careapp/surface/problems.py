@@ -4,14 +4,16 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+import psycopg
 import structlog
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from careapp.audit.writer import request_id
 from careapp.errors import InsufficientScope, Invalid, Refusal, TooMany, Upstream
+from careapp.operations.database_health import HEALTH, Answer
 from careapp.telemetry.metrics import count_refusal
 
 JSON_PATHS = ("/api/", "/internal/", "/fhir/", "/oauth/", "/.well-known/")
@@ -48,11 +50,23 @@ def fault(error: Exception) -> Refusal:
     if away:
         _log.warning("database away", request_id=request_id.get(), error=type(getattr(error, "orig", error)).__name__)
         return Upstream("The database does not answer right now. Nothing was changed. Try again in a moment.")
+    if _is_of_an_older_schema(error):
+        _log.warning("database waits for its migrations", request_id=request_id.get())
+        return Upstream(
+            "The database waits for its migrations. Nothing was changed. Try again later.", code="NOT_READY"
+        )
     _log.error("fault", request_id=request_id.get(), exc_info=error)
     number = request_id.get()
     unforeseen = Refusal(f"Something went wrong here. Tell support the number {number}.", code="INTERNAL_ERROR")
     unforeseen.status = 500
     return unforeseen
+
+
+def _is_of_an_older_schema(error: Exception) -> bool:
+    """Whether a statement names what the schema has not got yet; the database is asked only where one failed."""
+    if not isinstance(getattr(error, "orig", error), psycopg.ProgrammingError):
+        return False
+    return current_app.extensions[HEALTH].ready() is Answer.OLD_SCHEMA
 
 
 def problem(refusal: Refusal) -> Response:

@@ -7,11 +7,10 @@ from flask import Flask
 
 from careapp.config import Settings
 from careapp.db import db
+from careapp.operations.database_health import HEALTH, DatabaseHealth
 from careapp.operations.database_health import Answer as Readiness
-from careapp.operations.database_health import DatabaseHealth
 from careapp.providers.port import ProviderService
 from careapp.surface.headers import UNLOGGED
-from careapp.surface.health import HEALTH
 from careapp.surface.provider_port import PORT
 from careapp.telemetry import metrics
 from careapp.telemetry.listener import METRICS, Answer, figures_of, serve

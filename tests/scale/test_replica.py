@@ -24,9 +24,9 @@ from careapp.kept import keep
 from careapp.late import may_be_late
 from careapp.localdb.addresses import libpq_url
 from careapp.operations.audit_search import AuditFilter, search_audit
+from careapp.operations.database_health import HEALTH
 from careapp.patients.queries import list_patients
 from careapp.providers import queries as providers
-from careapp.surface.health import HEALTH
 from careapp.surface.replica import HEADER
 from careapp.surface.tokens import own_token
 from careapp.telemetry import metrics

@@ -18,12 +18,12 @@ from careapp.commands import command
 from careapp.db import REPLICA, db
 from careapp.errors import Conflict, OutcomeUnknown
 from careapp.identity import sign_in
+from careapp.operations.database_health import HEALTH
 from careapp.outbox.relay import Relay
 from careapp.outbox.senders import LogSender
 from careapp.patients import service as patients
 from careapp.scheduling import appointments
 from careapp.surface import watching
-from careapp.surface.health import HEALTH
 from careapp.surface.request_limits import LIMITER
 from careapp.telemetry import metrics
 from careapp.telemetry.statements import CountingPool
