@@ -34,4 +34,4 @@ FROM runtime AS app
 EXPOSE 8000
 # For web; compose.yaml turns it off where another command runs, because nothing listens there.
 HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:' + os.environ['PORT'] + '/healthz', headers={'Host': os.environ.get('TRUSTED_HOSTS', 'localhost').split()[0]}))"]
-CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port $PORT --workers ${WEB_WORKERS:-2} --blocking-threads 4 --http 1 --http1-header-read-timeout 15000 --http1-buffer-size 32768 --no-ws --respawn-failed-workers --workers-kill-timeout 25s wsgi:app"]
+CMD ["sh", "-c", "exec python -m careapp.starting granian --interface wsgi --host 0.0.0.0 --port $PORT --workers ${WEB_WORKERS:-2} --blocking-threads 4 --http 1 --http1-header-read-timeout 15000 --http1-buffer-size 32768 --no-ws --respawn-failed-workers --workers-kill-timeout 25s wsgi:app"]

@@ -20,6 +20,7 @@ from tools.ports import free_port
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var" / "bench"
 DATABASE = "care_bench"
+LOOKS_FIRST = "python -m careapp.starting "
 START_SECONDS, STOP_SECONDS = 180.0, 10.0
 
 
@@ -60,6 +61,11 @@ def web_command() -> str:
     return next(line.removeprefix("web:").strip().removeprefix("exec ") for line in lines if line.startswith("web:"))
 
 
+def server_alone(application: str = "wsgi:app") -> str:
+    """That line for another application, or another version of ours: nothing looks at this version's settings first."""
+    return web_command().removeprefix(LOOKS_FIRST).replace("wsgi:app", application)
+
+
 @contextmanager
 def web_server(environment: dict[str, str], *, application: str = "wsgi:app") -> Iterator[Server]:
     """The web server of the Procfile on a free port, with `application` in place of ours where one is named.
@@ -67,7 +73,7 @@ def web_server(environment: dict[str, str], *, application: str = "wsgi:app") ->
     The whole process group is ended at the end: a leader that is killed leaves its workers with the port.
     """
     port = free_port()
-    line = web_command().replace("wsgi:app", application)
+    line = web_command() if application == "wsgi:app" else server_alone(application)
     log = (VAR / f"web-{application.split(':')[0]}.log").open("wb")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(

@@ -14,7 +14,7 @@ import pytest
 from alembic import command
 from alembic.config import Config as AlembicConfig
 
-from bench.servers import Server, end_group, wait_for, web_command
+from bench.servers import Server, end_group, server_alone, wait_for
 from careapp.localdb.bootstrap import ROLES, bootstrap
 from tests.conftest import ROOT
 from tests.database import TestDatabase
@@ -69,7 +69,7 @@ def upgrade(database: TestDatabase, to: str = "head") -> None:
 def serving(code: Path, environment: dict[str, str], log: Path) -> Iterator[Server]:
     """A web server that runs the application in `code`."""
     port = free_port()
-    process = _start(web_command(), code, {**environment, "PORT": str(port), "WEB_WORKERS": "1"}, log)
+    process = _start(server_alone(), code, {**environment, "PORT": str(port), "WEB_WORKERS": "1"}, log)
     try:
         wait_for(port, process, log)
         yield Server(port, process.pid)

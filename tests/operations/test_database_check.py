@@ -14,7 +14,8 @@ from sqlalchemy import make_url
 
 from careapp import localdb
 from careapp.db import db
-from careapp.operations.database_check import UnsafeDatabase, check_at_start, refuse_unsafe
+from careapp.operations.database_check import check_at_start
+from careapp.operations.serving_role import UnsafeDatabase, refuse_unsafe
 from tests.conftest import ROOT, make_app
 from tests.database import TestDatabase
 from tools.ports import free_port

@@ -9,8 +9,8 @@ from alembic.script import ScriptDirectory
 from careapp.cli.doctor import walls
 from careapp.cli.doctor.report import UNWISE, WRONG, CannotCheck, Installation, check, variable_of
 from careapp.localdb.bootstrap import OLDEST_VERSION
-from careapp.operations.database_check import UnsafeDatabase, refuse_unsafe
 from careapp.operations.database_health import MIGRATIONS
+from careapp.operations.serving_role import UnsafeDatabase, refuse_unsafe
 
 Found = Iterator[tuple[str, str, str]]
 
