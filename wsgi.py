@@ -4,6 +4,7 @@ import os
 
 from careapp import config, create_app
 from careapp.operations.database_check import check_at_start
+from careapp.operations.database_health import HEALTH
 from careapp.telemetry import workers
 
 # A command may be the very one that makes the database; whoever else imports this is about to serve from it.
@@ -17,6 +18,7 @@ if serves:
 
     with app.app_context():
         check_at_start()
+        app.extensions[HEALTH].ready()  # says so where the schema is older than this code
     watching.trace(app)
     if worker:
         watching.watch(app, worker)

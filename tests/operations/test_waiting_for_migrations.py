@@ -1,5 +1,8 @@
 """A database never migrated, or older than the code: who asks is told to come later, the operator what to do."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from careapp.db import db
 from careapp.localdb import libpq_url
 from careapp.localdb.bootstrap import bootstrap
 from careapp.operations.database_health import HEALTH, MIGRATE, MIGRATIONS
-from tests.conftest import make_app
+from tests.conftest import ROOT, make_app
 from tests.database import TestDatabase
 from tests.operations.test_database_health import ask_for_episodes
 
@@ -73,6 +76,15 @@ def test_without_tables_everybody_is_told_to_come_later_and_the_operator_once_wh
     assert said.count(MIGRATE) == 1
     assert said.count("database waits for its migrations") == len(PAGES)
     assert "fault" not in said, "a traceback of each request would hide it"
+
+
+def test_a_server_says_it_as_it_starts(empty: TestDatabase, tmp_path: Path) -> None:
+    environment = {**os.environ, "CAREAPP_ENV": "development", "CAREAPP_VAR": str(tmp_path), "DATABASE_URL": empty.app}
+    started = subprocess.run(
+        [sys.executable, "-c", "import wsgi"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    assert started.stdout.count(MIGRATE) == 1
 
 
 def test_an_older_schema_is_told_from_a_fault_of_ours(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
