@@ -16,7 +16,6 @@ from careapp.patients.queries import get_patient
 from careapp.surface.actors import current_actor, requires
 from careapp.web.episode_answers import episode_page, form_refused, moved
 from careapp.web.forms.care import OpenEpisodeForm
-from careapp.web.forms.fields import CareForm
 from careapp.web.forms.moves import CloseForm, ReasonedMoveForm
 from careapp.web.forms.typed import locator_in
 from careapp.web.htmx import Notice, nothing_new, page_or_fragment, see_other, unchanged
@@ -88,9 +87,10 @@ def episode_cancel(locator: str) -> Response:
     return moved(act, lambda: locator)
 
 
-def _refused(form: CareForm, locator: str, refusal: Conflict | Invalid) -> CareForm:
+def _refused(form: CloseForm, locator: str, refusal: Conflict | Invalid) -> CloseForm:
     """The close form with what refused it, on the version its page now shows: who has read that may press again."""
     form_refused(form, refusal)
+    form.held_open = refusal.code == "EPISODE_HAS_OPEN_WORK"
     if isinstance(refusal, Conflict):
         form.version.raw_data, form.version.data = None, get_banner(current_actor(), locator)[0].version
     return form

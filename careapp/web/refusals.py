@@ -72,6 +72,7 @@ RULES = {
     "UPSTREAM_UNAVAILABLE": _l("The records cannot be reached right now. Try again in a moment."),
     "USED": _l("This sign-in was used already. Start again."),
 }
+NAMED_BESIDE = {"EPISODE_HAS_OPEN_WORK"}  # the page names the case at hand itself, with links, so the rule is enough
 
 
 def said(refusal: Refusal) -> str:
@@ -81,6 +82,6 @@ def said(refusal: Refusal) -> str:
         return " ".join(dict.fromkeys(map(in_words_of_reader, refusal.errors.values()))) or refusal.detail
     if refusal.code == "STALE_VERSION":
         return str(STALE)
-    if current_language() != SOURCE and refusal.code in RULES:
+    if refusal.code in NAMED_BESIDE or (current_language() != SOURCE and refusal.code in RULES):
         return str(RULES[refusal.code])
     return _STATE.sub(lambda found: words(found[0]).lower(), refusal.detail)

@@ -28,8 +28,9 @@ class CancelAppointmentForm(ReasonedMoveForm):
 
 
 class CloseForm(CareForm):
-    """The summary an episode is closed with."""
+    """The summary an episode is closed with; `held_open` by what its page then names: the close was refused for it."""
 
+    held_open = False
     version = VersionField()
     summary = WordsField(_l("Summary"), required=True)
 
