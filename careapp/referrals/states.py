@@ -15,7 +15,9 @@ REFERRAL = Lifecycle(
     transitions=(
         Transition("book", "Book", (REFERRED,), BOOKED, _P, ReferralBooked),
         Transition("complete", "Complete", (BOOKED,), COMPLETED, _P, ReferralCompleted),
-        Transition("cancel", "Cancel", OPEN, CANCELLED, _P, ReferralCancelled, needs_reason=True, dangerous=True),
+        Transition(
+            "cancel", "Cancel referral", OPEN, CANCELLED, _P, ReferralCancelled, needs_reason=True, dangerous=True
+        ),
     ),
     tones={REFERRED: "warning", BOOKED: "primary", COMPLETED: "success", CANCELLED: "secondary"},
 )

@@ -38,7 +38,9 @@ APPOINTMENT = Lifecycle(
         Transition("start", "Start", (ARRIVED,), IN_PROGRESS, _P),
         Transition("attend", "Attended", (BOOKED, CONFIRMED, ARRIVED, IN_PROGRESS), ATTENDED, _P, AppointmentAttended),
         Transition("no-show", "No-show", _BEFORE_ARRIVAL, NO_SHOW, _P, dangerous=True),
-        Transition("cancel", "Cancel", ACTIVE, CANCELLED, _P, AppointmentCancelled, needs_reason=True, dangerous=True),
+        Transition(
+            "cancel", "Cancel visit", ACTIVE, CANCELLED, _P, AppointmentCancelled, needs_reason=True, dangerous=True
+        ),
     ),
     tones={
         PENDING: "warning", BOOKED: "primary", CONFIRMED: "info", ARRIVED: "info", IN_PROGRESS: "info",

@@ -130,9 +130,9 @@ WORDS = {
 
 # What the lifecycle tables call their moves; the domain knows no language, so the catalogues learn of them here.
 LABELS = (
-    _l("Accept"), _l("Activate"), _l("Attended"), _l("Block"), _l("Book"), _l("Cancel"), _l("Cancel episode"),
-    _l("Check in"), _l("Close episode"), _l("Complete"), _l("Confirm"), _l("Deactivate"), _l("Mark filled"),
-    _l("No-show"), _l("Start"), _l("Unblock"), _l("Undo"), _l("Void"),
+    _l("Accept"), _l("Activate"), _l("Attended"), _l("Block"), _l("Book"), _l("Cancel episode"), _l("Cancel referral"),
+    _l("Cancel visit"), _l("Check in"), _l("Close episode"), _l("Complete"), _l("Confirm"), _l("Deactivate"),
+    _l("Mark filled"), _l("No-show"), _l("Start"), _l("Unblock"), _l("Undo"), _l("Void"),
 )  # fmt: skip
 
 

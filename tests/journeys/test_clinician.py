@@ -68,7 +68,7 @@ def _is_refused(page: Page) -> None:
     page.get_by_label("Summary").fill("Bronchitis, rest and fluids.")
     page.get_by_role("button", name="Close episode").click()
     expect(page.locator("[data-error-summary]")).to_be_focused()
-    expect(page.locator("[data-error-summary]")).to_contain_text("Still open: referral REF-")
+    expect(page.locator("[data-error-summary]").get_by_role("link")).to_contain_text(": Imaging")
     expect(page.get_by_label("Summary")).to_have_value("Bronchitis, rest and fluids.")
     expect(page.locator("#still-open + ul > li")).to_have_count(1)
 
@@ -82,14 +82,14 @@ def _sees_to_the_referral(page: Page, clinic: Clinic) -> None:
     referred.locator("summary", has_text="Book").click()
     referred.get_by_label("When").fill(f"{days_ahead(10)}T10:30")
     referred.get_by_label("Where").fill("City Imaging")
-    referred.get_by_role("button", name="Book referral").click()
+    referred.get_by_role("button", name="Book REF").click()
     expect(booked.get_by_role("listitem")).to_contain_text("City Imaging")
     expect(booked.get_by_role("listitem")).to_contain_text("10:30")  # on the clinic's clock, not the browser's
     expect(page.locator(":focus")).to_have_count(1)
     rest(page)
     booked.locator("summary", has_text="Complete").click()
     booked.get_by_label("Outcome").fill("No pneumonia")
-    booked.get_by_role("button", name="Complete referral").click()
+    booked.get_by_role("button", name="Complete REF").click()
     expect(page.locator("#column-COMPLETED")).to_contain_text("No pneumonia")
 
 

@@ -111,6 +111,22 @@ def test_close_is_refused_naming_what_is_open_and_keeps_the_summary(god: Actor, 
     assert "Better after rest" in doctor.get(page).text
 
 
+def test_what_cancels_says_what_it_cancels(god: Actor, doctor: Desk) -> None:
+    episode = make.an_episode(god)
+    visit = make.an_appointment(god, episode)
+    referral = make.a_referral(god, episode)
+    presses = {
+        form.get("action"): ["".join(press.itertext()).split()[:2] for press in form.iter("button")]
+        for form in parsed(doctor.get(f"/episodes/{episode.locator}").text).iter("form")
+    }
+    named = {
+        f"/appointments/{visit.locator}/cancel": ["Cancel", "visit"],
+        f"/referrals/{referral.locator}/cancel": ["Cancel", "referral"],
+        f"/episodes/{episode.locator}/cancel": ["Cancel", "episode"],
+    }
+    assert {action: presses[action] for action in named} == {action: [words] for action, words in named.items()}
+
+
 def test_a_refused_close_says_what_stands_open_and_leads_to_it(god: Actor, doctor: Desk) -> None:
     episode = make.an_episode(god)
     provider = make.a_provider(god, name="Dr Khin Than Nu")
