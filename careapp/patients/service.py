@@ -16,6 +16,7 @@ from careapp.patients.models import PATIENTS, Patient, PatientKey, PatientNameWo
 from careapp.patients.names import words, words_to_find
 from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientDetails, PatientView
 
+LONGEST_LIFE = 130  # years: a birth date further back is a slip; what is imported of the dead may be older
 FURTHEST_EAST = timedelta(hours=14)  # where the day begins first: a child born today is not born in the future there
 
 
@@ -45,13 +46,15 @@ def update(
 
     The audit keeps which parts were changed, not from what to what.
     """
-    require_sound(name, birth_date)
+    require_name(name)
     wanted = _columns(name, birth_date, gender, identifiers, telecom) | {"language": language}
     this = (PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
     before = found(db.session.execute(select(*PATIENTS).where(*this).with_for_update()).one_or_none())
     refuse_erased(before)
     if before.version != version:
         raise Conflict(f"{locator} has changed since you saw it. Look again, then decide.", code="STALE_VERSION")
+    if birth_date != before.birth_date:  # one that was imported may stay
+        require_possible(birth_date)
     changes = sorted(column for column, value in wanted.items() if value != before._mapping[column])
     row = found(guarded_update(Patient, *this, returning=PATIENTS, **wanted))
     for table in (PatientNameWord, PatientKey):
@@ -69,11 +72,24 @@ def refuse_erased(patient: Any) -> None:
 
 
 def require_sound(name: HumanName, birth_date: date | None) -> None:
-    """Raise Invalid for a name without a word in it or a birth date in the future."""
+    """Raise Invalid for a name without a word in it or a birth date that nobody alive can have."""
+    require_name(name)
+    require_possible(birth_date)
+
+
+def require_name(name: HumanName) -> None:
+    """Raise Invalid for a name without a word in it."""
     if not words(" ".join((*name.given, name.family or ""))):
         raise Invalid({"name": Sentence("Give a family name or a given name.")})
-    if birth_date and birth_date > (clock.now() + FURTHEST_EAST).date():
+
+
+def require_possible(birth_date: date | None) -> None:
+    """Raise Invalid for a birth date in the future, or longer ago than anybody lives."""
+    today = (clock.now() + FURTHEST_EAST).date()
+    if birth_date and birth_date > today:
         raise Invalid({"birthDate": Sentence("The birth date lies in the future.")})
+    if birth_date and birth_date.year < today.year - LONGEST_LIFE:
+        raise Invalid({"birthDate": Sentence("The birth date lies more than %(years)s years ago.", years=LONGEST_LIFE)})
 
 
 def enter(

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from careapp import clock
+from careapp import clock, commands
 from careapp.access import Actor
 from careapp.errors import Forbidden, Invalid, NotFound
 from careapp.patients import queries, service
@@ -146,6 +146,26 @@ def test_a_child_is_born_today_in_the_east_before_the_day_begins_in_utc(
     assert make.a_patient(god, birth_date=date(2026, 5, 2)).birth_date == date(2026, 5, 2)
     with pytest.raises(Invalid) as refusal:
         make.a_patient(god, birth_date=date(2026, 5, 3))
+    assert set(refusal.value.errors) == {"birthDate"}
+
+
+def test_nobody_is_older_than_anybody_has_become(god: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2028, 2, 29, 9, tzinfo=UTC))
+    assert make.a_patient(god, birth_date=date(1898, 1, 1)).birth_date == date(1898, 1, 1)
+    with pytest.raises(Invalid) as refusal:
+        make.a_patient(god, birth_date=date(1897, 12, 31))
+    assert refusal.value.errors == {"birthDate": "The birth date lies more than 130 years ago."}
+
+
+def test_an_older_birth_date_that_was_imported_may_stay_and_no_other_come(god: Actor) -> None:
+    name = HumanName(family="Old", given=["Daw"])
+    with commands.system_transaction(god.tenant_id):
+        locator = service.enter(god, name=name, birth_date=date(1880, 5, 1), gender="female").locator
+    known = {"name": name, "gender": "female", "language": None, "identifiers": [], "telecom": []}
+    changed = service.update(god, locator, version=1, birth_date=date(1880, 5, 1), **known | {"language": "my"})
+    assert (changed.birth_date, changed.language) == (date(1880, 5, 1), "my")
+    with pytest.raises(Invalid) as refusal:
+        service.update(god, locator, version=2, birth_date=date(1881, 5, 1), **known)
     assert set(refusal.value.errors) == {"birthDate"}
 
 

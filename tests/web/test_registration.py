@@ -120,6 +120,7 @@ def test_nobody_types_twice_what_he_searched_for(god: Actor, front: Desk) -> Non
         ("email", "nobody", "Enter an e-mail address"),
         ("email", "a@b", "Enter an e-mail address"),
         ("birth_date", "2199-01-01", "future"),
+        ("birth_date", "1800-01-01", "The birth date lies more than 130 years ago."),
         ("birth_date", "11/12/1990", "Enter a day such as"),
         ("language", "klingon", "Choose one of the list."),
     ],
