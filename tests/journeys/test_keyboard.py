@@ -102,7 +102,9 @@ def test_every_stop_of_the_tab_key_is_seen(
         focus, stops = page.locator(":focus"), []
         for _ in range(MOST_TABS):
             keys.press("Tab")
-            if not focus.count() or (what := focus.evaluate(WHAT)) in stops[:1]:
+            if not focus.count():  # past the last: a page that begins in its form goes on at its top
+                continue
+            if (what := focus.evaluate(WHAT)) in stops[:1]:
                 break
             stops.append(what)
             assert focus.evaluate(SEEN) == {"marked": True, "uncovered": True}, (address, what)
