@@ -130,9 +130,7 @@ def keep_posted() -> str | None:
     Returns the address of the page that will show it to him, or None where there is nothing to keep: a form of htmx
     stays on its page, a password is never kept, and what is sent to the drafts themselves is no form.
     """
-    if request.method != "POST" or is_htmx() or request.files or request.blueprint == bp.name:
-        return None
-    if any("password" in name and text for name, text in request.form.items(multi=True)):
+    if not _is_plain_form():
         return None
     actor = signed_in_actor()
     holder = (actor.tenant_id, actor.user_id) if actor and actor.user_id else held_before()
@@ -141,9 +139,24 @@ def keep_posted() -> str | None:
     return f"/drafts/{kept_as}" if kept_as else None
 
 
+def typed_in_vain() -> bool:
+    """Whether something stands in the plain form of this request, and the browser vouches that a page of ours has sent
+    it: where nothing may be kept here, as somebody has ended the session, the browser gets it back.
+    """
+    own = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return own and _is_plain_form() and bool(entries(_typed()))
+
+
 def safe_address(address: str | None) -> str | None:
     """The address if a form of ours is sent to it: never another site, and nothing that is no form at all."""
     return address if address and is_ours(address, "POST") else None
+
+
+def _is_plain_form() -> bool:
+    """Whether this request is a form that leaves its page, and has no password in it."""
+    if request.method != "POST" or is_htmx() or request.files or request.blueprint == bp.name:
+        return False
+    return not any("password" in name and text for name, text in request.form.items(multi=True))
 
 
 def _typed() -> drafts.Fields:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flask import Blueprint, Response, flash, request
+from flask_wtf.csrf import generate_csrf
 
 from careapp.errors import Invalid, Refusal, TooMany, Unauthenticated
 from careapp.identity.second_stage import HalfSignedIn, SignedInBy
@@ -13,10 +14,10 @@ from careapp.identity.sign_in import sign_in as start_session
 from careapp.surface import sessions
 from careapp.surface.actors import SignedOut, public, signed_in
 from careapp.surface.csrf import safe_next
-from careapp.web.drafts import keep_posted
+from careapp.web.drafts import keep_posted, typed_in_vain
 from careapp.web.forms.fields import CareForm
 from careapp.web.forms.sign_in import SignInForm
-from careapp.web.htmx import is_htmx, page_or_fragment, see_other, signed_out, unchanged
+from careapp.web.htmx import is_htmx, page_or_fragment, see_other, signed_out, stale_token, unchanged
 from careapp.web.refusals import said
 
 bp = Blueprint("sign_in", __name__)
@@ -79,9 +80,12 @@ def stay_signed_in() -> Response:
 def lead_to_sign_in(refusal: SignedOut) -> Response:
     """Lead somebody without a session to the form, and back to the page afterwards.
 
-    A plain form that came too late is kept as a draft, and the way leads back to that.
+    A plain form that came too late is kept as a draft, and the way leads back to that. A session that was ended writes
+    nothing any more, as its cookie may be in others' hands: the form goes back to the browser it came from.
     """
     draft = keep_posted()
+    if draft is None and typed_in_vain():
+        return stale_token(generate_csrf(), sign_in=sign_in_address())
     return signed_out(f"/sign-in?next={draft}" if draft else sign_in_address())
 
 

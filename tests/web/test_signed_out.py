@@ -9,10 +9,13 @@ import pytest
 
 from careapp import clock
 from careapp.access import Actor
-from tests.looking import execute
+from tests.identity.people import PASSWORD
+from tests.looking import execute, one, rows
+from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
 
 REGISTER = "/patients/new"
+OWN = {"Sec-Fetch-Site": "same-origin", "Referer": f"http://localhost{REGISTER}"}
 
 
 @pytest.fixture
@@ -84,12 +87,54 @@ def test_a_press_after_signing_out_elsewhere_offers_to_sign_in(front: Desk, left
 
 
 def test_a_plain_form_after_signing_out_elsewhere_is_kept(front: Desk, left: dict[str, str]) -> None:
-    own = {"Sec-Fetch-Site": "same-origin", "Referer": f"http://localhost{REGISTER}"}
-    page = front.open("POST", REGISTER, data=left, headers=own)
+    page = front.open("POST", REGISTER, data=left, headers=OWN)
     assert page.status_code == 400
     assert "You were signed out" in page.text
     assert f'href="/sign-in?next={REGISTER}"' in page.text
     assert 'name="family" value="Aung"' in page.text
+
+
+def ended(god: Actor) -> None:
+    """Whoever it is, an administrator has ended his session."""
+    execute(god, "UPDATE user_session SET ended_at = now(), end_reason = 'ended by an administrator'")
+
+
+def test_a_form_of_a_session_that_was_ended_goes_back_to_its_browser(god: Actor, front: Desk) -> None:
+    values = front.forms(REGISTER)[REGISTER].values | {"family": "Aung", "phone": "09 555 0101"}
+    ended(god)
+    held = front.open("POST", REGISTER, data=values, headers=OWN)
+    assert held.status_code == 400
+    assert f'href="/sign-in?next={REGISTER}"' in held.text
+    assert "it was ended elsewhere" in front.get("/sign-in").text
+    assert rows(god, "SELECT 1 FROM form_drafts") == []
+    assert rows(god, "SELECT 1 FROM patients") == []
+    email = one(god, "SELECT email FROM users")
+    assert front.fill("/sign-in", email=email, password=PASSWORD).status_code == 303
+    form = next(form for form in forms_of(parsed(held.text)) if form.action == REGISTER)
+    once_more = front.open("POST", REGISTER, data=form.values, headers=OWN)
+    assert "You signed in again after this form was opened" in once_more.text
+    form = next(form for form in forms_of(parsed(once_more.text)) if form.action == REGISTER)
+    assert front.send(form).status_code == 303
+    assert one(god, "SELECT family FROM patients") == "Aung"
+
+
+@pytest.mark.parametrize(
+    ("address", "typed", "headers"),
+    [
+        (REGISTER, {"family": "Aung"}, {}),
+        (REGISTER, {}, OWN),
+        ("/account/password", {"new_password": "nine red cranes at Inle", "old_password": "x"}, OWN),
+        ("/drafts", {"draft": REGISTER, "family": "Aung"}, OWN),
+    ],
+    ids=["no word of the browser's", "nothing typed", "a password", "a draft"],
+)
+def test_no_other_form_of_a_session_that_was_ended_comes_back(
+    god: Actor, front: Desk, address: str, typed: dict[str, str], headers: dict[str, str]
+) -> None:
+    token = front.forms(REGISTER)[REGISTER].values["csrf_token"]
+    ended(god)
+    answer = front.open("POST", address, data={"csrf_token": token, **typed}, headers=headers)
+    assert (answer.status_code, answer.location.partition("?")[0]) == (303, "/sign-in")
 
 
 def test_signing_out_in_two_tabs_ends_at_the_form(front: Desk, left: dict[str, str]) -> None:
