@@ -35,6 +35,31 @@ def test_the_buttons_of_an_appointment_stand_on_one_line(clinic: Clinic, live_ur
     assert len({box["y"] for box in shown if box}) == 1
 
 
+def test_what_a_menu_asks_for_stands_inside_it(clinic: Clinic, live_url: str, page: Page) -> None:
+    referral = make.a_referral(clinic.actor)
+    sign_in(page, live_url, clinic.emails[Role.CLINICIAN])
+    page.goto(f"{live_url}/episodes/{referral.episode_locator}")
+    page.locator("summary", has_text="Book").click()
+    menu, when = page.locator("details[open] .menu").bounding_box(), page.get_by_label("When").bounding_box()
+    assert menu
+    assert when
+    left, right = when["x"] - menu["x"], menu["x"] + menu["width"] - when["x"] - when["width"]
+    assert abs(left - right) < 1, (left, right)
+
+
+def test_a_free_time_alone_in_its_row_fills_it_on_a_phone(clinic: Clinic, live_url: str, page: Page) -> None:
+    doctor, noon = make.a_provider(clinic.actor), make.mid_week()
+    slots = [make.a_slot(clinic.actor, doctor, hours=noon + hour, clinic=clinic.clinic) for hour in range(4)]
+    make.an_appointment(clinic.actor, slot=slots[1], status="CONFIRMED")
+    page.set_viewport_size({"width": 360, "height": 740})
+    sign_in(page, live_url, clinic.emails[Role.FRONT_DESK])
+    page.goto(f"{live_url}/calendar?clinic={clinic.clinic.locator}&day={slots[0].starts_at.date()}")
+    wide = [round(box["width"]) for one in page.locator(".day-grid .slots > li").all() if (box := one.bounding_box())]
+    assert len(wide) == 4
+    assert wide[0] == wide[1], "the one before the visit has no other beside it"
+    assert max(wide[2:]) <= wide[1] / 2, "those after it stand in a pair"
+
+
 def test_a_phone_can_dial_the_patient(clinic: Clinic, live_url: str, page: Page) -> None:
     reached = [ContactPoint(system="phone", value="09 555 0101")]
     episode = make.an_episode(clinic.actor, make.a_patient(clinic.actor, telecom=reached))
