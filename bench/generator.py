@@ -110,7 +110,7 @@ def tenant_rows(size: Size, place: int, tenant_id: int, key: str, first: dict[st
     chance = random.Random(SEED * 1_000_003 + place)
     people = settle_people(
         rows, key, now, chance, clinics=size.clinics, providers=size.providers, patients=size.patients
-    )  # fmt: skip
+    )
     calendar = Calendar(rows, people, now, chance)
     calendar.fill(size.days, size.slots_a_day)
     Courses(rows, people, key, now, chance).run(calendar.visits)

@@ -31,7 +31,7 @@ def signed_headers(
     at, number = str(int((now or clock.now()).timestamp())), nonce or secrets.token_urlsafe(24)
     text = canonical_text(
         method, unquote_to_bytes(path), query, body, tenant=tenant, key_id=key_id, time=at, nonce=number
-    )  # fmt: skip
+    )
     return {KEY: key_id, TIME: at, NONCE: number, SIGNATURE: signature(text, secret)}
 
 

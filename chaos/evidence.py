@@ -43,7 +43,7 @@ _QUERIES = {
         FROM (SELECT tenant_id, key, sequence, event_id, topic, envelope FROM outbox
               UNION ALL SELECT tenant_id, key, sequence, event_id, topic, envelope FROM outbox_sent) AS o
         JOIN tenants t ON t.id = o.tenant_id""",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def actor_of_subject(tenant_id: int, tenant_key: str, subject: str, roles: Itera
     held = known_roles(roles)
     return Actor(
         tenant_id, tenant_key, f"token:{subject}", permissions_of(held), held, purpose=purpose_of(held), label=subject
-    )  # fmt: skip
+    )
 
 
 @built_once

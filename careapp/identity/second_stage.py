@@ -166,7 +166,7 @@ def _owner(held: HalfSignedIn) -> Row[*tuple[Any, ...]]:
         .join(USERS.id.table, (USERS.tenant_id == HALVES.c.tenant_id) & (USERS.id == HALVES.c.user_id))
         .where(*_of(held), USERS.version == HALVES.c.user_version, USERS.disabled_at.is_(None))
         .with_for_update(of=USERS.id.table, key_share=True)
-    ).one_or_none()  # fmt: skip
+    ).one_or_none()
     if row is None:
         raise Over()
     return row

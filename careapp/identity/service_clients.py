@@ -172,7 +172,7 @@ def _client_of_token() -> Select[Any]:
     wanted = select(CLIENTS.name, CLIENTS.roles, CLIENTS.scopes, CLIENTS.disabled_at, TENANTS.c.suspended_at)
     return wanted.select_from(ServiceClient.__table__.join(TENANTS, theirs)).where(
         *mine, TENANTS.c.deleted_at.is_(None)
-    )  # fmt: skip
+    )
 
 
 def _change(actor: Actor, number: int, action: str, **values: Any) -> ServiceClientView:

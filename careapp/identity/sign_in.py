@@ -62,7 +62,7 @@ def _user(tenant_id: int | None, user_id: int) -> Row[*tuple[Any, ...]] | None:
         select(users.tenant_id, users.id, users.password_hash, users.disabled_at, users.needs_new_password)
         .join(TENANTS, TENANTS.c.id == users.tenant_id)
         .where(users.tenant_id == (tenant_id or NO_TENANT), users.id == user_id, TENANTS.c.deleted_at.is_(None))
-    ).one_or_none()  # fmt: skip
+    ).one_or_none()
 
 
 def _start(user: Row[*tuple[Any, ...]], email: str, password: str, origin: Origin) -> SignedIn | HalfSignedIn:

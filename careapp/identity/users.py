@@ -92,7 +92,7 @@ def change_user(
 @command(Permission.USER_MANAGE)
 def take_roles(
     actor: Actor, user_id: int, *, roles: Iterable[Role], keeping_an_administrator: bool = False
-) -> UserView:  # fmt: skip
+) -> UserView:
     """Give a user the roles an identity provider says he has; his sessions end. Raises NotFound, and with
     `keeping_an_administrator` Conflict LAST_ADMINISTRATOR where none would remain.
     """

@@ -94,4 +94,4 @@ def _canonical_text(tenant: str, key_id: str, time: str, nonce: str) -> str:
     query = environ.get("QUERY_STRING", "").encode("latin-1").decode("utf-8", "replace")
     return canonical_text(
         request.method, path, query, request.get_data(), tenant=tenant, key_id=key_id, time=time, nonce=nonce
-    )  # fmt: skip
+    )

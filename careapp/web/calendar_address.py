@@ -54,7 +54,7 @@ class Address:
             move=locator_in(given.get("move"), "APT"),
             type=given["type"] if given.get("type") in TYPES else None,
             earlier=given.get("earlier") == "1",
-        )  # fmt: skip
+        )
 
     def wanted(self) -> Asked:
         """The same for the query that reads the calendar."""

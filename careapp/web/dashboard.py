@@ -82,7 +82,7 @@ def pictures_of(shown: Dashboard, latest: Rate, before: Rate) -> Pictures:
         priorities=[
             charts.bar({"overdue": one.overdue, "in-time": one.open - one.overdue}, most) for one in priorities
         ],
-    )  # fmt: skip
+    )
 
 
 def percent(rate: float) -> str:

@@ -134,7 +134,7 @@ def _refuse(form: CareForm, refusal: Invalid) -> None:
 
 def _register_page(
     form: RegisterPatientForm, status: int = 200, *, likely: Any = (), wanted: str | None = None
-) -> Response:  # fmt: skip
+) -> Response:
     """The form; with those who may be the same, sending it once more says that they have been looked at."""
     wanted = wanted or safe_next(request.args.get("next"))
     action = "/patients/new" if wanted == HOME else f"/patients/new?{urlencode({'next': wanted})}"

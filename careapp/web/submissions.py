@@ -22,7 +22,7 @@ SENT_BEFORE = _l(
 
 def create_once(
     actor: Actor, form: CareForm, create: Callable[[], str], *, first: Callable[[], None] | None = None
-) -> str:  # fmt: skip
+) -> str:
     """Run `create`, which gives the address to go to. For a form saved before, give the first one's address.
 
     All that `create` does stands in one transaction. A refusal keeps nothing, so the corrected form can be sent. A form

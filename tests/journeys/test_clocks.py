@@ -119,7 +119,7 @@ def test_calendars_of_the_day_the_clocks_change(
     for address in (
         f"/calendar?clinic={here.clinic.locator}&day={here.day}",
         f"/calendar?provider={here.doctor.locator}&week={week}",
-    ):  # fmt: skip
+    ):
         page.goto(night_url + address)
         texts = [one.inner_text() for one in page.locator("#calendar-grid a.slot").all()]
         assert [re.search(r"\d\d:\d\d(?: [A-Z]{3})?", text)[0] for text in texts] == shown, texts  # type: ignore[index]

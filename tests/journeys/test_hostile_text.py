@@ -52,7 +52,7 @@ def scene(app: APIFlask, database: TestDatabase) -> Scene:
 
 def test_no_stored_text_runs(
     scene: Scene, scene_url: str, database: TestDatabase, new_page: Callable[..., Page]
-) -> None:  # fmt: skip
+) -> None:
     page = new_page(statuses=(403, 404, 409, 422))
     said, asked = watched(page)
     sign_in(page, scene_url, scene.everybody)

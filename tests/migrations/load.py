@@ -21,7 +21,7 @@ class Desk(threading.Thread):
         self._number = number
         self._client = httpx.Client(
             base_url=f"{address}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30
-        )  # fmt: skip
+        )
 
     def run(self) -> None:
         """Work until told that it is over."""

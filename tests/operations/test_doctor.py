@@ -251,7 +251,7 @@ CHANGES = [
     ("ALTER DATABASE {} SET synchronous_commit = off", "server", "a crash loses what was acknowledged"),
     ("ALTER DATABASE {} SET log_statement = 'all'", "server", "texts about patients stand in the server's log"),
     ("ALTER ROLE care_app IN DATABASE {} SET statement_timeout = 0", "server", "care_app has no statement_timeout"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("statement", "check", "said"), CHANGES)

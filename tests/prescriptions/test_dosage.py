@@ -58,7 +58,7 @@ def parts(**changed: Any) -> Dosage:
         ({"instruction": "with food"}, "Take 1 tablet by mouth three times a day for 7 days. With food."),
         ({"instruction": "Call us!"}, "Take 1 tablet by mouth three times a day for 7 days. Call us!"),
     ],
-)  # fmt: skip
+)
 def test_the_sentence(changed: dict[str, Any], said: str) -> None:
     assert sentence(parts(**changed)) == said
 

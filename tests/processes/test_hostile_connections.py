@@ -114,7 +114,7 @@ REFUSED = {  # answered once by the server itself or not at all, and closed: wha
     "a header of 70,000 signs": get(b"X-A: " + b"a" * 70_000 + b"\r\n"),
     "headers of 150,000 signs": get(*(b"X-%d: " % number + b"a" * 3000 + b"\r\n" for number in range(50))),
     "an address of 70,000 signs": get(line=b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n"),
-}  # fmt: skip
+}
 BROKEN_CHUNKS = {  # the application answers before it has read them, the server closes
     "both length and coding": post(b"Content-Length: 6\r\n", CHUNKED, body=b"0\r\n\r\n" + INNER),
     "both coding and length": post(
@@ -127,7 +127,7 @@ BROKEN_CHUNKS = {  # the application answers before it has read them, the server
     "a size with 0x": post(CHUNKED, body=b"0x5\r\na=b&c\r\n0\r\n\r\n"),
     "an endless extension": post(CHUNKED, body=b"5;" + b"x" * 40_000 + b"\r\na=b&c\r\n0\r\n\r\n"),
     "a chunk longer than it says": post(CHUNKED, body=b"3\r\na=b&c\r\n0\r\n\r\n"),
-}  # fmt: skip
+}
 TAKEN = {  # one request and no more: the status it gets, then the last request's
     "the same length twice": (post(b"Content-Length: 5\r\n", b"Content-Length: 5\r\n", body=b"a=b&c"), 400),
     "chunks": (post(CHUNKED, body=CHUNKS), 400),
@@ -219,7 +219,7 @@ SLOW = {
     "headers": (b"GET /sign-in HTTP/1.1\r\n", b"X-A: a\r\n"),
     "nothing": (b"", b""),
     "empty lines": (b"\r\n", b"\r\n"),
-}  # fmt: skip
+}
 
 
 def test_the_slow_are_cut_off_and_stand_in_nobodys_way(port: int) -> None:

@@ -148,7 +148,7 @@ def test_the_script_names_every_table_once_and_in_order(owner: Connection) -> No
             "policy bad of patients asks another table",
         ),
     ],
-)  # fmt: skip
+)
 def test_the_check_names_what_is_wrong(owner: Connection, statement: str, named: str) -> None:
     if "tenants_like" in statement:  # the tenant's column in another place than here
         owner.execute("CREATE TABLE tenants_like (tenant_id int, id int, PRIMARY KEY (tenant_id, id))")

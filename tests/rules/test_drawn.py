@@ -35,7 +35,7 @@ FILTERS = {
     "urlencode": "of a text",
     "words": "of a code, in the reader's language",
     "written_in": "of a text",
-}  # fmt: skip
+}
 DRAWN = {"drawn", "drawn_long"}
 REFUSED = (nodes.Include, nodes.Extends, nodes.Block, nodes.ContextReference, nodes.DerivedContextReference)
 

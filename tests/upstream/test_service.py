@@ -80,7 +80,7 @@ def test_no_other_status_is_an_answer(other: Other, status: int) -> None:
         b'{"a": "' + b"x" * LARGEST_ANSWER + b'"}',
     ],
     ids=["nothing", "text", "list", "null", "string", "bytes", "depth", "size"],
-)  # fmt: skip
+)
 def test_what_is_no_object_is_no_answer(other: Other, body: bytes) -> None:
     other.behave = lambda request: answer(request, body)
     with pytest.raises(Upstream):

@@ -70,7 +70,7 @@ def cookie_of(desk: Desk) -> str:
         ("", None),
         (None, None),
     ],
-)  # fmt: skip
+)
 def test_a_device_is_a_few_words(agent: str | None, told: str | None) -> None:
     assert device_of(agent) == told
 
