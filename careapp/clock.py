@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 _stopped_at: ContextVar[datetime | None] = ContextVar("careapp_clock", default=None)
@@ -32,3 +32,12 @@ def zone(name: str) -> ZoneInfo:
 def local(moment: datetime, zone_name: str) -> datetime:
     """The same moment on the wall clock of `zone_name`."""
     return moment.astimezone(zone(zone_name))
+
+
+def span_of(first: date, zone_name: str, *, days: int = 1) -> tuple[datetime, datetime]:
+    """From the first moment of a day to the last of so many `days` on the clocks of `zone_name`, each of 23, 24 or 25
+    hours. In UTC, so that what lies between is time that passes.
+    """
+    here = zone(zone_name)
+    begin, end = (datetime.combine(one, time(), here) for one in (first, first + timedelta(days=days)))
+    return begin.astimezone(UTC), end.astimezone(UTC)

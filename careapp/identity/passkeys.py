@@ -30,6 +30,7 @@ from careapp.errors import Conflict, Invalid, Sentence
 from careapp.identity import challenges, recovery, sessions
 from careapp.identity.actors import own_id
 from careapp.identity.models import Passkey
+from careapp.identity.names import checked_name
 
 REGISTER, SIGN_IN, SECOND, CONFIRM = "register", "sign in", "second factor", "confirm"  # purposes of challenges
 LONGEST_NAME, LONGEST_ANSWER, MOST_KEYS = 60, 16_384, 20
@@ -73,9 +74,7 @@ def register(
     `challenge` is what this browser was given, None where that is too long ago. Returns new recovery codes where he has
     none. Raises Invalid naming `name` or `passkey`, Conflict TOO_MANY_PASSKEYS.
     """
-    user_id, name = own_id(actor), name.strip()
-    if not name or len(name) > LONGEST_NAME:
-        raise Invalid({"name": Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_NAME)})
+    user_id, name = own_id(actor), checked_name(name, longest=LONGEST_NAME)
     if len(descriptors(actor.tenant_id, user_id)) >= MOST_KEYS:
         raise Conflict(f"There are {MOST_KEYS} passkeys already. Remove one first.", code="TOO_MANY_PASSKEYS")
     made = _registered(site, challenge, answer)

@@ -21,11 +21,11 @@ from careapp.db import at_most, db, guarded_update, insert
 from careapp.errors import Conflict, Invalid, Sentence, TenantSuspended, found
 from careapp.identity.actors import TENANTS, known_roles, refuse_suspended
 from careapp.identity.client_models import CLIENTS, ServiceClient
+from careapp.identity.names import checked_name
 from careapp.kept import built_once
 from careapp.scopes import SCOPES, known_scopes, narrowed
 from careapp.views import View
 
-LONGEST_NAME = 200  # characters
 GRACE = timedelta(days=1)  # that a former secret is good after a rotation
 MOST_CLIENTS = 200  # of one tenant: a page of them, and no more than somebody can look after
 COARSE = timedelta(hours=1)  # how exactly the last use is kept
@@ -55,8 +55,7 @@ def create_client(
 ) -> tuple[ServiceClientView, str]:
     """Add a client; returns it with its secret, which is kept nowhere. Raises Invalid naming the field, Conflict."""
     kept_roles, kept_scopes = sorted({role.value for role in roles}), sorted(set(scopes))
-    if not name.strip() or len(name) > LONGEST_NAME:
-        raise Invalid({"name": Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_NAME)})
+    name = checked_name(name)
     if not kept_roles:
         raise Invalid({"roles": Sentence("Choose at least one role.")})
     if not kept_scopes or not SCOPES.issuperset(kept_scopes):
@@ -66,7 +65,7 @@ def create_client(
     secret = secrets.token_urlsafe(32)
     row = insert(
         ServiceClient, *_viewed(), tenant_id=actor.tenant_id, client_id=f"{actor.tenant_key}.{secrets.token_hex(8)}",
-        name=name.strip(), roles=kept_roles, scopes=kept_scopes, secret_hash=_hash(secret),
+        name=name, roles=kept_roles, scopes=kept_scopes, secret_hash=_hash(secret),
         secret_made_at=clock.now(),
     )  # fmt: skip
     commands.record("client.create", f"{PREFIX}{row.id}", roles=kept_roles, scopes=kept_scopes)

@@ -17,10 +17,11 @@ from careapp.db import at_most, db, guarded_update, insert, insert_many, table_o
 from careapp.errors import Conflict, Invalid, NotFound, Refusal, Sentence
 from careapp.identity import directory, passwords, sessions
 from careapp.identity.models import USERS, User, UserClinic
+from careapp.identity.names import checked_name
 from careapp.views import View
 
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
-LONGEST_ADDRESS, LONGEST_NAME = 254, 200  # characters; RFC 5321 §4.5.3.1.3 for the address
+LONGEST_ADDRESS = 254  # characters; RFC 5321 §4.5.3.1.3
 SCOPE = table_of(UserClinic)
 
 
@@ -47,11 +48,11 @@ def create_user(
     `for_first_sign_in`: whoever adds him knows the password, so he has to choose his own (ASVS 5.0 6.4.1).
     Raises Invalid for an address in use, no role, a weak password, an unknown clinic or provider.
     """
-    email, kept_roles = _checked_address(email), _checked(name, roles)
+    email, name, kept_roles = _checked_address(email), checked_name(name), _checked_roles(roles)
     if password is not None:
         passwords.check_new(password, email=email)
     row = insert(
-        User, *_viewed(), tenant_id=actor.tenant_id, email=email, name=name.strip(),
+        User, *_viewed(), tenant_id=actor.tenant_id, email=email, name=name,
         password_hash=None if password is None else passwords.hashed(password), roles=kept_roles,
         provider_id=provider_id, needs_new_password=for_first_sign_in,
     )  # fmt: skip
@@ -72,20 +73,20 @@ def change_user(
     The audit keeps what was before and after. Raises NotFound, Invalid naming the field, Conflict STALE_VERSION,
     OWN_ACCOUNT for one's own administrator role, LAST_ADMINISTRATOR.
     """
-    kept_roles, scope = _checked(name, roles), sorted(set(clinic_ids))
+    name, kept_roles, scope = checked_name(name), _checked_roles(roles), sorted(set(clinic_ids))
     row = _locked(actor, user_id)
     if row.version != version:
         raise Conflict("Somebody else has changed this user since you opened the page.", code="STALE_VERSION")
     if Role.ADMIN in row.roles and Role.ADMIN not in kept_roles:
         _refuse_without(actor, row)
     before = _told(actor, row.name, row.roles, _scope_of(actor, user_id), row.provider_id)
-    after = _told(actor, name.strip(), kept_roles, scope, provider_id)
+    after = _told(actor, name, kept_roles, scope, provider_id)
     differing = [field for field in after if after[field] != before[field]]
     _write_scope(actor, user_id, scope)
     detail = {"before": {one: before[one] for one in differing}, "after": {one: after[one] for one in differing}}
     return _changed(
         actor, user_id, "user.change", "rights changed" if set(differing) - {"name"} else None, detail,
-        name=name.strip(), roles=kept_roles, provider_id=provider_id,
+        name=name, roles=kept_roles, provider_id=provider_id,
     )  # fmt: skip
 
 
@@ -236,11 +237,9 @@ def _viewed() -> tuple[Any, ...]:
     return tuple(USERS[name] for name in UserView.model_fields)
 
 
-def _checked(name: str, roles: Iterable[Role]) -> list[str]:
-    """The roles to store. Raises Invalid for no role, and for a name nobody could be called."""
+def _checked_roles(roles: Iterable[Role]) -> list[str]:
+    """The roles to store. Raises Invalid for none."""
     kept = sorted({role.value for role in roles})
-    if not name.strip() or len(name) > LONGEST_NAME:
-        raise Invalid({"name": Sentence("Enter a name of at most %(most)s characters.", most=LONGEST_NAME)})
     if not kept:
         raise Invalid({"roles": Sentence("Choose at least one role.")})
     return kept

@@ -3,7 +3,7 @@ booked in it; and for whom a time is looked for.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any, Self
 
 from sqlalchemy import Row, Select, select, true
@@ -178,7 +178,7 @@ class SameDay(View):
 def list_same_day(actor: Actor, slot: SlotCell, parties: Sequence[str]) -> list[SameDay]:
     """What these patients have with the slot's provider on the slot's day, on its clock, by time: one statement."""
     day = clock.local(slot.starts_at, slot.zone).date()
-    begin, end = (datetime.combine(one, time(), clock.zone(slot.zone)) for one in (day, day + timedelta(days=1)))
+    begin, end = clock.span_of(day, slot.zone)
     statement = _movings(actor).where(
         PATIENTS.locator.in_(parties), PROVIDERS.locator == slot.provider_locator,
         APPOINTMENTS.status.in_(ACTIVE), APPOINTMENTS.starts_at >= begin, APPOINTMENTS.starts_at < end,

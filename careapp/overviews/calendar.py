@@ -162,7 +162,7 @@ def _content(
         version, offers = read_offers(actor, week, whom)
         return {"version": version, "offers": offers}
     version = calendar_version(actor, **wanted, first=first, days=days)
-    start, end = (datetime.combine(one, time(), clock.zone(zone)) for one in (first, first + timedelta(days=days)))
+    start, end = clock.span_of(first, zone, days=days)
     inside = (SLOTS.ends_at > start, SLOTS.starts_at > start - LONGEST_SLOT, SLOTS.starts_at < end)
     return {"version": version, "slots": read_cells(actor, *inside, _whose(**wanted), whom=whom)}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from operator import itemgetter
 
 from careapp import clock
@@ -188,16 +188,10 @@ def read_desk(actor: Actor, wanted: Wanted) -> Desk:
     )
 
 
-def span_of(day: date, zone: str) -> tuple[datetime, datetime]:
-    """From the first to the last moment of a day on the clocks of a zone: 23, 24 or 25 hours."""
-    here = clock.zone(zone)
-    return datetime.combine(day, time(), here), datetime.combine(day + timedelta(days=1), time(), here)
-
-
 def _span(clinic: DeskClinic, day: date | None, now: datetime) -> tuple[date, datetime, datetime, date]:
     """The day asked for, else today, where it begins and ends, and which day is today at the clinic."""
     today = clock.local(now, clinic.time_zone).date()
-    return (day or today, *span_of(day or today, clinic.time_zone), today)
+    return (day or today, *clock.span_of(day or today, clinic.time_zone), today)
 
 
 def _only(clinics: Sequence[DeskClinic]) -> DeskClinic | None:

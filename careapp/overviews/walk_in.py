@@ -14,7 +14,7 @@ from careapp.overviews.day_visits import Visit, read_visits
 from careapp.overviews.next_free import Wanted as FreeWanted
 from careapp.overviews.next_free import find_next_free
 from careapp.overviews.slot_cells import SlotCell, booked_for, free_cells
-from careapp.overviews.today import Desk, Wanted, read_desk, span_of
+from careapp.overviews.today import Desk, Wanted, read_desk
 from careapp.scheduling.models import SLOTS
 from careapp.scheduling.refusing import can_be_offered
 from careapp.scheduling.slots import LONGEST_SLOT, bookable, slot_rows
@@ -57,7 +57,7 @@ def get_walk_in(actor: Actor, clinic: str | None, *, party: str | None = None, e
     if desk.clinic is None:
         return WalkIn(desk=desk, today=now.date(), as_of=now, candidate=candidate)
     today = clock.local(now, desk.clinic.time_zone).date()
-    begins, ends = span_of(today, desk.clinic.time_zone)
+    begins, ends = clock.span_of(today, desk.clinic.time_zone)
     who = candidate.patient.locator if candidate else None
     free = _free(actor, desk, now, ends, who)
     visits = read_visits(actor, desk.clinic.id, begins, ends, party=who) if who else []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from careapp import clock
 from careapp.overviews.calendar import Calendar
@@ -45,10 +45,7 @@ def day_grid(calendar: Calendar, *, now: datetime, earlier: bool = False) -> Day
     Rows are passing time from midnight on, not what clocks show: a day of 23 hours has no row for the hour that is left
     out, one of 25 has both of those that are called the same.
     """
-    midnight, end = (
-        datetime.combine(calendar.first + timedelta(days=number), time(), clock.zone(calendar.zone)).astimezone(UTC)
-        for number in (0, 1)
-    )
+    midnight, end = clock.span_of(calendar.first, calendar.zone)
     shown = calendar.slots if earlier or calendar.first != calendar.today else _from_now_on(calendar, now)
     spans = {slot.locator: _minutes(slot, midnight, end) for slot in shown}
     scale = Scale.of(list(spans.values()))

@@ -12,7 +12,6 @@ from markupsafe import escape
 from careapp import clock
 from careapp.access import Actor, Role
 from careapp.clinics.views import ClinicView
-from careapp.overviews import today
 from careapp.overviews.today import EVERYBODY, Wanted, get_day, get_day_version
 from careapp.patients import confidentiality
 from careapp.patients.views import ContactPoint, HumanName
@@ -448,11 +447,11 @@ def test_a_day_is_the_clinics_own(god: Actor, front: Desk, clinic: ClinicView) -
 @pytest.mark.parametrize(("day", "hours"), [(date(2027, 3, 14), 23), (date(2027, 11, 7), 25), (date(2027, 6, 1), 24)])
 def test_a_day_on_which_clocks_change_is_whole(god: Actor, desk: Callable[..., Desk], day: date, hours: int) -> None:
     york = make.a_clinic(god, name="Hudson Clinic", time_zone="America/New_York")
-    begins, ends = today.span_of(day, "America/New_York")
-    assert (ends.astimezone(UTC) - begins.astimezone(UTC)) == timedelta(hours=hours)
-    a_visit(god, york, begins.astimezone(UTC), name="First")
-    a_visit(god, york, ends.astimezone(UTC) - timedelta(minutes=30), name="Last")
-    a_visit(god, york, ends.astimezone(UTC), name="Next")
+    begins, ends = clock.span_of(day, "America/New_York")
+    assert ends - begins == timedelta(hours=hours)
+    a_visit(god, york, begins, name="First")
+    a_visit(god, york, ends - timedelta(minutes=30), name="Last")
+    a_visit(god, york, ends, name="Next")
     with clock.at(begins + timedelta(hours=9)):
         page = desk(Role.FRONT_DESK).get(here(york)).text
         assert "Daw First" in page

@@ -5,7 +5,8 @@ from typing import Any
 from careapp.config import Settings
 from careapp.identity.directory import normalised
 from careapp.identity.federation import Subject
-from careapp.identity.users import LONGEST_ADDRESS, LONGEST_NAME
+from careapp.identity.names import LONGEST_NAME
+from careapp.identity.users import LONGEST_ADDRESS
 from careapp.operations.tenants import tenant_id_of
 from careapp.surface.oidc.tokens import LONGEST_TEXT, Claims
 
