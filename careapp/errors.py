@@ -123,7 +123,7 @@ class VersionRequired(Refusal):
     status, code = 428, "VERSION_REQUIRED"
 
     def __init__(self) -> None:
-        super().__init__('Send the version you saw, as If-Match: "3" or as "version" in the body.')
+        super().__init__('Send the version you saw: its ETag as If-Match, or "version" in the body.')
 
 
 class Busy(Refusal):

@@ -18,7 +18,7 @@ from careapp.errors import Invalid, Refusal
 from careapp.kept import keep
 from careapp.outbox import crash_points
 
-STORED_REFUSALS = frozenset({403, 404, 409, 422})
+STORED_REFUSALS = frozenset({403, 404, 409})  # not 422: who puts a field right sends the same key again
 
 
 class IdempotencyKey(Base):
@@ -80,7 +80,8 @@ def once(
     """Run `answer` unless this actor sent this key to this route before; then give the first answer again.
 
     Key, effect and answer stand in one transaction, so a crash leaves all of it or nothing. A refusal of the domain is
-    kept as an answer too, its effects rolled back to a savepoint; other errors keep nothing, so a retry runs again.
+    kept as an answer too, its effects rolled back to a savepoint; other errors, and a refusal of fields, keep nothing,
+    so a retry runs again.
     Raises Invalid IDEMPOTENCY_KEY_REUSED for the same key with another request, Busy while the first one still runs.
     """
 

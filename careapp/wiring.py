@@ -22,7 +22,7 @@ from careapp.surface.actors import init_actors
 from careapp.surface.csrf import init_csrf
 from careapp.surface.headers import about_this, init_headers
 from careapp.surface.health import health, init_health
-from careapp.surface.json_input import StrictJSON
+from careapp.surface.json_input import init_json
 from careapp.surface.many_fields import init_many_fields
 from careapp.surface.oidc.provider import init_oidc
 from careapp.surface.polls import init_polls
@@ -67,7 +67,6 @@ def build(**overrides: object) -> APIFlask:
         "careapp", title="careapp", version="1.0.0", docs_path=None, spec_path=None, json_errors=False,
         static_folder=static,  # type: ignore[arg-type]  # Flask itself takes None
     )  # fmt: skip
-    app.json = StrictJSON(app)
     app.response_class = WholeResponse
     app.jinja_environment = Templates
     app.jinja_env.undefined = StrictUndefined
@@ -101,6 +100,7 @@ def _register_surfaces(app: APIFlask, settings: Settings) -> None:
     else:
         app.register_error_handler(Exception, problem_of)
     init_many_fields(app)
+    init_json(app)
     init_provider_port(app, settings)
     init_request_limits(app, settings)
     init_oidc(app, settings)

@@ -6,18 +6,37 @@ from typing import Any
 PROBLEMS = {
     "400": "The request cannot be read: broken JSON, or text that cannot be stored.",
     "401": "No valid token, or no valid service credential.",
-    "403": "The role does not allow it, or the token's scopes do not reach it.",
+    "403": "The role does not allow it, the token's scopes do not reach it, the record is restricted, or the"
+    " organisation is suspended: `code` says which.",
     "404": "There is no such thing for this actor.",
     "409": "The present state refuses it: a taken slot, an illegal move, a stale version.",
     "411": "The body comes in chunks; send it with Content-Length.",
-    "413": "The body is too large.",
+    "413": "The body is too large: more than a megabyte.",
     "415": "The body is not application/json.",
     "422": "Fields or parameters break a rule; each is named.",
     "428": "A change came without the version it was based on.",
-    "429": "Too many wrong service credentials from one network address.",
+    "429": "Too many requests in a minute, or too many wrong credentials from one network address.",
     "503": "Something this depends on does not answer.",
 }
-ALWAYS, WITH_LOCATOR, WITH_BODY = ("400", "401", "403", "422", "503"), ("404",), ("409", "411", "413", "415")
+CODES = {
+    "400": ("MALFORMED_REQUEST",),
+    "401": ("UNAUTHENTICATED",),
+    "403": ("FORBIDDEN", "INSUFFICIENT_SCOPE", "RESTRICTED", "TENANT_SUSPENDED"),
+    "404": ("NOT_FOUND",),
+    "409": (
+        "BUFFER_VIOLATION", "BUSY", "EPISODE_HAS_OPEN_WORK", "EPISODE_NOT_OPEN", "ILLEGAL_TRANSITION",
+        "NOTHING_TO_UNDO", "NPI_TAKEN", "PATIENT_BUSY", "PATIENT_ERASED", "PROVIDER_NOT_PARTICIPATING", "SLOT_OVERLAP",
+        "SLOT_UNAVAILABLE", "STALE_VERSION",
+    ),
+    "411": ("LENGTH_REQUIRED",),
+    "413": ("TOO_LARGE",),
+    "415": ("UNSUPPORTED_MEDIA_TYPE",),
+    "422": ("VALIDATION_FAILED", "IDEMPOTENCY_KEY_REUSED"),
+    "428": ("VERSION_REQUIRED",),
+    "429": ("RATE_LIMITED",),
+    "503": ("UPSTREAM_UNAVAILABLE", "OUTCOME_UNKNOWN", "NOT_READY"),
+}  # fmt: skip
+ALWAYS, WITH_LOCATOR, WITH_BODY = ("400", "401", "403", "422", "429", "503"), ("404",), ("409", "411", "413", "415")
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "A problem document (RFC 9457); `code` is for programs, `detail` for people.",
@@ -27,7 +46,7 @@ PROBLEM: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"type": "string", "examples": ["VALIDATION_FAILED", "SLOT_UNAVAILABLE", "STALE_VERSION"]},
+        "code": {"type": "string", "examples": [code for codes in CODES.values() for code in codes]},
         "errors": {
             "type": "array",
             "items": {
@@ -38,17 +57,29 @@ PROBLEM: dict[str, Any] = {
         },
         "alternatives": {
             "type": "array",
-            "description": "The next three slots that could be booked instead.",
+            "description": "Up to three slots from that time on that could be booked instead: the provider's next,"
+            " and where he has too few, those of others of his specialty within two weeks.",
             "items": {"$ref": "#/components/schemas/SlotView"},
         },
-        "openWork": {"type": "array", "description": "What keeps an episode open.", "items": {"type": "object"}},
+        "openWork": {
+            "type": "array",
+            "description": "What keeps an episode open.",
+            "items": {
+                "type": "object",
+                "required": ["kind", "locator", "status"],
+                "properties": {name: {"type": "string"} for name in ("kind", "locator", "status")},
+            },
+        },
+        "partyLocator": {"type": "string", "description": "Whose record is restricted."},
         "current": {"type": ["string", "null"], "description": "The state the thing is in now."},
         "blocking": {"type": "string", "description": "The appointment that stands in the way."},
     },
 }
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key", "in": "header", "required": False,
-    "description": "The same key and request again give the first answer again, for 24 hours.",
+    "description": "For 24 hours the same key of the same client with the same request, byte for byte, gives the first"
+    " answer again, a 403, 404 or 409 included; with another request 422 `IDEMPOTENCY_KEY_REUSED`. A request refused by"
+    " 400, 401, 422 or 428 uses no key up.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": 255},
 }  # fmt: skip
 IF_MATCH = {
@@ -57,7 +88,8 @@ IF_MATCH = {
     "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'},
 }  # fmt: skip
 ETAG = {
-    "description": "The version of what is shown, for If-Match.", "required": True,
+    "description": "The version, for If-Match. It is that of the thing itself: an episode's stage, and what stands"
+    " inside an episode, change without it, so it tells no cache whether the answer is the same.", "required": True,
     "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
 }  # fmt: skip
 LOCATION = {
@@ -65,7 +97,12 @@ LOCATION = {
     "schema": {"type": "string", "format": "uri-reference"},
 }  # fmt: skip
 RETRY_AFTER = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
+IF_BUSY = {**RETRY_AFTER, "description": "Seconds to wait, with code BUSY.", "required": False}
 CHALLENGE = {"description": "How to say who you are.", "required": True, "schema": {"type": "string"}}
+HEADERS = {
+    "401": {"WWW-Authenticate": CHALLENGE}, "409": {"Retry-After": IF_BUSY}, "429": {"Retry-After": RETRY_AFTER},
+    "503": {"Retry-After": RETRY_AFTER},
+}  # fmt: skip
 PREFIXES = {
     "episodes": "EPI", "appointments": "APT", "slots": "SLT", "prescriptions": "RXP", "referrals": "REF",
     "providers": "PRV", "clinics": "CLN", "patients": "PTY", "members": "PTY",
@@ -123,8 +160,13 @@ def named(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 def _problem(status: str) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    headers = {"401": {"WWW-Authenticate": CHALLENGE}, "429": {"Retry-After": RETRY_AFTER}}.get(status)
-    return {"description": PROBLEMS[status], "content": content, **({"headers": headers} if headers else {})}
+    headers = HEADERS.get(status)
+    codes = ", ".join(f"`{code}`" for code in CODES[status])
+    return {
+        "description": f"{PROBLEMS[status]} Codes: {codes}.",
+        "content": content,
+        **({"headers": headers} if headers else {}),
+    }
 
 
 def _complete_operation(
@@ -140,8 +182,6 @@ def _complete_operation(
         operation["description"] = (
             f"{operation.get('description', '')} Needs a version, in If-Match or in the body: 428 without one.".strip()
         )
-    if operation["security"] == [{"internalToken": []}]:
-        statuses.append("429")
     for status in sorted(statuses):
         operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
     if method != "get":

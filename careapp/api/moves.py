@@ -40,9 +40,11 @@ def each_move(
 def add_move(
     lifecycle: Lifecycle, path: str, name: str, label: str, view: type[View], body: type[MoveIn],
     permission: Permission, act: Callable[..., View],
-    question: Callable[[Actor, Any], Callable[[], None] | None] | None = None,
+    question: Callable[[Actor, Any], Callable[[], None] | None] | None = None, rule: str | None = None,
 ) -> None:  # fmt: skip
-    """Add one PATCH `path`/{locator}/{name}; `question(actor, body)` is asked before the transaction opens."""
+    """Add one PATCH `path`/{locator}/{name}; `question(actor, body)` is asked before the transaction opens. `rule` says
+    what the table of moves does not.
+    """
     optional = name in VERSION_OPTIONAL.get(lifecycle.entity, ())
 
     def change(locator: str, json_data: MoveIn) -> Response:
@@ -54,7 +56,7 @@ def add_move(
     change.__name__ = f"{lifecycle.entity}_{name}".replace("-", "_")
     documented = api.doc(
         summary=f"{lifecycle.entity.capitalize()}: {label[0].lower()}{label[1:]}.",
-        description=_description(lifecycle, name), tags=[path.strip("/").capitalize()],
+        description=rule or _description(lifecycle, name), tags=[path.strip("/").capitalize()],
         extensions={"x-version-optional": optional},
     )  # fmt: skip
     guarded = requires(permission, scope=_scope(lifecycle, name, permission))

@@ -29,8 +29,12 @@ class SlotIn(Sent):
 class SlotQuery(Paged):
     """What a provider's slots can be narrowed by: those that touch the span from `from` to `to`."""
 
-    start: Moment | None = Field(None, alias="from")
-    end: Moment | None = Field(None, alias="to")
+    start: Moment | None = Field(
+        None,
+        alias="from",
+        description="Slots that end after this; without it also those that are over, AVAILABLE or not.",
+    )
+    end: Moment | None = Field(None, alias="to", description="Slots that start before this.")
     status: Annotated[str, Among(SLOT.states)] | None = None
 
 
@@ -128,8 +132,11 @@ add_move(
     APPOINTMENT, "/appointments", "reschedule", "Move to another slot", AppointmentView, RescheduleIn,
     Permission.APPOINTMENT_MOVE, changes.reschedule,
     question=lambda actor, body: question_about(actor, body.slot_locator),
+    rule="From PENDING, BOOKED or CONFIRMED, to a free slot of this or another provider; CONFIRMED becomes BOOKED.",
 )  # fmt: skip
 add_move(
     APPOINTMENT, "/appointments", "undo", "Take the last move back", AppointmentView, ActionIn,
     Permission.APPOINTMENT_VIEW, changes.undo,
+    rule="Back to the state before the last move, within ten minutes of it, by whoever may make that move, while the"
+    " episode is OPEN. A cancel needs its place again; booking, rescheduling and undo itself are not taken back.",
 )  # fmt: skip

@@ -30,7 +30,7 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 def _moment(value: Any) -> Any:
     """A time is RFC 3339 text with an offset; a number would be taken as seconds since 1970."""
     if not isinstance(value, str) or not _RFC_3339.match(value):
-        raise ValueError("send a time with offset, such as 2026-03-01T09:00:00+06:30")
+        raise ValueError("send a time with offset, such as 2026-03-01T02:30:00Z (in an address, + is written %2B)")
     return _in_range(value)
 
 

@@ -1,5 +1,7 @@
 """JSON blueprints: what is checked of each request before its view runs, and problem documents for what goes wrong."""
 
+import re
+
 from apiflask import APIBlueprint
 from apiflask.exceptions import HTTPError
 from flask import Response, current_app, request
@@ -10,6 +12,7 @@ from careapp.surface.actors import current_actor
 from careapp.surface.json_input import is_storable
 from careapp.surface.problems import problem, problem_of
 
+_OF_OURS = re.compile(r" or instance of \w+")
 SAFE = ("GET", "HEAD", "OPTIONS")  # a body they carry means nothing and is not read
 
 
@@ -37,7 +40,9 @@ def check_body() -> None:
     if (request.content_length or in_chunks) and request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
     if in_chunks and not request.environ.get("wsgi.input_terminated"):
-        raise LengthRequired()  # Werkzeug takes such a body for empty, so its version and its reason would be lost
+        raise LengthRequired(
+            "Send the body with Content-Length, not in chunks."
+        )  # Werkzeug takes such a body for empty, so its version and its reason would be lost
     if in_chunks and len(request.get_data()) == request.max_content_length:
         raise RequestEntityTooLarge()  # Werkzeug cuts off what comes in chunks and is longer
 
@@ -45,10 +50,15 @@ def check_body() -> None:
 def refused_fields(error: HTTPError) -> Response:
     """APIFlask's refusal of a body or query, as one problem document that names each field."""
     places = (error.detail or {}).values()
-    found = {field: " ".join(messages) for fields in places for field, messages in fields.items()}
+    found = {field: " ".join(map(_in_plain_words, told)) for fields in places for field, told in fields.items()}
     if error.status_code != 422:
         return problem_of(BadRequest(error.message))
     return problem(Invalid({name.replace("_schema", "body"): text for name, text in found.items()}))
+
+
+def _in_plain_words(message: str) -> str:
+    """What pydantic says of a field, without the names it has for its own kinds of error and for our classes."""
+    return _OF_OURS.sub("", message.removeprefix("Value error, ")).replace("valid dictionary", "object")
 
 
 def protect(blueprint: APIBlueprint) -> None:

@@ -3,14 +3,24 @@
 import json
 import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
+from flask import Flask, Request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from careapp.surface.many_fields import MOST_FIELDS
 
 DEEPEST = 32
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def init_json(app: Flask) -> None:
+    """Read bodies strictly, and say why one cannot be read. After the pages, which put a class of htmx's own in the
+    place of Flask's requests.
+    """
+    app.json = StrictJSON(app)
+    app.request_class = type("StrictRequest", (app.request_class,), {"on_json_loading_failed": _refuse_unreadable})
 
 
 class StrictJSON(DefaultJSONProvider):
@@ -34,6 +44,16 @@ class StrictJSON(DefaultJSONProvider):
             raise ValueError("null is no body")
         _check(value, 0)
         return value
+
+
+def _refuse_unreadable(request: Request, error: ValueError | None) -> NoReturn:
+    """In place of a request's own `on_json_loading_failed`, which keeps to itself why a body cannot be read.
+
+    Raises BadRequest, and UnsupportedMediaType where it does not call itself JSON.
+    """
+    if error is None:
+        raise UnsupportedMediaType("Send the body as application/json.")
+    raise BadRequest(f"The body cannot be read as JSON: {error}.")
 
 
 def is_storable(text: str) -> bool:

@@ -9,7 +9,7 @@ import structlog
 from flask import Response, current_app, g, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, SecurityError
 
 from careapp.audit.writer import request_id
 from careapp.errors import InsufficientScope, Invalid, Refusal, TooMany, Upstream
@@ -89,10 +89,17 @@ def problem(refusal: Refusal) -> Response:
     elif refusal.status == 503 or refusal.code == "BUSY":
         response.headers["Retry-After"] = "2"
     elif refusal.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = _challenge()
     elif isinstance(refusal, InsufficientScope):
         response.headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{refusal.scope}"'
     return response
+
+
+def _challenge() -> str:
+    """How to say who one is (RFC 9110 §11.6.1), and whether a token came that is no good (RFC 6750 §3.1)."""
+    if request.path.startswith("/internal/"):
+        return 'ServiceCredential header="X-Internal-Token"'
+    return 'Bearer error="invalid_token"' if "Authorization" in request.headers else "Bearer"
 
 
 def code_of(error: HTTPException) -> str:
@@ -104,6 +111,8 @@ def _of_http(error: HTTPException) -> Response:
     """One of Werkzeug's own errors, with its headers (Allow) and a code of ours."""
     status = error.code or 500
     named = UNTRUSTED_HOST if isinstance(error, SecurityError) else error.description  # the library's repeats the Host
+    if named == RequestEntityTooLarge.description:
+        named = f"The body is too large: up to {request.max_content_length:,} bytes are taken."
     detail = str(named or "").split("\n")[0]
     refusal = Invalid({}) if status == 422 else Refusal(detail)
     refusal.status, refusal.code = status, code_of(error)

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from careapp import localdb
 from careapp.access import Actor
+from careapp.api.document import CODES
 from careapp.surface.tokens import own_token
 from tests.database import TestDatabase
 
@@ -84,4 +85,6 @@ def is_problem(answer: TestResponse, status: int | None = None, code: str | None
     assert document["status"] == answer.status_code
     assert status is None or answer.status_code == status, document
     assert code is None or document["code"] == code, document
+    known = CODES.get(str(answer.status_code), (document["code"],))
+    assert document["code"] in known, "a code that the document does not name (api/document.py)"
     return document

@@ -114,7 +114,9 @@ def test_after_twenty_wrong_credentials_in_a_minute_the_next_have_to_wait(
     assert refused.headers["Retry-After"] == "60"
     assert portal().get(path).status_code == 200, "who has a right one does not wait"
     monkeypatch.setattr(clock, "now", lambda: noon + timedelta(minutes=1))
-    is_problem(portal("WRONG").get(path), 401)
+    refused = portal("WRONG").get(path)
+    is_problem(refused, 401)
+    assert refused.headers["WWW-Authenticate"].startswith("ServiceCredential "), "no token is taken here"
 
 
 def test_both_credentials_of_a_rotation_work(portal: Portal, god: Actor) -> None:

@@ -69,7 +69,7 @@ class Forge:
         if answer.status_code != 200:
             told = is_problem(answer, 401, "UNAUTHENTICATED")
             assert told["detail"] == "Sign in, or send a valid token."
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
         return answer.status_code
 
 
