@@ -17,7 +17,7 @@ from careapp.surface.fields import Among, Cursor, Day, Limit, Line, Locator, Pag
 
 
 class NameIn(Sent):
-    """A name (FHIR HumanName): a family name, given names, or both; many people have only given names."""
+    """A name (FHIR HumanName). One of `family` and `given` is needed; many people have only given names."""
 
     family: Line | None = None
     given: Annotated[list[Line], Field(default_factory=list, max_length=10)]

@@ -1,14 +1,15 @@
 """What episodes look like from outside."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from sqlalchemy import Row
 
 from careapp.access import Actor
 from careapp.disclosure import reading
 from careapp.disclosure.rules import WITHHELD
-from careapp.views import Page, View
+from careapp.episodes.states import CARE_TYPES, EPISODE, STAGES
+from careapp.views import Page, View, codes
 
 # What an episode says, as against that it exists.
 HIDDEN = {"care_type": WITHHELD, "reason": None, "summary": None, "triage_session_locator": None}
@@ -22,9 +23,9 @@ class EpisodeView(View):
 
     locator: str
     party_locator: str
-    care_type: str
-    status: str
-    stage: str | None
+    care_type: Annotated[str, codes((*CARE_TYPES, WITHHELD))]
+    status: Annotated[str, codes(EPISODE.states)]
+    stage: Annotated[str, codes(STAGES)] | None
     triage_session_locator: str | None
     reason: str | None
     summary: str | None

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 from sqlalchemy import Row
 
-from careapp.patients.states import ALLERGY, NONE_KNOWN
-from careapp.views import Page, View
+from careapp.disclosure.rules import CONFIDENTIALITIES
+from careapp.patients.states import ALLERGY, GENDERS, NONE_KNOWN
+from careapp.views import Page, View, codes
 
 
 class HumanName(View):
@@ -35,15 +36,15 @@ class Identifier(View):
 
 
 class PatientView(View):
-    """One patient (design §6). `confidentiality` is NORMAL or RESTRICTED; it is set by acts of its own."""
+    """One patient (design §6). `confidentiality` is set by acts of its own."""
 
     locator: str
     name: HumanName
     birth_date: date | None
-    gender: str
+    gender: Annotated[str, codes(GENDERS)]
     identifiers: list[Identifier]
     telecom: list[ContactPoint]
-    confidentiality: str
+    confidentiality: Annotated[str, codes(CONFIDENTIALITIES)]
     version: int
 
     @classmethod

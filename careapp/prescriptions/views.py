@@ -1,7 +1,7 @@
 """What prescriptions look like from outside."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from sqlalchemy import Row
 
@@ -9,7 +9,8 @@ from careapp.access import Actor, Permission
 from careapp.disclosure import reading
 from careapp.prescriptions.dosage import Dosage
 from careapp.prescriptions.dosage_fhir import from_fhir
-from careapp.views import Page, View
+from careapp.prescriptions.states import PRESCRIPTION
+from careapp.views import Page, View, codes
 
 
 class Medication(View):
@@ -35,7 +36,7 @@ class PrescriptionView(View):
     dosage: str | None
     quantity: int | None
     refills: int | None
-    status: str
+    status: Annotated[str, codes(PRESCRIPTION.states)]
     reason: str | None
     issued_at: datetime
     version: int

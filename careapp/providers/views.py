@@ -1,8 +1,11 @@
 """What providers look like from outside."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from careapp.views import Page, View
+from careapp.providers.states import NETWORK
+from careapp.views import Page, View, codes
 
 
 class ProviderView(View):
@@ -12,7 +15,7 @@ class ProviderView(View):
     npi: str | None
     name: str
     specialty: str
-    status: str = Field(alias="networkStatus")
+    status: Annotated[str, codes(NETWORK.states)] = Field(alias="networkStatus")
     clinics: list[str]
     version: int
 

@@ -1,14 +1,15 @@
 """What slots and appointments look like from outside."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 from sqlalchemy import Row
 
 from careapp.access import Actor
 from careapp.disclosure import reading
-from careapp.views import Page, View
+from careapp.scheduling.states import APPOINTMENT, SLOT, TYPES
+from careapp.views import Page, View, codes
 
 
 class SlotView(View):
@@ -21,7 +22,7 @@ class SlotView(View):
     ends_at: datetime = Field(alias="end")
     capacity: int
     booked: int
-    status: str
+    status: Annotated[str, codes(SLOT.states)]
     version: int
 
 
@@ -39,8 +40,8 @@ class PortalAppointmentView(View):
     slot_locator: str
     starts_at: datetime = Field(alias="start")
     ends_at: datetime = Field(alias="end")
-    type: str | None
-    status: str
+    type: Annotated[str, codes(TYPES)] | None
+    status: Annotated[str, codes(APPOINTMENT.states)]
     reason: str | None
     version: int
 

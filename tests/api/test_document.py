@@ -13,6 +13,15 @@ from jsonschema import Draft202012Validator
 
 from careapp.api.moves import VERSION_OPTIONAL
 from careapp.api.openapi import scopes
+from careapp.disclosure.rules import CONFIDENTIALITIES, WITHHELD
+from careapp.episodes.states import CARE_TYPES, EPISODE, STAGES
+from careapp.patients.states import GENDERS
+from careapp.prescriptions.states import PRESCRIPTION
+from careapp.providers.states import NETWORK
+from careapp.referrals.states import PRIORITIES, REFERRAL
+from careapp.referrals.states import TYPES as REFERRAL_TYPES
+from careapp.scheduling.states import APPOINTMENT, SLOT
+from careapp.scheduling.states import TYPES as APPOINTMENT_TYPES
 from careapp.scopes import SCOPES
 from tests.api.client import Api
 
@@ -64,6 +73,21 @@ KEYWORDS = {
     "required",
     "type",
 }
+OF_EPISODES = {"careType": (*CARE_TYPES, WITHHELD), "status": EPISODE.states, "stage": STAGES}
+OF_APPOINTMENTS = {"type": APPOINTMENT_TYPES, "status": APPOINTMENT.states}
+CODES = {
+    "EpisodeView": OF_EPISODES,
+    "PortalEpisodeView": OF_EPISODES,
+    "AppointmentView": OF_APPOINTMENTS,
+    "PortalAppointmentView": OF_APPOINTMENTS,
+    "SlotView": {"status": SLOT.states},
+    "PrescriptionView": {"status": PRESCRIPTION.states},
+    "ReferralView": {
+        "type": (*REFERRAL_TYPES, WITHHELD), "priority": PRIORITIES, "status": REFERRAL.states,
+    },
+    "ProviderView": {"networkStatus": NETWORK.states},
+    "PatientView": {"gender": GENDERS, "confidentiality": CONFIDENTIALITIES},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -130,6 +154,35 @@ def test_bodies_take_nothing_unknown_and_answers_may_grow(document: dict[str, An
     for name, schema in document["components"]["schemas"].items():
         assert schema["type"] == "object"
         assert schema.get("additionalProperties") is (False if name.endswith("In") else None), name
+
+
+def answers(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The schemas of what is sent; a refusal has members that only some have."""
+    schemas = document["components"]["schemas"]
+    return {name: schema for name, schema in schemas.items() if not name.endswith("In") and name != "Problem"}
+
+
+def test_answers_name_the_codes_of_every_member_that_has_codes(document: dict[str, Any]) -> None:
+    named = {
+        name: {
+            member: tuple(one["enum"])
+            for member, described in schema["properties"].items()
+            for one in described.get("anyOf", [described]) if "enum" in one
+        }
+        for name, schema in answers(document).items()
+    }  # fmt: skip
+    assert {name: members for name, members in named.items() if members} == CODES
+
+
+def test_answers_always_have_every_member(document: dict[str, Any]) -> None:
+    assert {"EpisodePage", "HumanName", "ContactPoint", "Medication", "PatientView"} <= set(answers(document))
+    for name, schema in answers(document).items():
+        assert set(schema["required"]) == set(schema["properties"]), name
+        assert [member for member, described in schema["properties"].items() if "default" in described] == [], name
+
+
+def test_a_name_says_what_it_needs(document: dict[str, Any]) -> None:
+    assert "One of `family` and `given` is needed" in document["components"]["schemas"]["NameIn"]["description"]
 
 
 def test_every_operation_says_who_may_and_how_it_refuses(app: APIFlask, document: dict[str, Any]) -> None:
