@@ -212,6 +212,17 @@ def test_the_document_is_the_same_for_every_host(app: APIFlask, document: dict[s
     assert Api(app, {}).get("/api/openapi.json", Host="evil.example").json == document
 
 
+def test_the_page_says_where_null_may_stand(app: APIFlask) -> None:
+    html = Api(app, {}).get("/api/docs").text
+    shown = html5lib.parse(html, namespaceHTMLElements=False)
+    [section] = [one for one in shown.iter("div") if one.get("id") == "EpisodeView"]
+    names = [str(one.findtext("code")) for one in section.iter("dt")]
+    types = [" ".join("".join(one.itertext()).split()) for one in section.iter("dd")]
+    told = dict(zip(names, types, strict=True))
+    assert (told["status"], told["stage"]) == (", ".join(EPISODE.states), f"{', '.join(STAGES)} or null")
+    assert (told["locator"], told["reason"], told["closedAt"]) == ("text", "text or null", "date-time or null")
+
+
 def test_the_page_is_valid_and_strict(app: APIFlask, document: dict[str, Any]) -> None:
     answer = Api(app, {}).get("/api/docs")
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
