@@ -1,6 +1,6 @@
 """Patients over JSON. What they are searched by travels in the body, never in an address."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from flask import Response
 from pydantic import Field
@@ -9,7 +9,7 @@ from careapp.access import Permission
 from careapp.api.blueprint import PREFIX, api
 from careapp.paging import DEFAULT_LIMIT
 from careapp.patients import queries, service
-from careapp.patients.states import GENDERS
+from careapp.patients.states import CONTACT_SYSTEMS, CONTACT_USES, GENDERS
 from careapp.patients.views import ContactPoint, HumanName, Identifier, PatientPage, PatientView
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.answers import answer_of, created, done_once, tagged
@@ -33,9 +33,9 @@ class IdentifierIn(Sent):
 class ContactIn(Sent):
     """A way to reach the person."""
 
-    system: Literal["phone", "fax", "email", "pager", "url", "sms", "other"]  # FHIR R4 contact-point-system
+    system: Annotated[str, Among(CONTACT_SYSTEMS)]
     value: Line
-    use: Literal["home", "work", "temp", "old", "mobile"] | None = None  # FHIR R4 contact-point-use
+    use: Annotated[str, Among(CONTACT_USES)] | None = None
 
 
 class PatientIn(Sent):

@@ -1,6 +1,8 @@
 """Lists of codes for patients; a patient has no lifecycle."""
 
 GENDERS = ("male", "female", "other", "unknown")  # FHIR R4 administrative-gender
+CONTACT_SYSTEMS = ("phone", "fax", "email", "pager", "url", "sms", "other")  # FHIR R4 contact-point-system
+CONTACT_USES = ("home", "work", "temp", "old", "mobile")  # FHIR R4 contact-point-use
 CONDITION, ALLERGY = "CONDITION", "ALLERGY"
 FACT_KINDS = (CONDITION, ALLERGY)
 # An ALLERGY with one of these SNOMED CT codes says that somebody was asked and knows of none (of any kind, to

@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import Row
 
 from careapp.disclosure.rules import CONFIDENTIALITIES
-from careapp.patients.states import ALLERGY, GENDERS, NONE_KNOWN
+from careapp.patients.states import ALLERGY, CONTACT_SYSTEMS, CONTACT_USES, GENDERS, NONE_KNOWN
 from careapp.views import Page, View, codes
 
 
@@ -21,11 +21,11 @@ class HumanName(View):
 
 
 class ContactPoint(View):
-    """A way to reach somebody (FHIR ContactPoint): `system` is phone, email, sms or other."""
+    """A way to reach somebody (FHIR ContactPoint). One that was imported keeps the `system` and `use` it came with."""
 
-    system: str
+    system: Annotated[str, Field(description=f"One of {', '.join(CONTACT_SYSTEMS)}, or as imported.")]
     value: str
-    use: str | None = None
+    use: Annotated[str | None, Field(description=f"One of {', '.join(CONTACT_USES)}, or as imported.")] = None
 
 
 class Identifier(View):

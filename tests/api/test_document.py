@@ -181,6 +181,16 @@ def test_answers_always_have_every_member(document: dict[str, Any]) -> None:
         assert [member for member, described in schema["properties"].items() if "default" in described] == [], name
 
 
+def test_ways_to_reach_somebody_are_told_as_they_are_taken(document: dict[str, Any]) -> None:
+    """By a description alone: an import keeps codes that FHIR does not have."""
+    schemas = document["components"]["schemas"]
+    taken, sent = schemas["ContactIn"]["properties"], schemas["ContactPoint"]["properties"]
+    assert sent["system"]["description"] == f"One of {', '.join(taken['system']['enum'])}, or as imported."
+    [use] = [one["enum"] for one in taken["use"]["anyOf"] if "enum" in one]
+    assert sent["use"]["description"] == f"One of {', '.join(use)}, or as imported."
+    assert {"fax", "pager", "url"} < set(taken["system"]["enum"])
+
+
 def test_a_name_says_what_it_needs(document: dict[str, Any]) -> None:
     assert "One of `family` and `given` is needed" in document["components"]["schemas"]["NameIn"]["description"]
 
