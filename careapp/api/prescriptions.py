@@ -42,7 +42,8 @@ class PrescriptionIn(Sent):
 def issue(locator: str, json_data: PrescriptionIn) -> Response:
     """Issue a prescription.
 
-    The safety checks run and what they say is stored with it; whatever they say, it is issued.
+    The safety checks run, and whatever they say, it is issued: nobody is there to be asked. What they say is stored
+    with it and stands on the episode's page, not in the answer: have orders that came this way looked at there.
     """
     actor = current_actor()
     given = {**json_data.model_dump(), "medication": Medication(**json_data.medication.model_dump())}
