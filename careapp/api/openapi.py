@@ -13,8 +13,9 @@ docs = Blueprint("docs", __name__, url_prefix="/api")
 
 ABOUT = """Clinic application: episodes of care with appointments, prescriptions and referrals.
 
-Lists are `{"items": […], "nextCursor": null}`. Times are RFC 3339 with an offset. Every 201 has `Location`; what can be
-changed has an `ETag`. Errors are problem documents.
+Lists are `{"items": […], "nextCursor": null}`; a cursor is good for its list with the same filters.
+Times are RFC 3339 with an offset. Every 201 has `Location`; what can be changed has an `ETag`. Errors are problem
+documents.
 
 A token may be narrowed: its claim `scope` names scopes with blanks between them, and an operation it does not reach
 answers 403 `INSUFFICIENT_SCOPE`. A token without the claim may do all that its roles allow.

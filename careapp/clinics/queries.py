@@ -48,7 +48,7 @@ _ALL = select(*CLINICS).where(CLINICS.tenant_id == bindparam("tenant"))
 
 def _listed(actor: Actor, view: type[V], limit: int, cursor: str | None) -> Page[V]:
     values, keys = {"tenant": actor.tenant_id}, (CLINICS.name, CLINICS.id)
-    return read_page(_ALL, keys, view.of_each, limit=limit, cursor=cursor, values=values)
+    return read_page(_ALL, keys, view.of_each, of=("clinics",), limit=limit, cursor=cursor, values=values)
 
 
 def _row(actor: Actor, locator: str) -> Row[Any]:

@@ -86,7 +86,8 @@ def list_emergencies(
     if only_open:
         statement = statement.where(EMERGENCIES.reviewed_at.is_(None))
     keys = (EMERGENCIES.started_at, EMERGENCIES.id)
-    page = read_page(statement, keys, _shown, limit=limit, cursor=cursor, newest_first=True)
+    of = ("emergency accesses", only_open)
+    page = read_page(statement, keys, _shown, of=of, limit=limit, cursor=cursor, newest_first=True)
     record_read("patient.emergency_list", patients=tuple(sorted({one.party_locator for one in page.items})))
     return page
 

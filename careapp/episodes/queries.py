@@ -43,7 +43,8 @@ def list_episodes(
     values = {"tenant": actor.tenant_id, **filters, **(reading.values(actor) if care_type is not None else {})}
     page = read_page(
         _listed(tuple(filters), reading.kind(actor)), (EPISODES.opened_at, EPISODES.id),
-        reading.each(EpisodeView.seen_by, actor), limit=limit, cursor=cursor, newest_first=True, values=values,
+        reading.each(EpisodeView.seen_by, actor), of=("episodes", filters), limit=limit, cursor=cursor,
+        newest_first=True, values=values,
     )  # fmt: skip
     record_read("episode.list", party, patients=patients_in(page.items))
     return page

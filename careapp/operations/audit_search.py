@@ -122,7 +122,8 @@ def _page(actor: Actor, sought: AuditFilter, limit: int, cursor: str | None) -> 
     given = sought.given()
     at, number = (AUDIT_PATIENTS.at, AUDIT_PATIENTS.event_id) if sought.patient else (AUDIT.at, AUDIT.id)
     return read_page(
-        _statement(frozenset(given)), (at, number), _entries, limit=limit, cursor=cursor, newest_first=True,
+        _statement(frozenset(given)), (at, number), _entries,
+        of=("audit", given), limit=limit, cursor=cursor, newest_first=True,
         values={"tenant": actor.tenant_id, **{f"sought_{name}": value for name, value in given.items()}},
     )  # fmt: skip
 

@@ -89,7 +89,7 @@ def list_unsent(
         unsent.append(or_(_outbox.parked_at.is_not(None), _outbox.attempts > 0, late))
     keys = (_UNPARKED, _FEWEST_TRIES, _outbox.id)
     statement = select(*keys, *(_outbox[name] for name in UnsentEvent.model_fields)).where(*unsent)
-    page = read_page(statement, keys, UnsentEvent.of_each, limit=limit, cursor=cursor)
+    page = read_page(statement, keys, UnsentEvent.of_each, of=("unsent", late_after), limit=limit, cursor=cursor)
     if patients := tuple(sorted({event.key for event in page.items if PATIENT.fullmatch(event.key)})):
         record_read("outbox.list", patients=patients, count=len(page.items))
     return page

@@ -20,7 +20,7 @@ from careapp.overviews.board_choices import Choices, Filter, read_choices
 from careapp.overviews.board_statements import COUNT_UP_TO, Shape
 from careapp.overviews.marks import mark_now, mark_of_tenant
 from careapp.overviews.overdue import Overdue, why_overdue
-from careapp.paging import decode_cursor, page_of
+from careapp.paging import ListName, decode_cursor, page_of
 from careapp.views import View
 
 __all__ = ["COUNT_UP_TO", "Board", "Card", "Column", "Filter", "News", "get_board", "get_board_mark", "get_stage"]
@@ -124,29 +124,37 @@ def _read(
         shows_referrals=actor.may(Permission.REFERRAL_VIEW),
     )  # fmt: skip
     values = {**scope_of(actor), "care_type": wanted.care_type, **ids, **reading.values(actor)}
+    after = _after(cursor, _name(stages[0], wanted))
     counts, cards = db.session.execute_each([  # the mark is among the counts: what is changed meanwhile makes another
         (board_statements.counts(shape, stages), values),
-        (board_statements.cards(shape, stages, limit + 1, cursor is not None), {**values, **_after(cursor)}),
+        (board_statements.cards(shape, stages, limit + 1, cursor is not None), {**values, **after}),
     ])  # fmt: skip
     counted, rows = counts.one(), cards.all()
     reading.look(actor, rows)
-    columns = [_column(actor, stage, [row for row in rows if row.stage == stage], counted, limit) for stage in stages]
+    of_each = {stage: [row for row in rows if row.stage == stage] for stage in stages}
+    columns = [_column(actor, wanted, stage, found, counted, limit) for stage, found in of_each.items()]
     news = None if since is None else db.session.execute(board_statements.news(shape), {**values, "since": since}).one()
     shown = tuple(sorted({card.party_locator for one in columns for card in one.cards}))
     record_read("episode.board", patients=shown, **({"stage": stages[0]} if len(stages) == 1 else {}))
     return Board(columns=columns, choices=choices, mark=mark_now(counted), news=news and News.of(news))
 
 
-def _after(cursor: str | None) -> dict[str, Any]:
+def _after(cursor: str | None, of: ListName) -> dict[str, Any]:
     if cursor is None:
         return {}
-    return dict(zip(("after_at", "after_id"), decode_cursor(cursor, datetime, int), strict=True))
+    return dict(zip(("after_at", "after_id"), decode_cursor(cursor, of, datetime, int), strict=True))
 
 
-def _column(actor: Actor, stage: str, found: Sequence[Row[Any]], counted: Row[Any], limit: int) -> Column:
+def _name(stage: str, wanted: Filter) -> ListName:
+    return ("stage", stage, *vars(wanted).values())
+
+
+def _column(
+    actor: Actor, wanted: Filter, stage: str, found: Sequence[Row[Any]], counted: Row[Any], limit: int
+) -> Column:
     ordered = sorted(found, key=_keys, reverse=True)
     told = partial(_told, actor, clock.now())
-    page = page_of(ordered, limit, lambda rows: Card.of_each(rows, told), _keys)
+    page = page_of(ordered, limit, lambda rows: Card.of_each(rows, told), _keys, _name(stage, wanted))
     count = counted._mapping[stage]
     return Column(stage=stage, count=count, cards=page.items, next_cursor=page.next_cursor)
 

@@ -22,7 +22,7 @@ from careapp.overviews.episode_items import (
     PrescriptionRow,
     ReferralRow,
 )
-from careapp.paging import decode_cursor, encode_cursor
+from careapp.paging import ListName, decode_cursor, encode_cursor
 from careapp.prescriptions.models import PRESCRIPTIONS, Prescription
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.providers.models import PROVIDERS, Provider
@@ -68,9 +68,9 @@ class Entry:
         return self.at, KINDS.index(self.kind), self.number
 
 
-def part_of(kind: str | None, cursor: str | None, limit: int) -> Part:
-    """The part of a timeline: of one kind or of all, from the cursor on. Raises Invalid for a cursor of no timeline."""
-    before = None if cursor is None else decode_cursor(cursor, datetime, int, int)
+def part_of(of: ListName, kind: str | None, cursor: str | None, limit: int) -> Part:
+    """The part of a timeline: of one kind or of all, from the cursor on. Raises Invalid for a cursor of another one."""
+    before = None if cursor is None else decode_cursor(cursor, of, datetime, int, int)
     return Part(frozenset(KINDS if kind is None else (kind,)), limit, before)
 
 
@@ -143,7 +143,7 @@ def _about(entity: str, rows: Any) -> ColumnElement[bool]:
 
 
 def merged(
-    part: Part, appointments: Sequence[AppointmentRow], prescriptions: Sequence[PrescriptionRow],
+    of: ListName, part: Part, appointments: Sequence[AppointmentRow], prescriptions: Sequence[PrescriptionRow],
     referrals: Sequence[ReferralRow], changes: Sequence[Happening],
 ) -> tuple[list[Entry], str | None]:  # fmt: skip
     """The entries of the part in order, the newest first, and the cursor of the next part, if there is one."""
@@ -156,7 +156,7 @@ def merged(
     wanted = [one for one in entries if one.kind in part.kinds and (part.before is None or one.place < part.before)]
     wanted.sort(key=lambda one: one.place, reverse=True)
     shown = wanted[: part.limit]
-    return shown, encode_cursor(*shown[-1].place) if len(wanted) > len(shown) else None
+    return shown, encode_cursor(of, *shown[-1].place) if len(wanted) > len(shown) else None
 
 
 def _number(locator: str) -> int:

@@ -60,10 +60,11 @@ def find_next_free(
         SLOTS.starts_at >= first, SLOTS.starts_at < first + HORIZON, *_conditions(actor, wanted),
         *can_be_offered(actor.tenant_id, moment, patient_id=whom.patient_id, moving=whom.appointment_id),
     ]  # fmt: skip
+    of = ("next free", *vars(wanted).values(), since, party, moving)
     if cursor is not None:
-        conditions.append(tuple_(SLOTS.starts_at, SLOTS.id) > tuple_(*decode_cursor(cursor, datetime, int)))
+        conditions.append(tuple_(SLOTS.starts_at, SLOTS.id) > tuple_(*decode_cursor(cursor, of, datetime, int)))
     rows = db.session.execute(_soonest(actor, wanted, conditions, limit + 1)).all()
-    return page_of(rows, limit, cells_of_free, lambda row: (row.starts_at, row.id))
+    return page_of(rows, limit, cells_of_free, lambda row: (row.starts_at, row.id), of)
 
 
 def _soonest(actor: Actor, wanted: Wanted, conditions: list[ColumnElement[bool]], limit: int) -> Select[Any]:

@@ -58,7 +58,7 @@ def read_past(actor: Actor, locator: str, *, limit: int, cursor: str | None = No
     statement = named_appointments(actor).where(PATIENTS.locator == locator, APPOINTMENTS.status.not_in(ACTIVE))
     keys = (APPOINTMENTS.starts_at, APPOINTMENTS.id)
     return read_page(
-        statement, keys, reading.each(AppointmentRow.seen_by, actor),
+        statement, keys, reading.each(AppointmentRow.seen_by, actor), of=("past appointments", locator),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ def read_prescribed(actor: Actor, locator: str, *, limit: int, cursor: str | Non
     statement = prescription_rows(actor).add_columns(PROVIDERS.name.label("provider_name"))
     return read_page(
         statement.where(PATIENTS.locator == locator), (PRESCRIPTIONS.issued_at, PRESCRIPTIONS.id),
-        reading.each(PrescriptionRow.seen_by, actor),
+        reading.each(PrescriptionRow.seen_by, actor), of=("prescriptions of a patient", locator),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ def read_referred(actor: Actor, locator: str, *, limit: int, cursor: str | None 
     """A patient's referrals, newest first, as far as the actor may know them."""
     return read_page(
         referral_rows(actor).where(PATIENTS.locator == locator), (REFERRALS.referred_at, REFERRALS.id),
-        reading.each(EarlierReferral.seen_by, actor),
+        reading.each(EarlierReferral.seen_by, actor), of=("referrals of a patient", locator),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip
 

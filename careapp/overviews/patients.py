@@ -137,6 +137,6 @@ def _episodes(
     statement = episode_rows(actor).where(PATIENTS.locator == locator, status)
     return read_page(
         statement, (EPISODES.opened_at, EPISODES.id),
-        reading.each(EpisodeView.seen_by, actor),
+        reading.each(EpisodeView.seen_by, actor), of=("episodes of a patient", locator, still_open),
         limit=limit, cursor=cursor, newest_first=True,
     )  # fmt: skip

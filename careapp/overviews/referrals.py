@@ -38,7 +38,7 @@ from careapp.kept import built_once
 from careapp.lifecycle import HISTORY, StatusChange
 from careapp.overviews.marks import mark_now, mark_of_tenant
 from careapp.overviews.zones import PLACE, at_place, tenant_zone
-from careapp.paging import decode_cursor, page_of
+from careapp.paging import ListName, decode_cursor, page_of
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import BOOKED, COMPLETED, OPEN, REFERRAL, REFERRED
@@ -130,7 +130,7 @@ def get_referral_board(
         "since": now - RECENT, "provider": actor.provider_id, **reading.values(actor),
     }  # fmt: skip
     columns = (status,) if status else OPEN if wanted.overdue else STATUSES
-    after = decode_cursor(cursor, datetime, int) if cursor and status else ()
+    after = decode_cursor(cursor, _name(status, wanted), datetime, int) if cursor and status else ()
     values |= dict(zip(("after_at", "after_id"), after, strict=False))
     counted, cards = db.session.execute_each(  # the mark is among the counts: what changes meanwhile is news then
         [(_counts(shape, columns), values), (_all_cards(shape, columns, limit + 1, bool(after)), values)]
@@ -138,7 +138,7 @@ def get_referral_board(
     counts, rows = counted.one(), cards.all()
     reading.look(actor, rows)  # at all columns' rows at once: each column looks again, and finds it known
     of_each = {one: [row for row in rows if row.status == one] for one in columns}
-    shown = tuple(_column(actor, one, these, counts._mapping, limit) for one, these in of_each.items())
+    shown = tuple(_column(actor, wanted, one, these, counts._mapping, limit) for one, these in of_each.items())
     record_read("referral.board", patients=tuple(sorted({card.party_locator for one in shown for card in one.cards})))
     return ReferralBoard(shown, mark_now(counts))
 
@@ -267,9 +267,15 @@ def _cards(shape: _Shape, status: str, most: int, later: bool) -> Select[Any]:
     return statement.order_by(*order).limit(at_most(most))
 
 
-def _column(actor: Actor, status: str, rows: Sequence[Row[Any]], counts: Any, limit: int) -> ReferralColumn:
+def _name(status: str, wanted: Wanted) -> ListName:
+    return ("referrals of a status", status, *vars(wanted).values())
+
+
+def _column(
+    actor: Actor, wanted: Wanted, status: str, rows: Sequence[Row[Any]], counts: Any, limit: int
+) -> ReferralColumn:
     ordered = sorted(rows, key=_keys, reverse=status not in OPEN)
-    page = page_of(ordered, limit, reading.each(ReferralCard.seen_by, actor), _keys)
+    page = page_of(ordered, limit, reading.each(ReferralCard.seen_by, actor), _keys, _name(status, wanted))
     return ReferralColumn(
         status=status, count=counts[status], overdue=counts.get(f"{status}_overdue", 0), cards=page.items,
         next_cursor=page.next_cursor,

@@ -68,8 +68,9 @@ def list_staff(
     """
     values = {"tenant": actor.tenant_id, **({"text": text.strip()} if text else {})}
     page = read_page(
-        _staff(bool(text)), (USERS.name, USERS.id), StaffMember.of_each, limit=limit, cursor=cursor, values=values
-    )
+        _staff(bool(text)), (USERS.name, USERS.id), StaffMember.of_each, of=("staff", values.get("text")),
+        limit=limit, cursor=cursor, values=values,
+    )  # fmt: skip
     return page, read_tenant_zone(actor)
 
 

@@ -124,7 +124,8 @@ def get_episode_page(
 ) -> EpisodePage:
     """One episode with what stands open in it and a page of its timeline, of one kind or of all, as far as this actor
     may see it. Raises NotFound, Restricted, and Invalid for a cursor of no timeline."""
-    part = part_of(kind, cursor, limit)
+    of = ("timeline", locator, kind)
+    part = part_of(of, kind, cursor, limit)
     now = clock.now()  # the mark first, so that what is changed meanwhile makes another
     marks, rows = db.session.execute_each([_asked_mark(actor, locator, now), _asked_episode(actor, locator)])
     row = found(rows.one_or_none())
@@ -138,7 +139,7 @@ def get_episode_page(
     prescriptions = prescriptions_of(actor, seen.get("prescription", ()))
     referrals = referrals_of(actor, seen.get("referral", ()))
     changes = changes_of(actor, seen.get(CHANGE, ()))
-    entries, next_cursor = merged(part, appointments, prescriptions, referrals, changes)
+    entries, next_cursor = merged(of, part, appointments, prescriptions, referrals, changes)
     open_appointments = tuple(one for one in reversed(appointments) if one.status in ACTIVE)
     open_referrals = tuple(one for one in referrals if one.status in OPEN_REFERRAL)
     all_open = row.open_appointments + row.open_referrals  # what refuses a close; read first, so it may be the older

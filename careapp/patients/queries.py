@@ -152,8 +152,9 @@ def _page(
 ) -> Page[PatientView]:  # fmt: skip
     """One page of the patients that are meant, newest first, audited with everybody it shows."""
     page = read_page(
-        _meant(asked), (PATIENTS.created_at, PATIENTS.id), PatientView.from_each, limit=limit, cursor=cursor,
-        newest_first=True, values={"tenant": actor.tenant_id, **values},
+        _meant(asked), (PATIENTS.created_at, PATIENTS.id), PatientView.from_each,
+        of=("patients", detail), limit=limit, cursor=cursor, newest_first=True,
+        values={"tenant": actor.tenant_id, **values},
     )  # fmt: skip
     record_read(action, patients=tuple(patient.locator for patient in page.items), **detail)
     return page

@@ -34,6 +34,7 @@ def list_prescriptions(
         statement,
         (PRESCRIPTIONS.issued_at, PRESCRIPTIONS.id),
         reading.each(PrescriptionView.seen_by, actor),
+        of=("prescriptions", episode_locator),
         limit=limit,
         cursor=cursor,
         newest_first=True,

@@ -61,7 +61,8 @@ def list_providers(
     statement = _listed(specialty is not None, status is not None, clinic is not None)
     values = {"tenant": actor.tenant_id, "specialty": specialty, "status": status, "clinic": clinic}
     keys = (PROVIDERS.name, PROVIDERS.id)
-    return read_page(statement, keys, ProviderView.of_each, limit=limit, cursor=cursor, values=values)
+    of = ("providers", specialty, status, clinic)
+    return read_page(statement, keys, ProviderView.of_each, of=of, limit=limit, cursor=cursor, values=values)
 
 
 @built_once

@@ -33,6 +33,7 @@ def list_referrals(
         statement,
         (REFERRALS.created_at, REFERRALS.id),
         reading.each(ReferralView.seen_by, actor),
+        of=("referrals", episode_locator),
         limit=limit,
         cursor=cursor,
         newest_first=True,

@@ -50,10 +50,10 @@ def list_slots(
         values["to"] = end
     if status is not None:
         values["status"] = status
-    statement = _slots(frozenset(values))
     return read_page(
-        statement, (SLOTS.starts_at, SLOTS.id), SlotView.of_each, limit=limit, cursor=cursor, values=values
-    )
+        _slots(frozenset(values)), (SLOTS.starts_at, SLOTS.id), SlotView.of_each,
+        of=("slots", provider_locator, start, end, status), limit=limit, cursor=cursor, values=values,
+    )  # fmt: skip
 
 
 @built_once
@@ -92,7 +92,7 @@ def list_appointments(
     statement = appointment_rows(actor).where(APPOINTMENTS.episode_id == episode_id)
     page = read_page(
         statement, (APPOINTMENTS.starts_at, APPOINTMENTS.id),
-        reading.each(AppointmentView.seen_by, actor), limit=limit, cursor=cursor,
+        reading.each(AppointmentView.seen_by, actor), of=("appointments", episode_locator), limit=limit, cursor=cursor,
     )  # fmt: skip
     record_read("appointment.list", episode_locator, patients=patients_in(page.items))
     return page

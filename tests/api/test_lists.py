@@ -159,6 +159,10 @@ def packed(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
+def unpacked(cursor: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+
+
 NOON = "2026-11-20T12:00:00+00:00"
 JUNK = [
     "junk",
@@ -170,36 +174,79 @@ JUNK = [
     packed("text"),
     packed([]),
     packed({}),
-    packed([1, 2]),
-    packed([NOON]),
-    packed([NOON, "1"]),
-    packed([NOON, True]),
-    packed([NOON, 1.5]),
-    packed([NOON, 2**63]),
-    packed([NOON, 1, 2]),
-    packed([None, 1]),
-    packed(["\x00", 1]),
-    packed(["\ud800", 1]),
-    packed(["a", "b"]),
-    packed([["a"], 1]),
+    packed([NOON, 1]),  # as cursors were before they named their list
     "A" * 501,
     base64.urlsafe_b64encode(b"[" * 300).decode(),
     base64.urlsafe_b64encode(b"\xff\xfe").decode(),
 ]
-NO_TIMES = [packed(["x", 1]), packed(["0001-01-01T00:00:00+14:00", 1]), packed(["9999-12-31T23:59:59-14:00", 1])]
+JUNK_KEYS: list[list[Any]] = [
+    [],
+    [1, 2],
+    [NOON],
+    [NOON, "1"],
+    [NOON, True],
+    [NOON, 1.5],
+    [NOON, 2**63],
+    [NOON, 1, 2],
+    [None, 1],
+    ["\x00", 1],
+    ["\ud800", 1],
+    ["a", "b"],
+    [["a"], 1],
+]
+NO_TIMES = [["x", 1], ["0001-01-01T00:00:00+14:00", 1], ["9999-12-31T23:59:59-14:00", 1]]
 ODD_BUT_READABLE = ["2026-11-20", "2026-11-20T12:00:00+23:59", "2026-11-20T12:00:00+00:00:00.000001"]
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_junk_cursors_are_refused(api: Client, god: Actor, name: str) -> None:
-    path = CALLS[f"api.{name}"](god).path
+    path, _ = seven_of(god, name)
+    tag, *_ = unpacked(api().get(f"{path}?limit=1").json["nextCursor"])
     by_name = name in ("list_providers", "list_clinics")
-    for cursor in JUNK + ([] if by_name else NO_TIMES):
+    wrong = [*JUNK_KEYS, *([] if by_name else NO_TIMES), [7 if by_name else "Dr Mya", 1]]
+    for cursor in [*JUNK, *(packed([tag, *keys]) for keys in wrong)]:
         address = f"{path}?cursor={cursor if cursor == '%00' else quote(cursor)}"
         is_problem(api().get(address), 400 if cursor == "%00" else 422)
     for text in ODD_BUT_READABLE:
-        assert api().get(f"{path}?cursor={packed([text, 1])}").status_code == 200
-    is_problem(api().get(f"{path}?cursor={packed([7 if by_name else 'Dr Mya', 1])}"), 422)
+        assert api().get(f"{path}?cursor={packed([tag, text, 1])}").status_code == 200
+
+
+def test_a_cursor_is_good_for_its_own_list_alone(api: Client, god: Actor) -> None:
+    paths = {name: seven_of(god, name)[0] for name in LISTS}
+    elsewhere = {name: seven_of(god, name)[0] for name in LISTS if "{" in CALLS[f"api.{name}"](god).template}
+    assert len(elsewhere) == 4, "lists of one provider or one episode"
+    for name, path in paths.items():
+        cursor = api().get(f"{path}?limit=1").json["nextCursor"]
+        for other in {*paths.values(), *elsewhere.values()} - {path}:
+            told = is_problem(api().get(f"{other}?cursor={cursor}"), 422, "VALIDATION_FAILED")
+            assert told["errors"] == [
+                {"field": "cursor", "detail": "Send the nextCursor of the page before, unchanged."}
+            ], (name, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "narrowed"),
+    [
+        ("list_slots", "status=AVAILABLE"), ("list_slots", "from=2026-01-01T00:00:00Z"),
+        ("list_slots", "to=2036-01-01T00:00:00Z"), ("list_episodes", "status=OPEN"), ("list_episodes", "stage=NEW"),
+        ("list_providers", "networkStatus=ACTIVE"),
+    ],
+)  # fmt: skip
+def test_a_cursor_is_good_for_the_same_filters_alone(api: Client, god: Actor, name: str, narrowed: str) -> None:
+    path, _ = seven_of(god, name)
+    whole, part = (api().get(f"{path}?limit=1&{query}").json["nextCursor"] for query in ("", narrowed))
+    for query, own, others in (("", whole, part), (narrowed, part, whole)):
+        assert api().get(f"{path}?limit=2&{query}&cursor={own}").status_code == 200
+        is_problem(api().get(f"{path}?limit=2&{query}&cursor={others}"), 422)
+
+
+def test_a_cursor_of_one_search_is_refused_at_another(api: Client, god: Actor) -> None:
+    for _ in range(2):
+        make.a_patient(god)
+    cursor = api().post("/patients/search", {"name": "Hla", "limit": 1}).json["nextCursor"]
+    assert api().post("/patients/search", {"name": "HLA", "cursor": cursor}).status_code == 200
+    is_problem(api().post("/patients/search", {"name": "Hl", "cursor": cursor}), 422)
+    is_problem(api().get(f"/patients?cursor={cursor}"), 422)
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -16,6 +16,11 @@ from careapp.db import db
 from careapp.paging import encode_cursor
 
 SIGNS = "'\";--/*$$:name%(x)s{}%s{0}\\%_*/)('||"  # whatever text reaches a statement as text breaks it by this
+LISTS = (("clinics",), ("providers", None, None, None), ("episodes", {}), ("patients", {}), ("staff", None))
+KEYS = (
+    (SIGNS, 1), ("2026-01-01T00:00:00+00:00", 2**62), ("%", "%"), ("0001-01-01T00:00:00+23:59", 1), (1,), (1, 1),
+    (SIGNS, SIGNS),
+)  # fmt: skip
 WILDCARDS = (
     "%", "_", "%ere%", "H_re", "He%", "\\", "*", "H.re", "[H]ere", "Here:*", "!Here", "Here | Zq", "' OR ''='",
 )  # fmt: skip
@@ -29,8 +34,7 @@ IN_TURN = (
     "x" * 10_000,
     "-9223372036854775809", "2147483648", "../../etc/passwd", "%00", "%27", "%2527", "PTY-2026-000001'--",
     "EPI-2026-9" + "9" * 20, "PTY-2026-000001\x00",
-    encode_cursor(SIGNS, 1), encode_cursor("2026-01-01T00:00:00+00:00", 2**62), encode_cursor("%", "%"),
-    encode_cursor("0001-01-01T00:00:00+23:59", 1), encode_cursor(1), encode_cursor(1, 1), encode_cursor(SIGNS, SIGNS),
+    *(encode_cursor(of, *keys) for of in LISTS for keys in KEYS),
 )  # fmt: skip
 LOCATOR = re.compile(r"[A-Z]{3}-\d{4}-\d{6,}")
 LEAKS = ("psycopg", "sqlalchemy", "syntax error", "Traceback (most", "invalid input syntax", "SELECT care")

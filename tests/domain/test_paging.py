@@ -22,6 +22,7 @@ from tests import factories as make
 from tests.looking import execute
 
 HOW_MANY = 7
+LIST = ("clinics",)
 EARLY, LATE = "2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z"
 
 List = Callable[..., Any]
@@ -138,17 +139,20 @@ def test_pages_are_complete_and_repeat_nothing(god: Actor, scene: Callable[[Acto
 
 def test_a_cursor_holds_its_keys_exactly() -> None:
     moment = clock.now().replace(microsecond=123456)
-    assert decode_cursor(encode_cursor(moment, 2**62), type(moment), int) == (moment, 2**62)
-    assert decode_cursor(encode_cursor("Ärztehaus မောင်", 1), str, int) == ("Ärztehaus မောင်", 1)
+    assert decode_cursor(encode_cursor(LIST, moment, 2**62), LIST, type(moment), int) == (moment, 2**62)
+    assert decode_cursor(encode_cursor(LIST, "Ärztehaus မောင်", 1), LIST, str, int) == ("Ärztehaus မောင်", 1)
     later = moment + timedelta(microseconds=1)
-    assert decode_cursor(encode_cursor(later, 1), type(moment), int)[0] - moment == timedelta(microseconds=1)
+    assert decode_cursor(encode_cursor(LIST, later, 1), LIST, type(moment), int)[0] - moment == timedelta(
+        microseconds=1
+    )
 
 
 @pytest.mark.parametrize(
     "cursor",
     [
-        "", "x", "!!!!", "é", "bnVsbA", "W10", "WzFd", "eyJhIjogMX0", encode_cursor(1), encode_cursor(1, 2, 3),
-        encode_cursor("a", "b"), encode_cursor("a", 2**70), encode_cursor("\x00", 1), "WyJcdWQ4MDAiLDFd",
+        "", "x", "!!!!", "é", "bnVsbA", "W10", "WzFd", "eyJhIjogMX0", "WyJcdWQ4MDAiLDFd",
+        encode_cursor(LIST), encode_cursor(LIST, 1), encode_cursor(LIST, 1, 2, 3), encode_cursor(LIST, "a", "b"),
+        encode_cursor(LIST, "a", 2**70), encode_cursor(LIST, "\x00", 1), encode_cursor(("\ud800",), "a", 1),
         "W251bGwsMV0", "W1tdLDFd", "WyJhIix0cnVlXQ", "W" * 400,
     ],
 )  # fmt: skip

@@ -72,12 +72,13 @@ def test_pages_follow_each_other_newest_first(auditor: Actor, god: Actor, clinic
     cursor: str | None = None
     while cursor or not ids:
         page = search_audit(auditor, sought, limit=3, cursor=cursor)
-        cursor = page.next_cursor
+        cursor, last = page.next_cursor, cursor
         ids += [one.id for one in page.items if one.actor == clinician.name]
     assert ids == sorted(ids, reverse=True)
     assert len(ids) == 7
-    with pytest.raises(Invalid):
-        search_audit(auditor, sought, cursor="x")
+    for filtered, foreign in ((sought, "x"), (AuditFilter(), last)):
+        with pytest.raises(Invalid):
+            search_audit(auditor, filtered, cursor=foreign)
 
 
 def test_what_was_typed_stays_hidden(auditor: Actor, god: Actor, clinician: Actor) -> None:

@@ -90,8 +90,9 @@ def test_the_search_narrows(god: Actor) -> None:
     page = find_next_free(god, Wanted(), limit=2)
     assert [slot.locator for slot in page.items] == [first.locator, second.locator]
     assert offered(god, cursor=page.next_cursor) == [third.locator]
-    with pytest.raises(Invalid):
-        find_next_free(god, Wanted(), cursor="nonsense")
+    for wanted, cursor in ((Wanted(), "nonsense"), (Wanted(minutes=30), page.next_cursor)):
+        with pytest.raises(Invalid):
+            find_next_free(god, wanted, cursor=cursor)
     with pytest.raises(NotFound):
         find_next_free(god, Wanted(), party="PTY-2026-000000")
 

@@ -283,7 +283,11 @@ def test_further_cards_stand_on_the_stages_own_pages(god: Actor, front: Desk) ->
     second = front.get(more).text
     assert "data-live" not in second, "a page further down does not ask by itself"
     assert cards(first) + cards(second) == made[::-1]
-    assert front.open("GET", "/episodes?stage=NEW&cursor=broken").status_code == 422
+    for other in ("stage=NEW", "stage=SCHEDULED&care_type=GP"):
+        assert front.open("GET", f"/episodes?{other}&{more.split('&')[-1]}").status_code == 422, other
+    before_they_named_their_list = "WyIyMDI2LTExLTIwVDEyOjAwOjAwKzAwOjAwIiwgMV0"
+    for cursor in ("broken", before_they_named_their_list):
+        assert front.open("GET", f"/episodes?stage=NEW&cursor={cursor}").status_code == 422
 
 
 def test_who_may_not_see_referrals_sees_none_on_the_board(god: Actor, desk: Callable[..., Desk], front: Desk) -> None:

@@ -102,6 +102,7 @@ def test_a_long_one_is_paged(god: Actor, doctor: Desk) -> None:
         old = make.an_appointment(god, episode)
     url, seen = f"/episodes/{episode.locator}", []
     pages = 0
+    other = f"/episodes/{make.an_episode(god).locator}"
     while True:
         page = doctor.get(url).text
         assert f'id="open-{old.locator}"' in page, "what stands open stands on every page"
@@ -115,6 +116,9 @@ def test_a_long_one_is_paged(god: Actor, doctor: Desk) -> None:
         if not following:
             break
         url = following[0]
+        cursor = url.split("cursor=")[1]
+        for foreign in (f"{other}?cursor={cursor}", f"/episodes/{episode.locator}?kind=change&cursor={cursor}"):
+            assert doctor.open("GET", foreign).status_code == 422
     assert pages == 3
     assert seen == [open_one.locator, *made[::-1], old.locator]
     assert doctor.open("GET", f"/episodes/{episode.locator}?cursor=broken").status_code == 422

@@ -147,6 +147,11 @@ def test_lists_at_length_come_by_cursor(god: Actor, doctor: Desk, front: Desk) -
     first = doctor.get(f"/patients/{patient.locator}/referrals").text
     link = first.split('rel="next" href="')[1].split('"')[0]
     assert (first.count("Count of blood"), doctor.get(link).text.count("Count of blood")) == (25, 2)
+    for foreign in (
+        link.replace("/referrals", "/episodes"),
+        link.replace(patient.locator, make.a_patient(god).locator),
+    ):
+        assert doctor.open("GET", foreign).status_code == 422
     assert "Count of blood" not in front.get(f"/patients/{patient.locator}/referrals").text
     for part in ("appointments", "prescriptions", "episodes"):
         assert "None." in front.get(f"/patients/{patient.locator}/{part}").text
