@@ -24,6 +24,11 @@ def writing(permission: Permission) -> str:
 SCOPES = frozenset(scope_of(permission) for permission in Permission)
 
 
+def reached_by(permissions: Iterable[Permission]) -> frozenset[str]:
+    """The scopes that somebody with these permissions can do anything of."""
+    return frozenset(scope_of(permission) for permission in permissions)
+
+
 def known_scopes(names: Iterable[str]) -> frozenset[str]:
     """The scopes among `names` that this application has; others, such as `openid`, are dropped."""
     return SCOPES & frozenset(names)

@@ -17,8 +17,7 @@ from careapp.errors import Refusal, TenantSuspended, TooMany
 from careapp.identity.attempts import count_credential_failure
 from careapp.identity.service_clients import ServiceClientView, authenticate
 from careapp.operations.tenants import tenant_id_of
-from careapp.scopes import SCOPES
-from careapp.surface.actors import public
+from careapp.surface.actors import public, token_scopes
 from careapp.surface.json_input import is_storable
 from careapp.surface.problems import fault, problem_of
 from careapp.surface.signing_keys import SigningKey, published
@@ -49,9 +48,11 @@ def token() -> Response:
     [key, *_] = _keys()
     sent = _parameters()
     client, tenant_key = _client()
-    wanted = frozenset(sent["scope"].split(" ")) if "scope" in sent else frozenset(client.scopes)
-    if not wanted <= frozenset(client.scopes):
-        raise TokenRefused("invalid_scope", f"This client may have {' '.join(client.scopes)}.")
+    granted = frozenset(client.granted)
+    wanted = frozenset(sent["scope"].split(" ")) if "scope" in sent else granted
+    if not wanted or not wanted <= granted:
+        may_have = " ".join(client.granted) or "no scope: its roles reach none of those it was given"
+        raise TokenRefused("invalid_scope", f"This client may have {may_have}.")
     raw = client_token(client, tenant_key, wanted, _settings(), key)
     body = {
         "access_token": raw, "token_type": "Bearer", "expires_in": CLIENT_LIFE, "scope": " ".join(sorted(wanted)),
@@ -76,7 +77,7 @@ def metadata() -> Response:
         "issuer": issuer,
         "token_endpoint": issuer.rstrip("/") + TOKEN_PATH,
         "jwks_uri": issuer.rstrip("/") + KEYS_PATH,
-        "scopes_supported": sorted(SCOPES),
+        "scopes_supported": sorted(token_scopes(current_app)),
         "response_types_supported": [],
         "grant_types_supported": [GRANT],
         "token_endpoint_auth_methods_supported": ["client_secret_basic"],

@@ -23,7 +23,7 @@ from careapp.identity.actors import TENANTS, known_roles, refuse_suspended
 from careapp.identity.client_models import CLIENTS, ServiceClient
 from careapp.identity.names import checked_name
 from careapp.kept import built_once
-from careapp.scopes import SCOPES, known_scopes, narrowed
+from careapp.scopes import SCOPES, known_scopes, narrowed, reached_by
 from careapp.views import View
 
 GRACE = timedelta(days=1)  # that a former secret is good after a rotation
@@ -48,18 +48,26 @@ class ServiceClientView(View):
     last_used_at: datetime | None
     version: int
 
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """The scopes its tokens may name: not those that its roles never reach, which a client may have from before
+        they were refused.
+        """
+        reached = reached_by(permissions_of(frozenset(self.roles)))
+        return tuple(scope for scope in self.scopes if scope in reached)
+
 
 @command(Permission.USER_MANAGE)
 def create_client(
     actor: Actor, *, name: str, roles: Iterable[Role], scopes: Iterable[str]
 ) -> tuple[ServiceClientView, str]:
     """Add a client; returns it with its secret, which is kept nowhere. Raises Invalid naming the field, Conflict."""
-    kept_roles, kept_scopes = sorted({role.value for role in roles}), sorted(set(scopes))
+    roles, kept_scopes = frozenset(roles), sorted(set(scopes))
+    kept_roles = sorted(role.value for role in roles)
     name = checked_name(name)
     if not kept_roles:
         raise Invalid({"roles": Sentence("Choose at least one role.")})
-    if not kept_scopes or not SCOPES.issuperset(kept_scopes):
-        raise Invalid({"scopes": Sentence("Choose at least one scope, and only such as there are.")})
+    _check_scopes(kept_scopes, permissions_of(roles))
     if len(_all(actor)) >= MOST_CLIENTS:
         raise Conflict(f"There are {MOST_CLIENTS} service clients already.", code="TOO_MANY_CLIENTS")
     secret = secrets.token_urlsafe(32)
@@ -172,6 +180,15 @@ def _client_of_token() -> Select[Any]:
     return wanted.select_from(ServiceClient.__table__.join(TENANTS, theirs)).where(
         *mine, TENANTS.c.deleted_at.is_(None)
     )
+
+
+def _check_scopes(scopes: list[str], permissions: frozenset[Permission]) -> None:
+    """Raises Invalid unless each of the scopes is there and somebody with these permissions can do something of it."""
+    if not scopes or not SCOPES.issuperset(scopes):
+        raise Invalid({"scopes": Sentence("Choose at least one scope, and only such as there are.")})
+    if beyond := ", ".join(sorted(set(scopes) - reached_by(permissions))):
+        told = Sentence("The roles do not reach %(beyond)s: leave that out, or choose another role.", beyond=beyond)
+        raise Invalid({"scopes": told})
 
 
 def _change(actor: Actor, number: int, action: str, **values: Any) -> ServiceClientView:

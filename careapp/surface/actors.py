@@ -90,6 +90,14 @@ def way_of_request() -> Way:
     return page_actor
 
 
+def token_scopes(app: Flask) -> frozenset[str]:
+    """The scopes that routes ask tokens for: a token opens nothing by any other."""
+    ways: dict[object, Way] = app.extensions[WAYS]
+    asked = (rule.endpoint for rule in app.url_map.iter_rules())
+    known_by_token = (one for one in asked if ways.get(app.blueprints.get(one.split(".")[0])) is bearer_actor)
+    return frozenset(scope for one in known_by_token if (scope := getattr(app.view_functions[one], "scope", None)))
+
+
 def page_actor() -> Actor:
     """Who is signed in. Raises SignedOut where nobody is, TenantSuspended where his session has to wait."""
     actor = signed_in_actor()

@@ -16,7 +16,7 @@ from sqlalchemy import delete, make_url
 from werkzeug.test import TestResponse
 
 from careapp import clock, localdb
-from careapp.access import Actor, Role
+from careapp.access import Actor, Role, permissions_of
 from careapp.commands import system_transaction
 from careapp.config import Settings, load, new_encryption_key, new_signing_key
 from careapp.db import db
@@ -24,13 +24,13 @@ from careapp.errors import Conflict, Forbidden, Invalid, NotFound
 from careapp.identity import service_clients as clients
 from careapp.identity.models import SignInAttempts
 from careapp.identity.service_clients import GRACE, ServiceClientView
-from careapp.scopes import SCOPES
+from careapp.scopes import SCOPES, reached_by
 from careapp.surface.signing_keys import published, signing_keys
 from careapp.surface.tokens import OWN_KEYS, RULES, own_rules
 from tests import factories as make
 from tests.api.client import Api, is_problem
 from tests.conftest import TestTenant, everything
-from tests.looking import audits, newest
+from tests.looking import audits, execute, newest
 
 Ask = Callable[..., TestResponse]
 FORM = {"grant_type": "client_credentials"}
@@ -121,11 +121,23 @@ def test_it_opens_what_roles_and_scopes_both_allow(app: APIFlask, ask: Ask, god:
     assert {row.actor.partition(":")[0] for row in audits(god, after=before)} == {"client"}
 
 
-def test_a_scope_without_the_role_opens_nothing(app: APIFlask, admin: Actor, ask: Ask) -> None:
-    client, secret = a_client(admin, *SCOPES, roles=(Role.FRONT_DESK,))
-    by_scope = using(app, ask(authorization=basic(client.client_id, secret)))
-    assert by_scope.get("/clinics").status_code == 200
-    is_problem(by_scope.post("/clinics", {"name": "Hill", "timeZone": "Asia/Yangon"}), 403, "FORBIDDEN")
+def test_a_scope_of_before_that_no_role_reaches_is_not_granted(
+    app: APIFlask, admin: Actor, god: Actor, ask: Ask
+) -> None:
+    client, secret = a_client(admin, "directory.read", roles=(Role.FRONT_DESK,))
+    here = basic(client.client_id, secret)
+
+    def stored(*scopes: str) -> None:
+        execute(god, f"UPDATE service_clients SET scopes = '{{{','.join(scopes)}}}' WHERE id = {client.id}")
+
+    stored(*SCOPES)
+    given = ask(authorization=here)
+    assert set(given.json["scope"].split()) == reached_by(permissions_of(frozenset({Role.FRONT_DESK}))) < SCOPES
+    assert using(app, given).get("/clinics").status_code == 200
+    is_problem(using(app, given).post("/clinics", {"name": "Hill", "timeZone": "Asia/Yangon"}), 403)
+    refused(ask({**FORM, "scope": "directory.read directory.write"}, authorization=here), "invalid_scope")
+    stored("directory.write", "portal.read")
+    assert "none of those" in refused(ask(authorization=here), "invalid_scope")["error_description"]
 
 
 def test_a_client_may_ask_for_less_and_not_for_more(app: APIFlask, ask: Ask) -> None:
@@ -285,13 +297,23 @@ def test_another_tenants_client_is_not_there(admin: Actor, new_tenant: Callable[
 @pytest.mark.parametrize(
     ("change", "field"),
     [({"name": " "}, "name"), ({"name": "x" * 201}, "name"), ({"roles": ()}, "roles"), ({"scopes": ()}, "scopes"),
-     ({"scopes": ("everything",)}, "scopes")],
+     ({"scopes": ("everything",)}, "scopes"), ({"scopes": ("patient.read", "portal.read")}, "scopes"),
+     ({"roles": (Role.FRONT_DESK,), "scopes": ("prescription.write",)}, "scopes")],
 )  # fmt: skip
 def test_a_client_needs_name_roles_and_scopes(admin: Actor, change: dict[str, Any], field: str) -> None:
     given: dict[str, Any] = {"name": "Laboratory", "roles": (Role.CLINICIAN,), "scopes": ("patient.read",), **change}
     with pytest.raises(Invalid) as refusal:
         clients.create_client(admin, **given)
     assert list(refusal.value.errors) == [field]
+
+
+def test_a_scope_that_the_roles_never_reach_is_named(admin: Actor) -> None:
+    wanted = ("patient.read", "prescription.write", "portal.read")
+    for second, beyond in ((Role.AUDITOR, "portal.read, prescription.write"), (Role.CLINICIAN, "portal.read")):
+        with pytest.raises(Invalid) as refusal:
+            a_client(admin, *wanted, roles=(Role.FRONT_DESK, second))
+        assert refusal.value.errors["scopes"].startswith(f"The roles do not reach {beyond}:")
+    assert a_client(admin, *wanted[:2], roles=(Role.FRONT_DESK, Role.CLINICIAN))[0].granted == wanted[:2]
 
 
 def test_there_is_an_end_to_clients(admin: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +328,9 @@ def test_the_metadata_names_what_there_is(app: APIFlask) -> None:
     assert told["issuer"] == app.config["SETTINGS"].own_issuer
     assert told["token_endpoint"] == f"{told['issuer']}/oauth/token"
     assert told["jwks_uri"] == f"{told['issuer']}/.well-known/jwks.json"
-    assert set(told["scopes_supported"]) == SCOPES
+    asked = {getattr(view, "scope", None) for name, view in app.view_functions.items() if name.startswith("api.")}
+    assert set(told["scopes_supported"]) == asked
+    assert not asked & {"portal.read", "account.write", "preferences.write", "drafts.write"}
 
 
 def test_published_keys_hold_no_private_half(app: APIFlask) -> None:

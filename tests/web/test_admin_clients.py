@@ -17,7 +17,6 @@ from careapp.db import db
 from careapp.identity import service_clients
 from careapp.identity.models import SignInAttempts
 from careapp.identity.service_clients import GRACE, MOST_CLIENTS
-from careapp.scopes import SCOPES
 from tests import factories as make
 from tests.api.test_oauth import FORM, basic, using
 from tests.conftest import TestTenant, everything
@@ -136,6 +135,7 @@ def test_what_is_wrong_is_said_and_what_was_typed_is_kept(office: Desk) -> None:
         ({"scopes": ["patient.read", "episode.read", "patient.steal"]}, "One of these is not there any more."),
         ({"roles": ["clinician", "owner"]}, "One of these is not there any more."),
         ({"name": " "}, "Fill this in."),
+        ({"roles": ["auditor"]}, "The roles do not reach episode.read, patient.read: leave that out"),
     ):
         typed = {**TYPED, **changes}
         answer = sent(office, NEW, NEW, **typed)
@@ -159,9 +159,10 @@ def test_the_list_shows_each_with_what_it_may(office: Desk, god: Actor, statemen
     assert page.count("<strong>Disabled</strong>") == 1
 
 
-def test_every_scope_can_be_given(office: Desk) -> None:
+def test_every_scope_that_a_token_can_use_can_be_given(app: APIFlask, office: Desk) -> None:
     page = office.get(NEW).text
-    assert set(re.findall(r'name="scopes"[^>]*value="([^"]+)"', page)) == SCOPES
+    offered = set(re.findall(r'name="scopes"[^>]*value="([^"]+)"', page))
+    assert offered == set(app.test_client().get("/.well-known/oauth-authorization-server").json["scopes_supported"])
 
 
 def test_there_are_so_many_and_no_more(office: Desk, god: Actor) -> None:

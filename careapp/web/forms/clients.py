@@ -5,11 +5,12 @@
 
 from typing import Any
 
+from flask import current_app
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField
 
 from careapp.access import Role
-from careapp.scopes import SCOPES
+from careapp.surface.actors import token_scopes
 from careapp.web.forms.admin import ChecksField
 from careapp.web.forms.fields import CareForm, SubmissionField, options
 from careapp.web.forms.typed import LineField
@@ -27,7 +28,7 @@ class AddClientForm(CareForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.roles.choices = options((role.value, words(role.value)) for role in Role)
-        self.scopes.choices = options((scope, scope) for scope in sorted(SCOPES))
+        self.scopes.choices = options((scope, scope) for scope in sorted(token_scopes(current_app)))
 
 
 class RotateForm(CareForm):
