@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from careapp.access import Actor, Permission, Role
-from careapp.cli.shared import command_line, refusals_shown, tenants_of
+from careapp.cli.shared import command_line, refusals_shown, tenants_of, words_of
 from careapp.identity import service_clients as clients
 from careapp.identity.service_clients import ServiceClientView
 
@@ -17,12 +17,14 @@ ROLES = click.Choice([role.value for role in Role])
 @of_tenant
 @click.option("--name", required=True, help="Which program it is.")
 @click.option("--role", "roles", required=True, multiple=True, type=ROLES, help="May be given again.")
-@click.option("--scope", "scopes", required=True, multiple=True, help="What it may of that; may be given again.")
+@click.option(
+    "--scope", "scopes", required=True, multiple=True, help="What it may of that; several with blanks, or again."
+)
 def add(tenant_key: str, name: str, roles: tuple[str, ...], scopes: tuple[str, ...]) -> None:
     """Add a client, and print its secret this once: it is kept nowhere."""
     with refusals_shown():
         made, secret = clients.create_client(
-            _actor(tenant_key), name=name, roles=[Role(role) for role in roles], scopes=scopes
+            _actor(tenant_key), name=name, roles=[Role(role) for role in roles], scopes=words_of(scopes)
         )
     _tell(made)
     click.echo(secret)

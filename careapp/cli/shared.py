@@ -1,6 +1,6 @@
 """What commands have in common: a tenant by its key, who the command line is, a relay, refusals as plain sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -35,6 +35,11 @@ def owner_url() -> str:
     if address is None:
         raise click.ClickException("Set DATABASE_OWNER_URL: this is for the owner of the database.")
     return address
+
+
+def words_of(given: Sequence[str]) -> list[str]:
+    """What was given to an option that may be repeated, and that takes several values with blanks between them too."""
+    return [word for text in given for word in text.split()]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from careapp.cli.shared import refusals_shown
+from careapp.cli.shared import refusals_shown, words_of
 from careapp.config import Settings
 from careapp.identity.actors import actor_of_email
 from careapp.scopes import SCOPES, narrowed
@@ -13,16 +13,16 @@ from careapp.surface.tokens import own_token
 
 @click.command("token")
 @click.option("--user", "email", required=True, help="The e-mail address the user signs in with.")
-@click.option("--scope", help="Narrow it: scopes with blanks between them, such as 'patient.read episode.read'.")
+@click.option("--scope", "given", multiple=True, help="Narrow it to this; several with blanks, or again.")
 @with_appcontext
-def token(email: str, scope: str | None) -> None:
+def token(email: str, given: tuple[str, ...]) -> None:
     """Print a token for a local user; it lives an hour."""
     settings: Settings = current_app.config["SETTINGS"]
     with refusals_shown():
         actor = actor_of_email(email)
     if actor is None:
         raise click.ClickException(f"there is no enabled user {email}")
-    scopes = None if scope is None else frozenset(scope.split())
+    scopes = frozenset(words_of(given)) if given else None
     if scopes and (unknown := scopes - SCOPES):
         raise click.ClickException(
             f"there is no scope {', '.join(sorted(unknown))}; there are {', '.join(sorted(SCOPES))}"

@@ -184,9 +184,14 @@ def _client_of_token() -> Select[Any]:
 
 def _check_scopes(scopes: list[str], permissions: frozenset[Permission]) -> None:
     """Raises Invalid unless each of the scopes is there and somebody with these permissions can do something of it."""
-    if not scopes or not SCOPES.issuperset(scopes):
-        raise Invalid({"scopes": Sentence("Choose at least one scope, and only such as there are.")})
-    if beyond := ", ".join(sorted(set(scopes) - reached_by(permissions))):
+    reached = reached_by(permissions)
+    if not scopes:
+        raise Invalid({"scopes": Sentence("Choose at least one scope.")})
+    if unknown := ", ".join(sorted(set(scopes) - SCOPES)):
+        there_are = ", ".join(sorted(reached))
+        told = Sentence("There is no scope %(unknown)s; these roles reach %(known)s.", unknown=unknown, known=there_are)
+        raise Invalid({"scopes": told})
+    if beyond := ", ".join(sorted(set(scopes) - reached)):
         told = Sentence("The roles do not reach %(beyond)s: leave that out, or choose another role.", beyond=beyond)
         raise Invalid({"scopes": told})
 

@@ -154,6 +154,12 @@ def test_the_token_command_narrows_to_scopes(surface: Flask, client: FlaskClient
         run = surface.test_cli_runner().invoke(token_command, ["--user", user.email, "--scope", "patient.read"])
     answer = client.get("/api/who", headers={"Authorization": f"Bearer {run.output.strip()}"})
     assert answer.json["permissions"] == ["patient.view"]
+    for given in (["patient.read directory.read"], ["patient.read", "directory.read"]):
+        options = [word for scope in given for word in ("--scope", scope)]
+        with surface.app_context():
+            run = surface.test_cli_runner().invoke(token_command, ["--user", user.email, *options])
+        answer = client.get("/api/who", headers={"Authorization": f"Bearer {run.output.strip()}"})
+        assert answer.json["permissions"] == ["directory.view", "patient.view"]
     with surface.app_context():
         run = surface.test_cli_runner().invoke(token_command, ["--user", user.email, "--scope", "patient.everything"])
     assert run.exit_code == 1

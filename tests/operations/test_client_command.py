@@ -41,6 +41,25 @@ def test_the_life_of_a_client(flask: Flask, tenant: TestTenant) -> None:
     assert is_let_in(tenant, client_id, third)
 
 
+@pytest.mark.parametrize("given", [["patient.read episode.read"], ["patient.read", "episode.read"]])
+def test_scopes_have_blanks_between_them_or_an_option_each(flask: Flask, given: list[str]) -> None:
+    options = [word for scope in given for word in ("--scope", scope)]
+    made = flask("add", "--name", "Laboratory", "--role", "clinician", *options)
+    assert made.exit_code == 0, made.output
+    assert "clinician (episode.read, patient.read)" in made.output
+
+
+def test_a_scope_that_there_is_not_is_named_with_those_that_there_are(flask: Flask) -> None:
+    scopes = ("--scope", "patient.read weather.read", "--scope", "patient.steal")
+    refused = flask("add", "--name", "x", "--role", "auditor", *scopes)
+    assert refused.exit_code == 1
+    assert (
+        "There is no scope patient.steal, weather.read; these roles reach account.write, audit.read," in refused.output
+    )
+    beyond = flask("add", "--name", "x", "--role", "front_desk", "--scope", "prescription.write patient.read")
+    assert "The roles do not reach prescription.write:" in beyond.output
+
+
 def test_what_is_wrong_is_said(flask: Flask) -> None:
     for words in (("rotate", "999999"), ("add", "--name", " ", "--role", "clinician", "--scope", "patient.read"),
                   ("add", "--name", "x", "--role", "clinician", "--scope", "weather.read")):  # fmt: skip
