@@ -34,8 +34,7 @@ def main() -> int:
         subprocess.run([BIN / "flask", "--app", "wsgi", *command], check=True)
     send_demo_events(settings)
     print(f"\n  http://{HOST}:{settings.port}   Ctrl-C stops it.")
-    print(f"  Portal routes: curl -H 'X-Internal-Token: {settings.internal_credentials()[0][1]}' ", end="")
-    print(f"http://{HOST}:{settings.port}/internal/members/PTY-{date.today().year}-000001/episodes\n", flush=True)
+    print(portal_lines(settings), flush=True)
     # Without `.env`, which is read already: honcho would let it win over the environment.
     honcho = [sys.executable, "-m", "tools.processes", "start", "--env", os.devnull]
     processes = subprocess.Popen(honcho)
@@ -61,6 +60,19 @@ def settings_for_all() -> "Settings":
         os.environ["INTERNAL_KEYS"] = f"demo:local:{kept_secret(settings, 'internal_key')}"
     os.environ["PORT"] = str(settings.port)
     return config.load()
+
+
+def portal_lines(settings: "Settings") -> str:
+    """How to call the portal's routes: with a bare token, and with a signature by a key that stands in no output."""
+    path = f"/internal/members/PTY-{date.today().year}-000001/episodes"
+    address = f"http://{HOST}:{settings.port}{path}"
+    tenant, key_id, _ = settings.internal_signing_keys()[0]
+    return (
+        f"  Portal routes: curl -H 'X-Internal-Token: {settings.internal_credentials()[0][1]}' {address}\n"
+        f"  Signed, with the key {key_id} of tenant {tenant}:"
+        f" .venv/bin/python tools/signed.py {path} | curl -H @- {address}\n"
+        f"  Its secret, where INTERNAL_KEYS names no other: {settings.var_dir / 'internal_key.secret'}\n"
+    )
 
 
 def port_taken(port: int) -> bool:

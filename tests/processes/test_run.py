@@ -1,6 +1,7 @@
 """`make run`: it starts the clinic, says when its port is taken, and ends with all it started."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,23 @@ def test_a_second_run_says_that_the_port_is_taken(running: "subprocess.Popen[str
     assert second.returncode == 1
     assert "is taken" in second.stdout
     assert running.poll() is None
+
+
+def test_a_signed_request_is_served_as_it_is_told(running: "subprocess.Popen[str]", settings: dict[str, str]) -> None:
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    told = run("-c", "from tools.run import portal_lines, settings_for_all; print(portal_lines(settings_for_all()))")
+    [(program, path, address)] = re.findall(r"python (tools/signed\.py) (\S+) \| curl -H @- (\S+)", told)
+    headers = dict(line.split(": ", 1) for line in run(program, path).splitlines())
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30) as answer:
+        assert answer.status == 200
+        assert b'"items"' in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30)
 
 
 def test_the_end_of_one_process_ends_all(running: "subprocess.Popen[str]", settings: dict[str, str]) -> None:
