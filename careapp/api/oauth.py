@@ -26,6 +26,7 @@ from careapp.surface.tokens import CLIENT_LIFE, OWN_KEYS, SCOPE, client_token
 bp = Blueprint("oauth", __name__)
 
 TOKEN_PATH, KEYS_PATH = "/oauth/token", "/.well-known/jwks.json"
+METADATA_PATH = "/.well-known/oauth-authorization-server"
 GRANT = "client_credentials"
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 4096  # bytes of a request for a token
@@ -67,7 +68,7 @@ def jwks() -> Response:
     return _cached(published(_keys()))
 
 
-@bp.get("/.well-known/oauth-authorization-server")
+@bp.get(METADATA_PATH)
 @public
 def metadata() -> Response:
     """What this authorization server does (RFC 8414)."""

@@ -6,16 +6,19 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Blueprint, Response, current_app, jsonify, render_template
 
+from careapp.api.credentials import HOW_SIGNED, SIGNED, TOKENS, with_credentials
 from careapp.api.document import body_fields, complete, named
-from careapp.surface.actors import public
+from careapp.surface.actors import public, token_scopes
 
 docs = Blueprint("docs", __name__, url_prefix="/api")
 
-ABOUT = """Clinic application: episodes of care with appointments, prescriptions and referrals.
+ABOUT = f"""Clinic application: episodes of care with appointments, prescriptions and referrals.
 
-Lists are `{"items": […], "nextCursor": null}`; a cursor is good for its list with the same filters.
+Lists are `{{"items": […], "nextCursor": null}}`; a cursor is good for its list with the same filters.
 Times are RFC 3339 with an offset. Every 201 has `Location`; what can be changed has an `ETag`. Errors are problem
 documents.
+
+An operation takes a bearer token. {TOKENS}
 
 A token may be narrowed: its claim `scope` names scopes with blanks between them, and an operation it does not reach
 answers 403 `INSUFFICIENT_SCOPE`. A token without the claim may do all that its roles allow.
@@ -32,7 +35,7 @@ TAGS = {
     "Patients": "The people under care.",
     "Providers": "Who treats, and whether they take part in the network.",
     "Clinics": "Where care happens.",
-    "Internal": "For the member portal: a service credential in X-Internal-Token instead of a token.",
+    "Internal": "For the member portal: a signed request, or X-Internal-Token, instead of a token.",
 }
 
 
@@ -47,12 +50,13 @@ def init_openapi(app: APIFlask) -> None:
         AUTO_404_RESPONSE=False,
         AUTO_AUTH_ERROR_RESPONSE=False,
         AUTO_OPERATION_ID=True,
-        SECURITY_SCHEMES={
-            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            "internalToken": {"type": "apiKey", "in": "header", "name": "X-Internal-Token"},
-        },
     )
-    app.spec_processor(lambda document: complete(document, scopes(app)))  # type: ignore[arg-type]
+
+    def completed(document: dict[str, Any]) -> dict[str, Any]:
+        issuer = app.config["SETTINGS"].own_issuer
+        return with_credentials(complete(document, scopes(app)), token_scopes(app), issuer)
+
+    app.spec_processor(completed)  # type: ignore[arg-type]
 
 
 def scopes(app: APIFlask) -> dict[tuple[str, str], str]:
@@ -80,6 +84,7 @@ def readable() -> str:
     return render_template(
         "docs/openapi.html",
         document=document, operations=operations_by_tag(document), body_fields=body_fields, answer_of=answer_of,
+        how_signed=HOW_SIGNED, signed=SIGNED,
     )  # fmt: skip
 
 

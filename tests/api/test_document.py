@@ -23,6 +23,7 @@ from careapp.referrals.states import TYPES as REFERRAL_TYPES
 from careapp.scheduling.states import APPOINTMENT, SLOT
 from careapp.scheduling.states import TYPES as APPOINTMENT_TYPES
 from careapp.scopes import SCOPES
+from careapp.signing import HEADERS
 from tests.api.client import Api
 
 CARE_SERVICE = """
@@ -196,11 +197,15 @@ def test_a_name_says_what_it_needs(document: dict[str, Any]) -> None:
 
 
 def test_every_operation_says_who_may_and_how_it_refuses(app: APIFlask, document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
     for method, path, operation in operations(document):
         internal = path.startswith("/internal/")
         scope = scopes(app)[path, method]
         assert scope in SCOPES
-        assert operation["security"] == ([{"internalToken": []}] if internal else [{"bearer": [scope]}]), path
+        signed = {name: [] for name, one in schemes.items() if one.get("name", "").startswith("X-Internal-")}
+        signed.pop("internalToken")
+        ways = [{"internalToken": []}, signed] if internal else [{"bearer": [scope]}, {"serviceClient": [scope]}]
+        assert operation["security"] == ways, path
         assert {"400", "401", "403", "422"} <= set(operation["responses"])
         assert ("404" in operation["responses"]) == ("{" in path)
         assert sum(status.startswith("2") for status in operation["responses"]) == 1
@@ -208,6 +213,25 @@ def test_every_operation_says_who_may_and_how_it_refuses(app: APIFlask, document
         assert ("Idempotency-Key" in names) == (method != "get" and not internal)
         assert ("If-Match" in names) == (method == "patch")
         assert operation["tags"][0] in {tag["name"] for tag in document["tags"]}
+
+
+def test_it_says_how_a_token_is_got(app: APIFlask, document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    flow = schemes["serviceClient"]["flows"]["clientCredentials"]
+    metadata = app.test_client().get("/.well-known/oauth-authorization-server").json
+    assert flow["tokenUrl"] == metadata["token_endpoint"]
+    assert sorted(flow["scopes"]) == metadata["scopes_supported"]
+    assert {one["name"] for one in schemes.values() if one["type"] == "apiKey"} == {"X-Internal-Token", *HEADERS}
+    page = Api(app, {}).get("/api/docs").text
+    [internal] = [tag for tag in document["tags"] if tag["name"] == "Internal"]
+    assert internal["externalDocs"]["url"] == f"{metadata['issuer']}/api/docs#credentials"
+    assert 'id="credentials"' in page
+    addresses = ("/oauth/token", "/.well-known/oauth-authorization-server", "/.well-known/jwks.json")
+    for address in addresses:
+        assert address in document["info"]["description"]
+        assert address in {rule.rule for rule in app.url_map.iter_rules()}
+    for text in (*addresses, *HEADERS, *flow["scopes"]):
+        assert text in page
 
 
 def test_it_says_which_moves_need_a_version(document: dict[str, Any]) -> None:
