@@ -35,7 +35,7 @@ STATUS = {"invalid_client": 401, "temporarily_unavailable": 503, "server_error":
 
 
 class TokenRefused(Exception):
-    """A request for a token that gets none: one of the codes of RFC 6749 §5.2, and a sentence."""
+    """A request for a token that gets none: a code of RFC 6749 §5.2, or of §4.1.2.1 for our own, and a sentence."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -87,7 +87,7 @@ def metadata() -> Response:
 
 @bp.errorhandler(TokenRefused)
 def refused(refusal: TokenRefused) -> Response:
-    """An error as RFC 6749 §5.2 has it."""
+    """An error in the form that RFC 6749 §5.2 has."""
     answer = _answer({"error": refusal.code, "error_description": refusal.sentence}, STATUS.get(refusal.code, 400))
     if refusal.code == "invalid_client":
         answer.headers["WWW-Authenticate"] = 'Basic realm="careapp", charset="UTF-8"'

@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from careapp import clock, localdb
 from careapp.access import Actor, Role, permissions_of
+from careapp.api.oauth import STATUS
 from careapp.commands import system_transaction
 from careapp.config import Settings, load, new_encryption_key, new_signing_key
 from careapp.db import db
@@ -29,7 +30,7 @@ from careapp.surface.signing_keys import published, signing_keys
 from careapp.surface.tokens import OWN_KEYS, RULES, own_rules
 from tests import factories as make
 from tests.api.client import Api, is_problem
-from tests.conftest import TestTenant, everything
+from tests.conftest import ROOT, TestTenant, everything
 from tests.looking import audits, execute, newest
 
 Ask = Callable[..., TestResponse]
@@ -205,6 +206,14 @@ def test_after_twenty_wrong_ones_in_a_minute_the_next_wait_and_the_right_one_doe
     refused(late, "temporarily_unavailable", 429)
     assert late.headers["Retry-After"] == "60"
     assert ask().status_code == 200
+
+
+def test_what_is_no_code_of_the_token_endpoint_is_written_down() -> None:
+    written = (ROOT / "docs" / "security" / "api-tokens.md").read_text()
+    assert {"temporarily_unavailable", "server_error"} < set(STATUS)
+    for code in STATUS:
+        assert f"`{code}`" in written
+    assert "§4.1.2.1" in written
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
