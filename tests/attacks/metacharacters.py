@@ -34,7 +34,7 @@ IN_TURN = (
     "x" * 10_000,
     "-9223372036854775809", "2147483648", "../../etc/passwd", "%00", "%27", "%2527", "PTY-2026-000001'--",
     "EPI-2026-9" + "9" * 20, "PTY-2026-000001\x00",
-    *(encode_cursor(of, *keys) for of in LISTS for keys in KEYS),
+    *(encode_cursor(of, *keys) for of, keys in zip(cycle(LISTS), KEYS)),
 )  # fmt: skip
 LOCATOR = re.compile(r"[A-Z]{3}-\d{4}-\d{6,}")
 LEAKS = ("psycopg", "sqlalchemy", "syntax error", "Traceback (most", "invalid input syntax", "SELECT care")
