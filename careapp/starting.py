@@ -51,7 +51,8 @@ def refuse_taken(host: str, port: int) -> None:
 def _refuse_role(name: str, address: str) -> None:
     """Raise SystemExit for a role that must not serve. A database that does not answer may be back in a minute."""
     try:
-        with psycopg.connect(libpq_url(address), connect_timeout=CONNECT_SECONDS) as connection:
+        at = libpq_url(address)  # of a server without an encoding, names would come as bytes
+        with psycopg.connect(at, connect_timeout=CONNECT_SECONDS, client_encoding="utf8") as connection:
             refuse_unsafe(connection)
     except UnsafeDatabase as error:
         raise SystemExit(f"careapp does not start: {name}: {error}.") from None

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from bench.servers import LOOKS_FIRST, server_alone, web_command
+from careapp import localdb
 from tests.conftest import ROOT
 from tests.database import TestDatabase
 from tests.instance import Instance
@@ -93,6 +96,16 @@ def test_a_wrong_setting_is_said_once_and_ends_it(start: Start, settings: dict[s
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_REPLICA_URL"])
 def test_a_role_that_may_too_much_is_said_once_and_ends_it(start: Start, database: TestDatabase, name: str) -> None:
     assert told_once(start(**{name: database.owner})).startswith(f"careapp does not start: {name}: care_owner owns")
+
+
+def test_a_database_without_an_encoding_tells_the_role_as_well(start: Start, database: TestDatabase) -> None:
+    plain = TestDatabase.at(database.superuser, f"care_plain_{uuid4().hex[:10]}")
+    with psycopg.connect(localdb.libpq_url(database.superuser), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {plain.name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    try:
+        assert "DATABASE_URL: postgres is a superuser" in told_once(start(DATABASE_URL=plain.whole))
+    finally:
+        plain.drop()
 
 
 def test_a_database_that_is_away_keeps_nobody_from_starting(environment: dict[str, str], tmp_path: Path) -> None:
