@@ -114,9 +114,9 @@ def _run(answer: Callable[[], Answer], refused: Callable[[Refusal], Answer], rou
         if refusal is None:
             raise
     except Refusal as error:
-        if error.status not in STORED_REFUSALS:
-            raise
         refusal = error
+    if refusal.status not in STORED_REFUSALS:
+        raise refusal
     row = AuditRow(route, "refused", detail={"code": refusal.code, "status": refusal.status})
     commands.current_unit().audits.append(row)
     return refused(refusal)
