@@ -1,5 +1,6 @@
 """Refusals: every way a command or query says no, each with the status and code the surfaces answer with."""
 
+from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
@@ -112,9 +113,9 @@ class Invalid(Refusal):
 
     status, code = 422, "VALIDATION_FAILED"
 
-    def __init__(self, errors: dict[str, str], *, code: str | None = None, detail: str | None = None) -> None:
+    def __init__(self, errors: Mapping[str, str], *, code: str | None = None, detail: str | None = None) -> None:
         super().__init__(detail or "Some fields need another look.", code=code)
-        self.errors = errors
+        self.errors = dict(errors)
 
 
 class VersionRequired(Refusal):

@@ -12,7 +12,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import query, record_read
 from careapp.db import at_most, db, table_of, written_out
 from careapp.episodes.service import readable_episode
-from careapp.errors import Invalid
+from careapp.errors import Invalid, Sentence
 from careapp.kept import built_once
 from careapp.lifecycle import HISTORY
 from careapp.patients.models import FACTS
@@ -41,10 +41,11 @@ class Warned(Invalid):
 
     def __init__(self, said: Checks) -> None:
         if said.asks:
-            errors = {"overrideReason": "Say why it is prescribed all the same."}
+            errors = {"overrideReason": Sentence("Say why it is prescribed all the same.")}
             detail = "The safety checks have found something."
         else:
-            errors, detail = {"looked": "Look yourself, then tick this."}, "Something could not be checked."
+            errors = {"looked": Sentence("Look yourself, then tick this.")}
+            detail = "Something could not be checked."
         super().__init__(errors, code="CHECKS_WARN", detail=detail)
         self.checks = said
 

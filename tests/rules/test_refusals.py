@@ -74,8 +74,8 @@ def beside_fields() -> Iterator[tuple[str, ast.expr]]:
             ):
                 of_programs = [ast.unparse(one) == "'Idempotency-Key'" for one in node.args[0].keys if one]
                 texts = [] if any(of_programs) else node.args[0].values
-            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith(("errors[", "faults[")):
-                texts = [node.value]
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith(("errors", "faults")):
+                texts = node.value.values if isinstance(node.value, ast.Dict) else [node.value]
             for text in texts:
                 for one in [text.body, text.orelse] if isinstance(text, ast.IfExp) else [text]:
                     yield str(inside), one
