@@ -14,6 +14,7 @@ LONGEST_EMAIL = 254  # RFC 5321
 
 _PHONE = re.compile(r"\+?[0-9 ()./-]+")
 _EMAIL = re.compile(r"[^@\s,;]+@[^@\s,;.]+(\.[^@\s,;.]+)+")
+_NOT_DIALLED = re.compile(r"[^0-9+]")
 _BETWEEN = re.compile(r"[\s./-]")
 
 Key = tuple[str, str]  # one of KEY_KINDS, and the value as it is compared
@@ -28,6 +29,11 @@ def is_phone(text: str) -> bool:
     """Whether this can be a phone number: digits with blanks and the usual signs between, perhaps a + first."""
     digits = _digits(text)
     return bool(_PHONE.fullmatch(latin_digits(text))) and FEWEST_DIGITS <= len(digits) <= MOST_DIGITS
+
+
+def dialled(text: str) -> str:
+    """A phone number as a machine takes it: its digits, and a + where there is one."""
+    return _NOT_DIALLED.sub("", latin_digits(text))
 
 
 def is_email(text: str) -> bool:

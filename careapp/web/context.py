@@ -14,6 +14,7 @@ from careapp import clock
 from careapp.access import Permission
 from careapp.lifecycle import Transition
 from careapp.overviews.lifecycles import LIFECYCLES
+from careapp.patients.contacts import dialled
 from careapp.scheduling.changes import MOVABLE
 from careapp.surface.actors import current_actor
 from careapp.surface.sessions import signed_in_actor
@@ -61,7 +62,7 @@ def init_context(app: Flask) -> None:
         local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
         day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age, local_week=times.local_week,
         near_date=times.near_date, near_datetime=times.near_datetime,
-        utc_minutes=times.utc_minutes, written_in=written_in,
+        utc_minutes=times.utc_minutes, written_in=written_in, dialled=dialled,
     )  # fmt: skip
     app.jinja_env.globals.update(
         arranged=arranged, drawn=Drawn(), drawn_long=Drawn(LONG_KEPT, LONGEST_LONG), moves_of=moves_of,

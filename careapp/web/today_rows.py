@@ -1,6 +1,5 @@
 """How a visit of the day list is told: who is late or waits, who did what, and which moves stand openly in its row."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +10,7 @@ from careapp import clock
 from careapp.lifecycle import Transition
 from careapp.overviews.day_visits import Visit
 from careapp.overviews.today import GROUPS, Day, Found
-from careapp.patients.contacts import latin_digits
+from careapp.patients.contacts import dialled
 from careapp.web.context import may, moves_of, not_yet
 from careapp.web.drawn import TOKEN_MARK
 from careapp.web.language import gettext as _
@@ -28,7 +27,6 @@ OPENLY = {"past": ("attend", "no-show"), "future": ("confirm", "accept"), "late"
 EXPECTED = ("arrive", "confirm")
 
 PHONE_MARK = "\ue004"
-NOT_DIALLED = re.compile("[^0-9+]")
 
 Moves = tuple[Transition, ...]
 
@@ -149,8 +147,8 @@ def of_visit(buttons: Markup, visit: Visit) -> Markup:
     own = buttons.replace(MarkedVisit.locator, visit.locator).replace(MarkedVisit.version, str(visit.version))
     if not visit.phone:
         return own.replace(MarkedVisit.patient_name, visit.patient_name)  # last: a mark in a name stays what it is
-    dialled = NOT_DIALLED.sub("", latin_digits(visit.phone))
-    around = own.replace(MarkedVisit.dialled, dialled).split(PHONE_MARK)  # before the name as well, and so in parts
+    # The number goes in before the name as well, and so in parts.
+    around = own.replace(MarkedVisit.dialled, dialled(visit.phone)).split(PHONE_MARK)
     return escape(visit.phone).join(one.replace(MarkedVisit.patient_name, visit.patient_name) for one in around)
 
 
