@@ -62,6 +62,17 @@ def own_id(actor: Actor) -> int:
     return actor.user_id
 
 
+def lock_user(tenant_id: int, user_id: int) -> None:
+    """Hold a user's row until the transaction ends, before what he signs in with is changed: signing in holds it, too.
+    So a session is begun before, and ended by the change, or after it; and of two changes the second sees the first.
+    Raises NotFound.
+    """
+    users = table_of(User).c
+    his = select(users.id).where(users.tenant_id == tenant_id, users.id == user_id)
+    if db.session.execute(his.with_for_update(key_share=True)).one_or_none() is None:
+        raise NotFound()
+
+
 def users_joined(*more: ColumnElement[Any]) -> Select[Any]:
     """A select of users with their tenant's key and clinic scope, and `more` columns of what the caller joins.
 

@@ -18,7 +18,7 @@ from careapp.commands import command, query, record
 from careapp.db import db, guarded_update, table_of
 from careapp.errors import Conflict, NotFound
 from careapp.identity import recovery, sessions
-from careapp.identity.actors import own_id
+from careapp.identity.actors import lock_user, own_id
 from careapp.identity.factor_rules import required_of
 from careapp.identity.models import USERS, Passkey, TotpFactor
 from careapp.views import View
@@ -70,7 +70,7 @@ def remove_app(actor: Actor, *, session_id: int) -> None:
     Raises NotFound where he has none, Conflict LAST_FACTOR for the last one where the clinic asks for one.
     """
     mine = (TOTP.tenant_id == actor.tenant_id, TOTP.user_id == own_id(actor), TOTP.secret.is_not(None))
-    _lock(actor.tenant_id, own_id(actor))
+    lock_user(actor.tenant_id, own_id(actor))
     none: dict[str, Any] = dict.fromkeys(("secret", "last_step", "confirmed_at", "pending", "pending_at"))
     if guarded_update(TotpFactor, *mine, **none) is None:
         raise NotFound()
@@ -81,7 +81,7 @@ def remove_app(actor: Actor, *, session_id: int) -> None:
 def remove_passkey(actor: Actor, passkey_id: int, *, session_id: int) -> None:
     """Take one of the actor's passkeys out of use and end his other sessions. Raises what `remove_app` raises."""
     mine = (KEYS.tenant_id == actor.tenant_id, KEYS.user_id == own_id(actor), KEYS.id == passkey_id)
-    _lock(actor.tenant_id, own_id(actor))
+    lock_user(actor.tenant_id, own_id(actor))
     if db.session.execute(delete(Passkey).where(*mine).returning(KEYS.id)).one_or_none() is None:
         raise NotFound()
     _removed(actor, session_id, factor="passkey")
@@ -96,7 +96,7 @@ def remove_all(actor: Actor, user_id: int) -> int:
     """
     if user_id == actor.user_id:
         raise Conflict("You cannot do this to yourself. Ask another administrator.", code="OWN_ACCOUNT")
-    _lock(actor.tenant_id, user_id)
+    lock_user(actor.tenant_id, user_id)
     for model, of in ((TotpFactor, TOTP), (Passkey, KEYS)):
         db.session.execute(delete(model).where(of.tenant_id == actor.tenant_id, of.user_id == user_id))
     recovery.forget(actor.tenant_id, user_id)
@@ -116,13 +116,6 @@ def _removed(actor: Actor, session_id: int, *, factor: Factor) -> None:
         recovery.forget(actor.tenant_id, own_id(actor))
     ended = sessions.end_all(actor.tenant_id, own_id(actor), "second factor removed", but=session_id)
     record("factor.remove", actor.name, factor=factor, sessions_ended=ended)
-
-
-def _lock(tenant_id: int, user_id: int) -> None:
-    """Hold the user's row, so that two removals at once cannot each leave the other's factor. Raises NotFound."""
-    mine = select(USERS.id).where(USERS.tenant_id == tenant_id, USERS.id == user_id).with_for_update()
-    if db.session.execute(mine).one_or_none() is None:
-        raise NotFound()
 
 
 def of_user(tenant_id: int, user_id: int) -> FactorsView:

@@ -28,7 +28,7 @@ from careapp.commands import command, query, record, refuse_on
 from careapp.db import db, guarded_update, insert, table_of
 from careapp.errors import Conflict, Invalid, Sentence
 from careapp.identity import challenges, recovery, sessions
-from careapp.identity.actors import own_id
+from careapp.identity.actors import lock_user, own_id
 from careapp.identity.models import Passkey
 from careapp.identity.names import checked_name
 
@@ -75,6 +75,7 @@ def register(
     none. Raises Invalid naming `name` or `passkey`, Conflict TOO_MANY_PASSKEYS.
     """
     user_id, name = own_id(actor), checked_name(name, longest=LONGEST_NAME)
+    lock_user(actor.tenant_id, user_id)
     if len(descriptors(actor.tenant_id, user_id)) >= MOST_KEYS:
         raise Conflict(f"There are {MOST_KEYS} passkeys already. Remove one first.", code="TOO_MANY_PASSKEYS")
     made = _registered(site, challenge, answer)

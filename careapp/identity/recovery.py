@@ -12,7 +12,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import command, record
 from careapp.db import db, guarded_update, insert_many, table_of
 from careapp.identity import passwords
-from careapp.identity.actors import own_id
+from careapp.identity.actors import lock_user, own_id
 from careapp.identity.models import RecoveryCode
 
 HOW_MANY = 10
@@ -23,6 +23,7 @@ CODES = table_of(RecoveryCode)
 def make(actor: Actor) -> tuple[str, ...]:
     """New codes in place of those the actor has; nobody can read them again."""
     user_id = own_id(actor)
+    lock_user(actor.tenant_id, user_id)  # of two who make some at once, the second replaces the first one's
     made = tuple(passwords.made() for _ in range(HOW_MANY))
     forget(actor.tenant_id, user_id)
     insert_many(

@@ -144,6 +144,7 @@ def _finish(
         attempts.admit_factor(held.tenant_id, user_id, address)
     origin = Origin(address, device)
     with sessions.suspension_audited(held.tenant_id, user_id, origin), commands.system_transaction(held.tenant_id):
+        _owner(held)  # held before his factors are, in the order in which they are taken away
         if prove(user_id):
             _use_up(held)
             attempts.clear_factor(held.tenant_id, user_id)
@@ -174,7 +175,6 @@ def _owner(held: HalfSignedIn) -> Row[*tuple[Any, ...]]:
 
 def _use_up(held: HalfSignedIn) -> None:
     """Delete the half session; of two who finish it at once, the second finds none. Raises Over."""
-    _owner(held)
     if db.session.execute(delete(HALVES).where(*_of(held)).returning(HALVES.c.id)).one_or_none() is None:
         raise Over()
 

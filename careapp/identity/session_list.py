@@ -12,6 +12,7 @@ from careapp.config import Settings
 from careapp.db import at_most, db
 from careapp.errors import NotFound
 from careapp.identity import sessions
+from careapp.identity.actors import lock_user
 from careapp.identity.confirmation import user_of
 from careapp.identity.sessions import ROWS
 from careapp.kept import built_once
@@ -54,6 +55,7 @@ def end_own_session(actor: Actor, session_id: int) -> None:
 @command(Permission.OWN_ACCOUNT)
 def end_own_other_sessions(actor: Actor, session_id: int) -> int:
     """Sign the actor out everywhere but in the session he does it in, and return how many sessions that ended."""
+    lock_user(actor.tenant_id, user_of(actor))  # two who end many at once would each wait for the other's
     ended = sessions.end_all(actor.tenant_id, user_of(actor), "ended from the list", but=session_id)
     commands.record("user.end_sessions", actor.name, sessions_ended=ended)
     return ended

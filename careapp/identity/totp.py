@@ -19,7 +19,7 @@ from careapp.crypto import OfRow
 from careapp.db import db, guarded_update, insert_unless_clash, table_of
 from careapp.errors import Conflict, Invalid, Sentence
 from careapp.identity import recovery, sessions
-from careapp.identity.actors import own_id
+from careapp.identity.actors import lock_user, own_id
 from careapp.identity.models import TotpFactor
 from careapp.views import View
 
@@ -61,6 +61,7 @@ def confirm(actor: Actor, *, session_id: int, code: str) -> tuple[str, ...]:
     Returns new recovery codes where he has none. Raises Conflict NO_ENROLMENT, Invalid for a wrong code.
     """
     user_id = own_id(actor)
+    lock_user(actor.tenant_id, user_id)
     row = _row(actor.tenant_id, user_id, lock=True)
     if row is None or not _is_pending(row):
         raise Conflict("This has taken too long. Begin again.", code="NO_ENROLMENT")

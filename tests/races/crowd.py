@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 from apiflask import APIFlask
 from sqlalchemy.engine import ExceptionContext
 
@@ -11,6 +12,7 @@ from careapp.commands import DEADLOCK
 from careapp.errors import Refusal
 
 PATIENCE = 60  # seconds after which a thread that hangs fails the test
+MOMENT = 1  # seconds: longer than anything here takes that need not wait for somebody
 
 
 class Crowd:
@@ -52,6 +54,36 @@ class Crowd:
         if faults:
             raise faults[0]
         return outcomes
+
+
+class Meanwhile:
+    """Holds whoever has come through a function until another has acted, or for a moment where that one has to wait: so
+    a race that is lost once in a thousand times is run as it is lost.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+        self._reached, self._acted, function = threading.Event(), threading.Event(), getattr(where, name)
+
+        def held(*args: Any, **kwargs: Any) -> Any:
+            answer = function(*args, **kwargs)
+            if not self._reached.is_set():
+                self._reached.set()
+                self._acted.wait(MOMENT)
+            return answer
+
+        monkeypatch.setattr(where, name, held)
+
+    def do(self, act: Callable[[], Any]) -> Callable[[], Any]:
+        """The act, done while the first one is held there."""
+
+        def acting() -> Any:
+            assert self._reached.wait(PATIENCE)
+            try:
+                return act()
+            finally:
+                self._acted.set()
+
+        return acting
 
 
 def refused(outcomes: Sequence[Any]) -> list[str]:
