@@ -40,7 +40,7 @@ class PrescriptionIn(Sent):
 @api.output(PrescriptionView, 201)
 @api.doc(tags=["Prescriptions"])
 def issue(locator: str, json_data: PrescriptionIn) -> Response:
-    """Issue a prescription.
+    """Issue a prescription, by a provider who takes part in the network (else 409 PROVIDER_NOT_PARTICIPATING).
 
     The safety checks run, and whatever they say, it is issued: nobody is there to be asked. What they say is stored
     with it and stands on the episode's page, not in the answer: have orders that came this way looked at there.

@@ -18,9 +18,10 @@ from careapp.views import View
 
 
 class Prescribers(View):
-    """Who takes part in the network, by name, and the locator of the likeliest.
+    """Who takes part in the network, by name, and the locator of the likeliest of them.
 
-    That is the provider the actor is (`own`, None for who is none), else the one of the episode's last appointment.
+    That is the provider the actor is (`own`, None for who is none), else the one of the episode's last appointment; he
+    is None where that one takes no part.
     """
 
     providers: Sequence[ProviderView]
@@ -32,9 +33,10 @@ class Prescribers(View):
 def get_prescribers(actor: Actor, episode_locator: str) -> Prescribers:
     """The providers to choose from in an episode; raises NotFound for an unknown one."""
     episode_id = episode_id_of(actor, episode_locator)
-    own = select(PROVIDERS.locator).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.id == actor.provider_id)
+    named = (PROVIDERS.locator, PROVIDERS.status)
+    own = select(*named).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.id == actor.provider_id)
     last = (
-        select(PROVIDERS.locator)
+        select(*named)
         .join(
             table_of(Appointment),
             (APPOINTMENTS.tenant_id == PROVIDERS.tenant_id) & (APPOINTMENTS.provider_id == PROVIDERS.id),
@@ -43,10 +45,11 @@ def get_prescribers(actor: Actor, episode_locator: str) -> Prescribers:
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
         .limit(at_most(1))
     )
-    likeliest = db.session.execute(own if actor.provider_id is not None else last).scalar_one_or_none()
+    him = db.session.execute(own if actor.provider_id is not None else last).one_or_none()
+    likeliest = him.locator if him and him.status == PARTICIPATES else None
     providers = list(list_providers(actor, status=PARTICIPATES, limit=MAX_LIMIT).items)
     if likeliest and likeliest not in {one.locator for one in providers}:
         providers.insert(0, get_provider(actor, likeliest))
     return Prescribers(
-        providers=providers, likeliest=likeliest, own=likeliest if actor.provider_id is not None else None
+        providers=providers, likeliest=likeliest, own=him.locator if him and actor.provider_id is not None else None
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, literal, select
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, literal, select
 
 from careapp import clock, commands
 from careapp.access import Actor, Permission
@@ -13,7 +13,8 @@ from careapp.disclosure import reading
 from careapp.disclosure.people import who_did_for
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
-from careapp.errors import Invalid, Sentence
+from careapp.errors import Conflict, Invalid, Sentence
+from careapp.kept import keep
 from careapp.lifecycle import HISTORY, StatusChange, check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
@@ -27,6 +28,7 @@ from careapp.prescriptions.safety import Warned, run_checks
 from careapp.prescriptions.states import ISSUED, PRESCRIPTION
 from careapp.prescriptions.views import Medication, Override, PrescriptionView
 from careapp.providers.models import PROVIDERS, Provider
+from careapp.providers.states import ACTIVE as PARTICIPATES
 
 
 def prescription_rows(actor: Actor) -> Select[Any]:
@@ -80,8 +82,8 @@ def issue(
     quantity: int | None = None, refills: int | None = None, parts: Dosage | None = None, interrupt: bool = False,
     override: Override | None = None,
 ) -> PrescriptionView:  # fmt: skip
-    """Order a medicine for the episode's patient. Raises NotFound, Restricted, Conflict EPISODE_NOT_OPEN, and
-    Invalid naming providerLocator for an unknown provider.
+    """Order a medicine for the episode's patient. Raises NotFound, Restricted, Conflict EPISODE_NOT_OPEN, Invalid
+    naming providerLocator for an unknown provider, and Conflict PROVIDER_NOT_PARTICIPATING as booking does.
 
     What the safety checks say is always stored. With `interrupt` (people, who can answer) what they found, or could not
     look at, raises Warned until `override` answers exactly that; a system's order, as over the API, is not held up.
@@ -89,7 +91,7 @@ def issue(
     episode = episodes.lock_episode(actor, episode_locator)
     reading.require(actor, episode)
     episodes.require_open(episode)
-    provider_id = _provider_id(actor, provider_locator)
+    provider_id = _prescriber_of_patient(actor, provider_locator, episode.patient_id)
     said = _answered(run_checks(actor, episode, medication, parts, quantity), override, interrupt)
     reason = override.reason.strip() or None if said.acknowledged and override else None
     known = {
@@ -123,14 +125,35 @@ def _answered(said: Checks, override: Override | None, interrupt: bool) -> Check
     return said.model_copy(update={"acknowledged": asked and answered})
 
 
-def _provider_id(actor: Actor, provider_locator: str) -> int:
-    """The id of the prescriber; raises Invalid naming providerLocator."""
-    provider_id = db.session.execute(
-        select(PROVIDERS.id).where(PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.locator == provider_locator)
-    ).scalar_one_or_none()
-    if provider_id is None:
+# Orders of one patient, in whichever episodes, and what is recorded of his allergies take turns, so that the checks
+# miss none. The lock on the prescriber is the one the foreign key takes all the same; taken here, it waits for a
+# deactivation that runs now.
+_HOLD_PATIENT = keep(
+    select(PATIENTS.id)
+    .where(PATIENTS.tenant_id == bindparam("tenant"), PATIENTS.id == bindparam("the_patient"))
+    .with_for_update(key_share=True)
+)
+_PRESCRIBER = keep(
+    select(PROVIDERS.id, PROVIDERS.status)
+    .where(PROVIDERS.tenant_id == bindparam("tenant"), PROVIDERS.locator == bindparam("the_provider"))
+    .with_for_update(read=True, key_share=True)
+)
+
+
+def _prescriber_of_patient(actor: Actor, provider_locator: str, patient_id: int) -> int:
+    """The id of the prescriber, with his patient held; raises Invalid naming providerLocator, and Conflict."""
+    _, found = db.session.execute_each([
+        (_HOLD_PATIENT, {"tenant": actor.tenant_id, "the_patient": patient_id}),
+        (_PRESCRIBER, {"tenant": actor.tenant_id, "the_provider": provider_locator}),
+    ])  # fmt: skip
+    provider = found.one_or_none()
+    if provider is None:
         raise Invalid({"providerLocator": Sentence("There is no provider with this locator.")})
-    return int(provider_id)
+    if provider.status != PARTICIPATES:
+        raise Conflict(
+            "The provider does not take part in the network at present.", code="PROVIDER_NOT_PARTICIPATING"
+        )  # fmt: skip
+    return int(provider.id)
 
 
 def _record_checks(row: Row[Any], said: Checks) -> None:

@@ -120,10 +120,15 @@ def number_in(text: str) -> int:
 
 def _with_prescribers(form: PrescriptionForm, offered: Prescribing) -> PrescriptionForm:
     """The form with its prescribers; whoever is not the provider that is signed in is told apart in the list itself, so
-    that it is seen as soon as somebody is chosen."""
+    that it is seen as soon as somebody is chosen. Where whom the form names is not in it, somebody has to be chosen: a
+    browser would take the first."""
     own = offered.prescribers.own
-    form.provider_locator.choices = options(
-        (one.locator, one.name if own in (None, one.locator) else _("%(name)s (on behalf of)", name=one.name))
+    choices = {
+        one.locator: one.name if own in (None, one.locator) else _("%(name)s (on behalf of)", name=one.name)
         for one in offered.prescribers.providers
-    )
+    }
+    named = form.provider_locator.data
+    if named not in choices and (named or own or len(choices) > 1):
+        choices = {"": _("Choose…"), **choices}
+    form.provider_locator.choices = options(choices.items())
     return form

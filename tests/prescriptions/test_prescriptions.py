@@ -1,6 +1,7 @@
 """Prescriptions: ordering, filling and voiding them, and what each role sees of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,9 +9,10 @@ from careapp.access import Actor, Role
 from careapp.errors import Conflict, Forbidden, Invalid, NotFound
 from careapp.prescriptions import queries, service
 from careapp.prescriptions.views import Medication
+from careapp.providers import service as providers
 from tests import factories as make
 from tests.conftest import TestTenant, everything
-from tests.looking import events, history, one
+from tests.looking import events, history, newest, one
 
 MEDICINE = Medication(
     text="Amoxicillin 500 mg capsule", code="308191", system="http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -87,6 +89,21 @@ def test_what_is_unknown_or_another_tenants(god: Actor, new_tenant: Callable[...
         assert set(refusal.value.errors) == {"providerLocator"}
     with pytest.raises(NotFound):
         make.a_prescription(god, make.an_episode(other))
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_who_takes_no_part_in_the_network_prescribes_nothing_new(god: Actor, active: bool) -> None:
+    provider, episode = make.a_provider(god, active=active), make.an_episode(god)
+    order: dict[str, Any] = {"medication": MEDICINE, "dosage": "1", "provider_locator": provider.locator}
+    there = [service.issue(god, episode.locator, **order)] if active else []
+    if active:
+        providers.act(god, provider.locator, action="deactivate")
+    before = newest(god)
+    with pytest.raises(Conflict) as refusal:
+        service.issue(god, episode.locator, **order)
+    assert refusal.value.code == "PROVIDER_NOT_PARTICIPATING"
+    assert (events(god, after=before["events"]), history(god, after=before["history"])) == ([], [])
+    assert [service.act(god, one.locator, action="fill").status for one in there] == ["FILLED"] * active
 
 
 def test_a_stale_version_fills_nothing(god: Actor) -> None:

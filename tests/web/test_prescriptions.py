@@ -15,6 +15,7 @@ from careapp.patients import history as facts
 from careapp.patients.views import PatientView
 from careapp.prescriptions import queries, service
 from careapp.prescriptions.views import Medication
+from careapp.providers import service as providers
 from careapp.terminology.loading import load_starter
 from careapp.terminology.views import RXNORM
 from tests import factories as make
@@ -551,6 +552,22 @@ def test_who_is_a_provider_prescribes_himself_or_on_behalf_of_somebody(
     assert page.count("Thandar Hlaing on behalf of Nurse Ei Ei Mon") == 2, (
         "in the list of open things, and the timeline"
     )
+
+
+def test_who_takes_no_part_any_more_is_not_chosen_and_nobody_in_his_place(
+    god: Actor, sheet: Callable[..., Sheet], desk: Callable[..., Desk]
+) -> None:
+    gone, there = make.a_provider(god, name="Dr Thandar"), make.a_provider(god, name="Dr Aung")
+    signed_in = desk(Role.CLINICIAN, name="Thandar Hlaing", provider_id=id_of(god, "providers", gone.locator))
+    open_before = sheet(desk=signed_in)
+    providers.act(god, gone.locator, action="deactivate")
+    for form, medicine in ((open_before, "Ointment"), (sheet(desk=signed_in), "Eye drops")):
+        refused = form.issue(medication=medicine, dosage="1")
+        assert refused.status_code == 422
+        assert form.form.values["provider_locator"] == "", "no other one stands there by himself"
+        assert gone.locator not in refused.text
+        assert form.issue_unchecked(provider_locator=there.locator).status_code == 303
+    assert {row.provider_id for row in stored(god)} == {id_of(god, "providers", there.locator)}
 
 
 def test_who_is_no_provider_is_told_apart_from_none(sheet: Callable[..., Sheet]) -> None:

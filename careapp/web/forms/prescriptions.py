@@ -19,7 +19,7 @@ from careapp.prescriptions.dosage_forms import likely
 from careapp.prescriptions.views import Medication, Order, Override
 from careapp.terminology.views import RXNORM, MedicineView
 from careapp.web.dosage_words import DURATION_WORDS, ROUTE_WORDS, TIMING_WORDS, UNIT_WORDS
-from careapp.web.forms.fields import CareForm, SubmissionField, TextField, options
+from careapp.web.forms.fields import CareForm, Present, SubmissionField, TextField, options
 from careapp.web.forms.typed import LineField, QuantityField, WordsField
 
 AMOUNT = re.compile(r"[0-9]{1,5}(?:[.,][0-9]{1,3})?")
@@ -90,7 +90,7 @@ class PrescriptionForm(CareForm):
     quantity = QuantityField(_l("Quantity"), minimum=1, maximum=100_000)
     suggested = HiddenField()
     refills = QuantityField(_l("Repeats"), minimum=0, maximum=99)
-    provider_locator = SelectField(_l("Prescriber"))
+    provider_locator = SelectField(_l("Prescriber"), [Present(_l("Choose the provider."))])
     warned = HiddenField()
     override_reason = WordsField(_l("Reason to prescribe it all the same"))
     looked = BooleanField(_l("I have looked at this myself"))
