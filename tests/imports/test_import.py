@@ -59,6 +59,29 @@ def test_numbers_of_the_state_are_not_taken_over(run: Run, rows: Rows, tmp_path:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "over"),
+    [
+        ("allergy", {"clinicalStatus": {"coding": [{"code": "inactive"}]}}, True),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "resolved"}]}}, True),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "inactive"}]}, "abatementDateTime": "2020"}, True),
+        ("condition", {"clinicalStatus": None, "abatementString": "as a child"}, True),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "remission"}]}}, False),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "recurrence"}]}}, False),
+    ],
+)
+def test_what_is_over_is_over_also_where_no_day_is_told(
+    run: Run, rows: Rows, tmp_path: Path, name: str, change: dict[str, Any], over: bool
+) -> None:
+    history = History()
+    history.records[name].update(change)
+    assert run(history.write(tmp_path)).refused == 0
+    kind = {"allergy": "ALLERGY", "condition": "CONDITION"}[name]
+    [fact] = rows(f"SELECT abated_at, now() AS now FROM patient_facts WHERE kind = '{kind}'")
+    assert (fact.abated_at is not None) == over
+    assert not over or fact.abated_at <= fact.now
+
+
 def test_history_and_audit_are_kept_and_nobody_is_told(
     run: Run, rows: Rows, table_sizes: Callable[[], dict[str, int]], tmp_path: Path
 ) -> None:

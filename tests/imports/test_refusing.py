@@ -88,6 +88,7 @@ def test_a_prescription_in_another_patients_encounter_is_refused(run: Run, tmp_p
         ("patient", {"gender": "divers"}, "GENDER"),
         ("patient", {"deceasedBoolean": True}, "DECEASED"),
         ("allergy", {"onsetDateTime": "1990-05"}, "DATE_PARTIAL"),
+        ("allergy", {"clinicalStatus": {"coding": [{"code": "resolved"}]}}, "ABATED"),
         ("encounter", {"serviceProvider": {"reference": "urn:uuid:gone"}}, "REFERENCE"),
         ("encounter", {"participant": [{"individual": {"reference": "urn:uuid:gone"}}]}, "REFERENCE"),
     ],
