@@ -34,6 +34,8 @@ def read(resource: Resource, zone: ZoneInfo) -> PrescriptionRecord:
         raise Unusable("STATUS", status, f"No state of a prescription stands for this, only for {', '.join(STATUSES)}.")
     if intent != "order":
         raise Unusable("INTENT", intent, "Only an order is a prescription.")
+    if resource.get("doNotPerform", False) is not False:  # an order not to give it
+        raise Unusable("INTENT", resource["doNotPerform"], "It says what is not to be given (doNotPerform).")
     medication = concept(resource, "medicationCodeableConcept")
     if medication is None:
         raise Unusable("MEDICATION", "", "The record does not say which medicine.")

@@ -92,6 +92,24 @@ def reference(holder: Resource, field: str) -> str | None:
     return text(part(holder, field), "reference", longest=LONGEST_NAME)
 
 
+def refuse_modified(resource: Resource) -> None:
+    """Raise Unusable where an extension alters the meaning of a resource or of a part of it (a modifierExtension).
+
+    Whoever does not know it must not use what it stands in: it may say "not", or "of the patient's mother".
+    """
+    rest: list[Any] = [resource]
+    while rest:
+        found = rest.pop()
+        if isinstance(found, dict):
+            if found.get("modifierExtension"):
+                raise Unusable(
+                    "MODIFIER", found["modifierExtension"], "An extension not known here alters its meaning."
+                )
+            found = list(found.values())
+        if isinstance(found, list):
+            rest += found
+
+
 def moment(resource: Resource, field: str, zone: ZoneInfo) -> datetime | None:
     """The instant in a dateTime; a date without a time is its midnight in `zone`. None where the field is absent.
 

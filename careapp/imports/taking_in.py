@@ -14,7 +14,7 @@ from careapp.commands import command, savepoint
 from careapp.db import db, insert, wait_without_end
 from careapp.errors import Refusal
 from careapp.imports.bundles import Bundle
-from careapp.imports.reading import Resource
+from careapp.imports.reading import Resource, refuse_modified
 from careapp.imports.report import Line, Note, Outcome, Unusable, shown
 from careapp.operations.models import IMPORTED, ImportedRecord
 
@@ -50,6 +50,7 @@ class Taking:
         if key in self._known:
             return Line(self.bundle.name, resource_type, source_id, Outcome.ALREADY_THERE)
         try:
+            refuse_modified(resource)
             with savepoint():
                 stored = store(self, resource)
                 self._remember(key, stored.ours)

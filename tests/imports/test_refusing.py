@@ -48,6 +48,9 @@ BENT: list[tuple[str, dict[str, Any], str, str]] = [
     ("medication", {"requester": {"reference": f"urn:uuid:{new_id()[:8]}"}}, "REFERENCE", ""),
     ("medication", {"status": "draft"}, "STATUS", "draft"),
     ("medication", {"intent": "plan"}, "INTENT", "plan"),
+    ("medication", {"doNotPerform": True}, "INTENT", "True"),
+    ("medication", {"dosageInstruction": [{"modifierExtension": [{"url": "urn:not"}]}]}, "MODIFIER", "[{'url'"),
+    ("condition", {"modifierExtension": [{"url": "urn:of-the-mother", "valueBoolean": True}]}, "MODIFIER", "[{'url'"),
     ("medication", {"authoredOn": None}, "DATE", ""),
     ("medication", {"dosageInstruction": [7]}, "FORM", "[7]"),
 ]  # fmt: skip
