@@ -82,6 +82,22 @@ def test_what_is_over_is_over_also_where_no_day_is_told(
     assert not over or fact.abated_at <= fact.now
 
 
+@pytest.mark.parametrize("use", ["usual", "temp", None])
+def test_a_patient_goes_by_no_former_name(run: Run, rows: Rows, tmp_path: Path, use: str | None) -> None:
+    history = History()
+    former = {"use": "maiden", "family": "Former", "given": ["Thida"]}
+    history.records["patient"]["name"] = [former, {"family": "Present", "given": ["Thida"], "use": use}]
+    run(history.write(tmp_path))
+    assert rows("SELECT family FROM patients")[0].family == "Present"
+
+
+def test_a_former_name_is_better_than_none(run: Run, rows: Rows, tmp_path: Path) -> None:
+    history = History()
+    history.records["patient"]["name"] = [{"use": "old", "family": "Former"}]
+    run(history.write(tmp_path))
+    assert rows("SELECT family FROM patients")[0].family == "Former"
+
+
 def test_history_and_audit_are_kept_and_nobody_is_told(
     run: Run, rows: Rows, table_sizes: Callable[[], dict[str, int]], tmp_path: Path
 ) -> None:
