@@ -72,6 +72,7 @@ def test_a_bad_record_is_refused_alone(
     assert len(rows("SELECT 1 FROM patients")) >= 1
     others = [other for other in report.noted if other.outcome is Outcome.REFUSED and other is not line]
     assert all(other.notes[0].code == "REFERENCE" for other in others)  # only what hangs on it
+    assert all(other.notes[0].why == f"That {record['resourceType']} was refused." for other in others)
 
 
 def test_a_prescription_in_another_patients_encounter_is_refused(run: Run, tmp_path: Path) -> None:
