@@ -42,14 +42,16 @@ def read(resource: Resource, zone: ZoneInfo) -> PrescriptionRecord:
     issued_at = moment(resource, "authoredOn", zone)
     if issued_at is None:
         raise Unusable("DATE", "", "A prescription needs the day it was written.")
+    remarks: list[Note] = []
     return PrescriptionRecord(
         patient_ref=_needed(resource, "subject"),
         episode_ref=_needed(resource, "encounter"),
         provider_ref=_needed(resource, "requester"),
         medication=Medication(text=medication.text, code=medication.code, system=medication.system),
-        dosage=mapping_dosage.in_words(resource),
+        dosage=mapping_dosage.in_words(resource, remarks),
         status=STATUSES[status],
         issued_at=issued_at,
+        remarks=tuple(remarks),
     )
 
 

@@ -77,7 +77,12 @@ def concept(holder: Resource, field: str) -> Concept | None:
 
 def first_concept(holder: Resource, field: str) -> Concept | None:
     """The first of a list of CodeableConcepts that says something."""
-    return next(filter(None, map(_concept, parts(holder, field))), None)
+    return next(iter(concepts(holder, field)), None)
+
+
+def concepts(holder: Resource, field: str) -> list[Concept]:
+    """Those of a list of CodeableConcepts that say something."""
+    return list(filter(None, map(_concept, parts(holder, field))))
 
 
 def _concept(value: Resource) -> Concept | None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from careapp import localdb
 from careapp.episodes.models import EPISODES
+from careapp.imports.mapping_dosage import MORE
 from careapp.imports.report import Outcome, Report
 from careapp.imports.storing import STORES
 from careapp.patients import queries as patients
@@ -266,6 +267,9 @@ def test_what_people_entered_stays_beside_what_is_imported(run: Run, tenant: Tes
         ),
         ({"timing": {"repeat": {"frequency": 1, "period": 4, "periodUnit": "h"}}}, "once every 4 hours"),
         ({"timing": {"repeat": {"period": True}}}, "not stated"),
+        ({"timing": {"code": {"coding": [{"code": "BID"}]}}, "route": {"text": "By mouth"}}, "By mouth, BID"),
+        ({"additionalInstruction": [{"text": "With food"}, {"text": "Not with milk"}]}, "With food, Not with milk"),
+        ({"text": "1 at night", "timing": {"repeat": {"when": ["HS"]}}}, "1 at night"),
     ],
 )  # fmt: skip
 def test_a_coded_dosage_is_put_in_words(
@@ -273,5 +277,25 @@ def test_a_coded_dosage_is_put_in_words(
 ) -> None:
     history = History()
     history.records["medication"]["dosageInstruction"] = [instruction]
-    run(history.write(tmp_path))
+    assert "MedicationRequest" not in [line.resource_type for line in run(history.write(tmp_path)).noted]
     assert rows("SELECT dosage FROM prescriptions")[0].dosage == dosage
+
+
+@pytest.mark.parametrize(
+    ("instruction", "left_out"),
+    [
+        ({"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "when": ["HS"]}}}, "repeat.when"),
+        ({"timing": {"event": ["2020-01-01"]}, "maxDosePerPeriod": {}}, "maxDosePerPeriod, timing.event"),
+        ({"doseAndRate": [{"doseRange": {"low": {"value": 1}, "high": {"value": 2}}}]}, "doseAndRate.doseRange"),
+        ({"doseAndRate": [{"doseQuantity": {"value": 1}}, {"doseQuantity": {"value": 2}}]}, "a second dose"),
+    ],
+)
+def test_a_dosage_that_is_not_whole_says_so(
+    run: Run, rows: Rows, tmp_path: Path, instruction: dict[str, Any], left_out: str
+) -> None:
+    history = History()
+    history.records["medication"]["dosageInstruction"] = [instruction]
+    report = run(history.write(tmp_path))
+    assert rows("SELECT dosage FROM prescriptions")[0].dosage.endswith(MORE)
+    [line] = [line for line in report.noted if line.resource_type == "MedicationRequest"]
+    assert (line.outcome, line.notes[0].code, line.notes[0].value) == (Outcome.CREATED, "DOSAGE", left_out)
