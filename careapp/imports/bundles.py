@@ -5,8 +5,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NoReturn
+from urllib.parse import unquote
 
-from careapp.imports.reading import Resource
+from careapp.imports.reading import LONGEST_NAME, Resource
 from careapp.imports.report import FILE, Line, Outcome, Unusable
 
 BUNDLE_TYPES = ("transaction", "batch", "collection")
@@ -29,11 +30,30 @@ class Bundle:
         return Counter({resource_type: len(found) for resource_type, found in self.records.items()})
 
     def source_id(self, reference: str, resource_type: str) -> str | None:
-        """The id of the record a reference names: an entry's full address, `urn:uuid:id` or `Type/id`."""
+        """The id of the record a reference names: an entry's full address, `urn:uuid:id` or `Type/id`.
+
+        Of a conditional reference, `Type?identifier=system|value`, it is the identifier (see `identifiers`).
+        """
+        head, asks, identifier = reference.partition("?identifier=")
+        if asks:
+            identifier = unquote(identifier)
+            return identifier if head == resource_type and "|" in identifier and "&" not in identifier else None
         found = self.ids.get(reference)
         if found is None:
             found = reference.removeprefix("urn:uuid:").removeprefix(f"{resource_type}/")
         return found if _ID.fullmatch(found) else None
+
+
+def identifiers(resource: Resource) -> list[str]:
+    """By what other bundles may name a record, each as `system|value`; an identifier without both is passed over."""
+    listed = resource.get("identifier")
+    named = (one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict))
+    pairs = ((one.get("system"), one.get("value")) for one in named)
+    return sorted({f"{system}|{value}" for system, value in pairs if _is_word(system) and _is_word(value)})
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
 def parse(name: str, content: bytes) -> Bundle:

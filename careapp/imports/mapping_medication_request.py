@@ -34,20 +34,24 @@ def read(resource: Resource, zone: ZoneInfo) -> PrescriptionRecord:
         raise Unusable("STATUS", status, f"No state of a prescription stands for this, only for {', '.join(STATUSES)}.")
     if intent != "order":
         raise Unusable("INTENT", intent, "Only an order is a prescription.")
+    if resource.get("doNotPerform", False) is not False:  # an order not to give it
+        raise Unusable("INTENT", resource["doNotPerform"], "It says what is not to be given (doNotPerform).")
     medication = concept(resource, "medicationCodeableConcept")
     if medication is None:
         raise Unusable("MEDICATION", "", "The record does not say which medicine.")
     issued_at = moment(resource, "authoredOn", zone)
     if issued_at is None:
         raise Unusable("DATE", "", "A prescription needs the day it was written.")
+    remarks: list[Note] = []
     return PrescriptionRecord(
         patient_ref=_needed(resource, "subject"),
         episode_ref=_needed(resource, "encounter"),
         provider_ref=_needed(resource, "requester"),
         medication=Medication(text=medication.text, code=medication.code, system=medication.system),
-        dosage=mapping_dosage.in_words(resource),
+        dosage=mapping_dosage.in_words(resource, remarks),
         status=STATUSES[status],
         issued_at=issued_at,
+        remarks=tuple(remarks),
     )
 
 

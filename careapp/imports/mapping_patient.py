@@ -56,14 +56,19 @@ def read(resource: Resource, zone: ZoneInfo) -> PatientRecord:
 
 
 def _name(resource: Resource) -> HumanName:
-    """The official name, or the first there is: a maiden name is none to call somebody by."""
-    names = parts(resource, "name")
-    for name in sorted(names, key=lambda name: name.get("use") != "official"):
+    """The official name, the usual, or the first: a former name is none to call somebody by, unless it is the only."""
+    for name in sorted(parts(resource, "name"), key=_how_former):
         family, given = text(name, "family", longest=LONGEST_NAME), texts(name, "given")
         whole = " ".join(filter(None, (*given, family))) or text(name, "text", longest=LONGEST_NAME)
         if whole and words(whole):
             return HumanName(family=family, given=given or ([] if family else whole.split()), text=whole)
     raise Unusable("NAME", "", "A patient needs a name.")
+
+
+def _how_former(name: Resource) -> int:
+    """The place of a name among those of a patient, by its use."""
+    use = name.get("use")
+    return {"official": 0, "usual": 1, "old": 3, "maiden": 3}.get(use, 2) if isinstance(use, str) else 2
 
 
 def _birth_date(resource: Resource, remarks: list[Note]) -> date | None:

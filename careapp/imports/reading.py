@@ -77,7 +77,12 @@ def concept(holder: Resource, field: str) -> Concept | None:
 
 def first_concept(holder: Resource, field: str) -> Concept | None:
     """The first of a list of CodeableConcepts that says something."""
-    return next(filter(None, map(_concept, parts(holder, field))), None)
+    return next(iter(concepts(holder, field)), None)
+
+
+def concepts(holder: Resource, field: str) -> list[Concept]:
+    """Those of a list of CodeableConcepts that say something."""
+    return list(filter(None, map(_concept, parts(holder, field))))
 
 
 def _concept(value: Resource) -> Concept | None:
@@ -90,6 +95,24 @@ def _concept(value: Resource) -> Concept | None:
 def reference(holder: Resource, field: str) -> str | None:
     """The literal reference in a field, as it is written."""
     return text(part(holder, field), "reference", longest=LONGEST_NAME)
+
+
+def refuse_modified(resource: Resource) -> None:
+    """Raise Unusable where an extension alters the meaning of a resource or of a part of it (a modifierExtension).
+
+    Whoever does not know it must not use what it stands in: it may say "not", or "of the patient's mother".
+    """
+    rest: list[Any] = [resource]
+    while rest:
+        found = rest.pop()
+        if isinstance(found, dict):
+            if found.get("modifierExtension"):
+                raise Unusable(
+                    "MODIFIER", found["modifierExtension"], "An extension not known here alters its meaning."
+                )
+            found = list(found.values())
+        if isinstance(found, list):
+            rest += found
 
 
 def moment(resource: Resource, field: str, zone: ZoneInfo) -> datetime | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from careapp.imports.report import Note
 
 LARGEST = 128 * 1024 * 1024  # bytes of one document; the largest bundle of a whole life is a tenth of that
+SHARED = ("hospitalInformation", "practitionerInformation")  # files of Synthea's to which those of patients refer
 ARCHIVES = (".tar.gz", ".tgz")
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, OSError)
 
@@ -47,7 +48,8 @@ def _files(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             endings = (".json", *ARCHIVES)
-            yield from sorted(found for found in path.rglob("*") if found.name.endswith(endings) and found.is_file())
+            found = (one for one in path.rglob("*") if one.name.endswith(endings) and one.is_file())
+            yield from sorted(found, key=lambda one: (not one.name.startswith(SHARED), one))
         else:
             yield path
 

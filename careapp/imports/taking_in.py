@@ -6,17 +6,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.exc import DataError, IntegrityError
 
 from careapp import commands
 from careapp.access import Actor, Permission
 from careapp.commands import command, savepoint
-from careapp.db import db, insert, wait_without_end
+from careapp.db import db, insert, table_of, wait_without_end
 from careapp.errors import Refusal
-from careapp.imports.bundles import Bundle
-from careapp.imports.reading import Resource
+from careapp.imports.bundles import Bundle, identifiers
+from careapp.imports.reading import Resource, refuse_modified
 from careapp.imports.report import Line, Note, Outcome, Unusable, shown
 from careapp.operations.models import IMPORTED, ImportedRecord
+
+# What Synthea, since 2020, writes into bundles of its own, and names by an identifier in those of patients. Not
+# patients: some of their numbers are not taken over.
+NAMED_BY_IDENTIFIER = ("Organization", "Practitioner")
+_FIRST = " Take in the file that holds it, then this one again."
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,14 @@ class Taking:
         source_id: str = resource["id"]
         key = (resource_type, source_id)
         if key in self._known:
+            self._remember_identifiers(resource, self._known[key])  # one of a version before has none kept
             return Line(self.bundle.name, resource_type, source_id, Outcome.ALREADY_THERE)
         try:
+            refuse_modified(resource)
             with savepoint():
                 stored = store(self, resource)
                 self._remember(key, stored.ours)
+                self._remember_identifiers(resource, stored.ours)
         except (Unusable, Refusal, DataError, IntegrityError) as error:
             return Line(self.bundle.name, resource_type, source_id, Outcome.REFUSED, (_why(error),))
         self._known[key] = stored.ours
@@ -68,7 +77,11 @@ class Taking:
                 self._known.update(self._look_up([source_id]))
             if key in self._known:
                 return self._known[key]
-        raise Unusable("REFERENCE", reference, f"No {resource_type} taken in has this address.")
+            if any(record["id"] == source_id for record in self.bundle.records.get(resource_type, ())):
+                raise Unusable("REFERENCE", reference, f"That {resource_type} was refused.")
+        raise Unusable(
+            "REFERENCE", reference, f"No {resource_type} taken in has this address, or several have it.{_FIRST}"
+        )
 
     def patients(self) -> tuple[str, ...]:
         """The locators of all patients whose records the bundle holds."""
@@ -82,7 +95,9 @@ class Taking:
     def _look_up(self, source_ids: list[str]) -> list[tuple[tuple[str, str], Ours]]:
         rows = db.session.execute(
             select(IMPORTED.resource_type, IMPORTED.source_id, IMPORTED.entity_id, IMPORTED.locator).where(
-                IMPORTED.tenant_id == self.actor.tenant_id, IMPORTED.source_id.in_(source_ids)
+                IMPORTED.tenant_id == self.actor.tenant_id,
+                IMPORTED.source_id.in_(source_ids),
+                IMPORTED.entity_id.is_not(None),
             )
         )
         return [((row.resource_type, row.source_id), Ours(row.entity_id, row.locator)) for row in rows]
@@ -92,6 +107,22 @@ class Taking:
             ImportedRecord, IMPORTED.source_id, tenant_id=self.actor.tenant_id, resource_type=key[0], source_id=key[1],
             entity_id=ours.id, locator=ours.locator,
         )  # fmt: skip
+
+    def _remember_identifiers(self, resource: Resource, ours: Ours) -> None:
+        """Keep by which identifiers later bundles may refer to a record; one that two records have means neither."""
+        if resource["resourceType"] not in NAMED_BY_IDENTIFIER:
+            return
+        rows = [
+            {"tenant_id": self.actor.tenant_id, "resource_type": resource["resourceType"], "source_id": identifier,
+             "entity_id": ours.id, "locator": ours.locator}
+            for identifier in identifiers(resource)
+        ]  # fmt: skip
+        if rows:
+            statement = postgres_insert(table_of(ImportedRecord)).values(rows)
+            key = (IMPORTED.tenant_id, IMPORTED.resource_type, IMPORTED.source_id)
+            other = IMPORTED.entity_id != statement.excluded.entity_id
+            neither = {"entity_id": None, "locator": None}
+            db.session.execute(statement.on_conflict_do_update(index_elements=key, set_=neither, where=other))
 
 
 Store = Callable[[Taking, Resource], Stored]

@@ -12,7 +12,6 @@ before them are marked and the next ones read. An event goes out as the text Pos
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg
@@ -20,11 +19,13 @@ import structlog
 from psycopg.rows import args_row
 
 from careapp.outbox.crash_points import reached
-from careapp.outbox.senders import Pending, Sender, SendFailed, Unsendable
+from careapp.outbox.senders import Headers, Pending, Sender, SendFailed, Unsendable
 from careapp.telemetry import traces
 
 SENDING_SECONDS = 10  # no wave begins later, so a slow broker stays below the 30 s that end the transaction
 ANSWER_SECONDS = 8  # more than the producer's own limit of 6 s, so every send has an outcome
+# How a consumer's library knows an event in structured mode (CloudEvents' Kafka protocol binding §3.3.1).
+FORMAT = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 AT_ONCE = 1000  # events read, and marked, by one statement
 MOST = 8000  # events of a visit: what a crash repeats of each relay, and how long a shard is held
 
@@ -210,8 +211,12 @@ def _start(wave: Iterable[Waiting], sender: Sender, stop: float) -> list[Outcome
 def _send(sender: Sender, row: Waiting) -> Pending:
     """Hand one event over, as a part of the trace it belongs to, if there is one."""
     if row.traceparent is None:
-        return sender.send(row.topic, row.key, row.value)
-    return traces.publication(row.topic, row.traceparent, partial(sender.send, row.topic, row.key, row.value))
+        return sender.send(row.topic, row.key, row.value, (FORMAT,))
+
+    def send(traced: Headers) -> Pending:
+        return sender.send(row.topic, row.key, row.value, (FORMAT, *traced))
+
+    return traces.publication(row.topic, row.traceparent, send)
 
 
 def _settled(outcomes: Iterable[Outcome]) -> list[tuple[Waiting, SendFailed | Unsendable | None]]:

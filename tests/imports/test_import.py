@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from careapp import localdb
 from careapp.episodes.models import EPISODES
+from careapp.imports.mapping_dosage import MORE
 from careapp.imports.report import Outcome, Report
 from careapp.imports.storing import STORES
 from careapp.patients import queries as patients
@@ -57,6 +58,45 @@ def test_numbers_of_the_state_are_not_taken_over(run: Run, rows: Rows, tmp_path:
     assert rows("SELECT identifiers FROM patients")[0].identifiers == [
         {"system": "http://hospital.example", "value": "M-1"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "over"),
+    [
+        ("allergy", {"clinicalStatus": {"coding": [{"code": "inactive"}]}}, True),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "resolved"}]}}, True),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "inactive"}]}, "abatementDateTime": "2020"}, True),
+        ("condition", {"clinicalStatus": None, "abatementString": "as a child"}, True),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "remission"}]}}, False),
+        ("condition", {"clinicalStatus": {"coding": [{"code": "recurrence"}]}}, False),
+    ],
+)
+def test_what_is_over_is_over_also_where_no_day_is_told(
+    run: Run, rows: Rows, tmp_path: Path, name: str, change: dict[str, Any], over: bool
+) -> None:
+    history = History()
+    history.records[name].update(change)
+    assert run(history.write(tmp_path)).refused == 0
+    kind = {"allergy": "ALLERGY", "condition": "CONDITION"}[name]
+    [fact] = rows(f"SELECT abated_at, now() AS now FROM patient_facts WHERE kind = '{kind}'")
+    assert (fact.abated_at is not None) == over
+    assert not over or fact.abated_at <= fact.now
+
+
+@pytest.mark.parametrize("use", ["usual", "temp", None])
+def test_a_patient_goes_by_no_former_name(run: Run, rows: Rows, tmp_path: Path, use: str | None) -> None:
+    history = History()
+    former = {"use": "maiden", "family": "Former", "given": ["Thida"]}
+    history.records["patient"]["name"] = [former, {"family": "Present", "given": ["Thida"], "use": use}]
+    run(history.write(tmp_path))
+    assert rows("SELECT family FROM patients")[0].family == "Present"
+
+
+def test_a_former_name_is_better_than_none(run: Run, rows: Rows, tmp_path: Path) -> None:
+    history = History()
+    history.records["patient"]["name"] = [{"use": "old", "family": "Former"}]
+    run(history.write(tmp_path))
+    assert rows("SELECT family FROM patients")[0].family == "Former"
 
 
 def test_history_and_audit_are_kept_and_nobody_is_told(
@@ -227,6 +267,9 @@ def test_what_people_entered_stays_beside_what_is_imported(run: Run, tenant: Tes
         ),
         ({"timing": {"repeat": {"frequency": 1, "period": 4, "periodUnit": "h"}}}, "once every 4 hours"),
         ({"timing": {"repeat": {"period": True}}}, "not stated"),
+        ({"timing": {"code": {"coding": [{"code": "BID"}]}}, "route": {"text": "By mouth"}}, "By mouth, BID"),
+        ({"additionalInstruction": [{"text": "With food"}, {"text": "Not with milk"}]}, "With food, Not with milk"),
+        ({"text": "1 at night", "timing": {"repeat": {"when": ["HS"]}}}, "1 at night"),
     ],
 )  # fmt: skip
 def test_a_coded_dosage_is_put_in_words(
@@ -234,5 +277,25 @@ def test_a_coded_dosage_is_put_in_words(
 ) -> None:
     history = History()
     history.records["medication"]["dosageInstruction"] = [instruction]
-    run(history.write(tmp_path))
+    assert "MedicationRequest" not in [line.resource_type for line in run(history.write(tmp_path)).noted]
     assert rows("SELECT dosage FROM prescriptions")[0].dosage == dosage
+
+
+@pytest.mark.parametrize(
+    ("instruction", "left_out"),
+    [
+        ({"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "when": ["HS"]}}}, "repeat.when"),
+        ({"timing": {"event": ["2020-01-01"]}, "maxDosePerPeriod": {}}, "maxDosePerPeriod, timing.event"),
+        ({"doseAndRate": [{"doseRange": {"low": {"value": 1}, "high": {"value": 2}}}]}, "doseAndRate.doseRange"),
+        ({"doseAndRate": [{"doseQuantity": {"value": 1}}, {"doseQuantity": {"value": 2}}]}, "a second dose"),
+    ],
+)
+def test_a_dosage_that_is_not_whole_says_so(
+    run: Run, rows: Rows, tmp_path: Path, instruction: dict[str, Any], left_out: str
+) -> None:
+    history = History()
+    history.records["medication"]["dosageInstruction"] = [instruction]
+    report = run(history.write(tmp_path))
+    assert rows("SELECT dosage FROM prescriptions")[0].dosage.endswith(MORE)
+    [line] = [line for line in report.noted if line.resource_type == "MedicationRequest"]
+    assert (line.outcome, line.notes[0].code, line.notes[0].value) == (Outcome.CREATED, "DOSAGE", left_out)

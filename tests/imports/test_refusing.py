@@ -48,6 +48,9 @@ BENT: list[tuple[str, dict[str, Any], str, str]] = [
     ("medication", {"requester": {"reference": f"urn:uuid:{new_id()[:8]}"}}, "REFERENCE", ""),
     ("medication", {"status": "draft"}, "STATUS", "draft"),
     ("medication", {"intent": "plan"}, "INTENT", "plan"),
+    ("medication", {"doNotPerform": True}, "INTENT", "True"),
+    ("medication", {"dosageInstruction": [{"modifierExtension": [{"url": "urn:not"}]}]}, "MODIFIER", "[{'url'"),
+    ("condition", {"modifierExtension": [{"url": "urn:of-the-mother", "valueBoolean": True}]}, "MODIFIER", "[{'url'"),
     ("medication", {"authoredOn": None}, "DATE", ""),
     ("medication", {"dosageInstruction": [7]}, "FORM", "[7]"),
 ]  # fmt: skip
@@ -69,6 +72,7 @@ def test_a_bad_record_is_refused_alone(
     assert len(rows("SELECT 1 FROM patients")) >= 1
     others = [other for other in report.noted if other.outcome is Outcome.REFUSED and other is not line]
     assert all(other.notes[0].code == "REFERENCE" for other in others)  # only what hangs on it
+    assert all(other.notes[0].why == f"That {record['resourceType']} was refused." for other in others)
 
 
 def test_a_prescription_in_another_patients_encounter_is_refused(run: Run, tmp_path: Path) -> None:
@@ -88,6 +92,7 @@ def test_a_prescription_in_another_patients_encounter_is_refused(run: Run, tmp_p
         ("patient", {"gender": "divers"}, "GENDER"),
         ("patient", {"deceasedBoolean": True}, "DECEASED"),
         ("allergy", {"onsetDateTime": "1990-05"}, "DATE_PARTIAL"),
+        ("allergy", {"clinicalStatus": {"coding": [{"code": "resolved"}]}}, "ABATED"),
         ("encounter", {"serviceProvider": {"reference": "urn:uuid:gone"}}, "REFERENCE"),
         ("encounter", {"participant": [{"individual": {"reference": "urn:uuid:gone"}}]}, "REFERENCE"),
     ],

@@ -93,6 +93,27 @@ def test_every_event_keeps_to_its_schema(everything_said: Envelopes) -> None:
         schema(envelope["type"]).validate({**envelope, "data": {}})  # withheld
 
 
+def test_the_page_for_consumers_tells_each_topic_with_its_key_and_fields(
+    app: APIFlask, tenant: TestTenant, everything_said: Envelopes
+) -> None:
+    row = re.compile(r"^\| \[([\w.]+)\]\(\1\.schema\.json\)(, HIGH)? \| (\w+) \| (.*) \|$", re.M)
+    told = {
+        topic: (bool(high), key, re.findall(r"`(\w+)`", fields))
+        for topic, high, key, fields in row.findall((DIRECTORY / "README.md").read_text())
+    }
+    kinds = {"EPI": "episode", "SLT": "slot", "PTY": "patient", "PRV": "provider", tenant.key: "tenant"}
+    with relay_role(app) as connection:
+        keys = dict(connection.execute("SELECT topic, key FROM outbox WHERE tenant_id = %s", [tenant.id]).fetchall())
+    assert told == {
+        topic: (
+            event.priority == "HIGH",
+            kinds.get(keys[topic]) or kinds[keys[topic][:3]],
+            list(schema(topic).schema["properties"]["data"]["anyOf"][0]["properties"]),
+        )
+        for topic, event in all_events().items()
+    }
+
+
 def test_no_event_says_a_name_a_birth_date_or_what_somebody_wrote(everything_said: Envelopes) -> None:
     text = json.dumps([envelope["data"] for envelope in everything_said])
     names, wrote = (

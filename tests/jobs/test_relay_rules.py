@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 from apiflask import APIFlask
+from psycopg.types.json import Jsonb
 from structlog.testing import capture_logs
 
 from careapp import localdb
@@ -40,6 +41,7 @@ class ChosenSender:
         self.connects = self.resets = 0
         self.under_way: Counter[str] = Counter()
         self.values: list[bytes] = []
+        self.headers: list[dict[str, bytes]] = []
         self.at_first_answer: Callable[[], None] | None = None
 
     def connect(self) -> None:
@@ -54,6 +56,7 @@ class ChosenSender:
         if key in self.poison:
             raise Unsendable("TooLarge")
         self.values.append(value)
+        self.headers.append(dict(headers))
         self.under_way[key] += 1
         assert self.under_way[key] == 1, "two events of a key were under way at once"
         return ChosenAnswer(self, key, json.loads(value)["data"].get("mark", 0))
@@ -331,6 +334,23 @@ def test_an_event_leaves_as_the_json_it_was_stored_as(
     relay.run_pass()
     assert json.loads(sender.values[0]) == stored
     Sent().result(0)
+
+
+@pytest.mark.parametrize("parent", [None, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
+def test_an_event_says_that_it_is_a_structured_cloudevent(
+    app: APIFlask, tenant: TestTenant, relay: Relay, speaker: Actor, sender: ChosenSender, parent: str | None
+) -> None:
+    """Libraries of CloudEvents go by this header, and take a message without it for none."""
+    tell(speaker, A)
+    with relay_role(app) as connection:
+        connection.execute(
+            "UPDATE outbox SET envelope = envelope - 'traceparent' || %s WHERE tenant_id = %s",
+            [Jsonb({"traceparent": parent} if parent else {}), tenant.id],
+        )
+    assert relay.run_pass() == 1
+    [headers] = sender.headers
+    assert headers.pop("content-type") == b"application/cloudevents+json; charset=UTF-8"
+    assert headers == ({"traceparent": parent.encode()} if parent else {})
 
 
 def test_a_transaction_that_commits_between_two_reads_of_a_visit_keeps_the_order_of_its_key(
