@@ -3,6 +3,7 @@
 import os
 
 from careapp import config, create_app
+from careapp.logs import take_over_libraries
 from careapp.operations.database_check import check_at_start
 from careapp.operations.database_health import HEALTH
 from careapp.telemetry import workers
@@ -16,6 +17,7 @@ app = create_app()
 if serves:
     from careapp.surface import watching  # here, because it counts
 
+    take_over_libraries()
     with app.app_context():
         check_at_start()
         app.extensions[HEALTH].ready()  # says so where the schema is older than this code

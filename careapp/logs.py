@@ -14,8 +14,31 @@ ALLOWED = frozenset({
     "method", "route", "status", "milliseconds", "request_id", "trace_id", "tenant", "actor",
     "topic", "key", "event_id", "pending", "parked", "oldest_seconds", "published", "failures",
     "refused", "job", "count", "seconds", "slots", "n", "hash", "partition", "port", "check",
-    "statement",
+    "statement", "library",
 })  # fmt: skip
+_log = structlog.get_logger()
+
+
+class OfLibraries(logging.Handler):
+    """What libraries and Flask itself log, as a line like the others. It tells who and where, never their text: that
+    quotes addresses as sent and rows of the database.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            _log.error("library warns", library=record.name, exc_info=error)
+        else:
+            place = f"{record.pathname}:{record.lineno} {record.funcName}"
+            _log.warning("library warns", library=record.name, where=[place])
+
+
+def take_over_libraries() -> None:
+    """Let what libraries log go through here, in a process that serves; commands show people their texts."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, OfLibraries) for handler in root.handlers):
+        root.addHandler(OfLibraries(logging.WARNING))
 
 
 def configure_logs(*, readable: bool, about: Callable[[], dict[str, Any]] = dict) -> None:

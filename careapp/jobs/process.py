@@ -24,6 +24,7 @@ from careapp.config import Settings
 from careapp.db import db
 from careapp.jobs import health, upkeep
 from careapp.jobs.watchdog import Watchdog
+from careapp.logs import take_over_libraries
 from careapp.operations.database_check import check_at_start
 from careapp.outbox.relay import Relays
 from careapp.outbox.sender_choice import sender_for
@@ -56,6 +57,7 @@ def run(app: Flask, settings: Settings) -> None:
     relay_url: str | None = app.config["DATABASE_RELAY_URL"]
     if relay_url is None:
         raise ValueError("the jobs process needs DATABASE_RELAY_URL")
+    take_over_libraries()
     check_at_start(relay_url)
     if traces.begin(settings, "careapp-jobs"):
         with app.app_context():

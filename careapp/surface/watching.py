@@ -55,6 +55,8 @@ def trace(app: Flask) -> None:
 
     instrument = FlaskInstrumentor().instrument_app
     instrument(app, tracer_provider=tracing.provider, excluded_urls=UNTRACED)  # type: ignore[no-untyped-call]
+    hooks = app.before_request_funcs[None]
+    hooks.insert(0, hooks.pop())  # what was refused or asked of the database before it began would be in no trace
     with app.app_context():
         for engine in db.engines.values():
             of_statements(engine)

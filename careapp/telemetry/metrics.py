@@ -180,7 +180,12 @@ def count_refusal(refusal: Refusal) -> None:
     """Count a refusal, once, however many places see it on its way out."""
     if not refusal.counted:
         refusal.counted = True
-        REFUSALS.labels(refusal.code).inc()
+        count_code(refusal.code)
+
+
+def count_code(code: str) -> None:
+    """Count what was refused without a Refusal, by the code that stands for it."""
+    REFUSALS.labels(code).inc()
 
 
 @cache  # to find a series by its labels costs as much as to count

@@ -13,6 +13,7 @@ from careapp.audit.writer import request_id
 from careapp.errors import Refusal, Restricted, TenantSuspended, Upstream
 from careapp.surface.problems import code_of, fault, problem_of, speaks_json
 from careapp.surface.sessions import signed_in_actor
+from careapp.telemetry.metrics import count_code
 from careapp.web.emergency import restricted_page
 from careapp.web.htmx import is_htmx, refused, signed_out, stale_token
 from careapp.web.refusals import said
@@ -59,7 +60,7 @@ def stale_form(error: CSRFError) -> Response:
 
     The sign-in form itself and signing out need nobody signed in.
     """
-    g.refused = "FORGED_FORM"
+    _tell("FORGED_FORM")
     if signed_in_actor() or request.endpoint in FOR_ANYBODY:
         return stale_token(generate_csrf())
     if is_htmx() or request.endpoint == "sign_in.sign_out":
@@ -75,7 +76,8 @@ def not_served(error: HTTPException) -> AnyResponse:
         return error.get_response(request.environ)
     if speaks_json(request.path):
         return problem_of(cause)
-    g.refused = "UNTRUSTED_HOST" if isinstance(error, SecurityError) else code_of(error)
+    if status < 500:
+        _tell("UNTRUSTED_HOST" if isinstance(error, SecurityError) else code_of(error))
     if isinstance(error, SecurityError):  # a foreign Host: no address can be built, so no page of ours either
         return Response(str(UNREADABLE), status, mimetype="text/plain")
     return refused(status, str(WORDS_FOR.get(status, UNREADABLE))) if status < 500 else broken(cause)
@@ -88,7 +90,9 @@ def broken(error: Exception) -> Response:
     """
     if speaks_json(request.path):
         return problem_of(error)
-    status = fault(error).status
+    refusal = fault(error)
+    _tell(refusal.code)
+    status = refusal.status
     away = status == Upstream.status
     template = current_app.jinja_env.get_template("errors/500.html")
     page = "" if is_htmx() else template.render(request_id=request_id.get() or "none", away=away)
@@ -97,3 +101,9 @@ def broken(error: Exception) -> Response:
         response.headers["Retry-After"] = SOON
     response.cache_control.no_store = True
     return response
+
+
+def _tell(code: str) -> None:
+    """Say to the log and the figures what was refused; a Refusal is counted where its words are looked for."""
+    g.refused = code
+    count_code(code)

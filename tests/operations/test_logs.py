@@ -2,8 +2,13 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +22,8 @@ from careapp.surface.headers import about_this
 from tests import factories as make
 from tests.api.client import Api, speaking_for
 from tests.conftest import ROOT
+from tests.database import TestDatabase
+from tests.instance import shared_settings
 
 ALWAYS = {"event", "level", "timestamp", "error", "where", "constraint"}  # of structlog, and of an error
 LEVELS = {"info", "warning", "error", "critical", "tell"}
@@ -86,3 +93,33 @@ def test_a_key_that_is_not_on_the_list_is_dropped(capsys: pytest.CaptureFixture[
     line = json.loads(capsys.readouterr().out)
     assert set(line) == {"event", "level", "timestamp", "status"}
     assert datetime.strptime(line["timestamp"], MOMENT)
+
+
+def test_what_libraries_and_flask_log_of_a_web_process_is_a_line_too_and_quotes_nothing(
+    app: APIFlask, database: TestDatabase, tmp_path: Path
+) -> None:
+    """Where the page of an error fails as well, Flask logs the address as sent and the text of the error."""
+    program = """
+import logging, wsgi
+logging.getLogger("some.library").warning("Daw Secret has %s", "rash")
+try:
+    raise ValueError("Daw Secret")
+except ValueError:
+    with wsgi.app.test_request_context("/patients/Daw-Secret"):
+        wsgi.app.log_exception(__import__("sys").exc_info())
+"""
+    environment = {**os.environ, **shared_settings(app, database, tmp_path), "CAREAPP_ENV": "production"}
+    environment |= {
+        "TRUSTED_HOSTS": "localhost",
+        "JWT_SECRET": "",
+        "ENCRYPTION_KEYS": f"a:{b64encode(bytes(32)).decode()}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "Secret" not in done.stdout + done.stderr
+    assert done.stderr == ""
+    warned, failed = [line for line in map(json.loads, done.stdout.splitlines()) if line["event"] == "library warns"]
+    assert (warned["library"], warned["level"]) == ("some.library", "warning")
+    assert warned["where"] == ["<string>:3 <module>"]
+    assert (failed["library"], failed["level"], failed["error"]) == ("careapp", "error", "ValueError")

@@ -116,6 +116,27 @@ def test_a_refused_command_is_counted_once_with_its_code(app: APIFlask, god: Act
             assert (refused(), done(), coded(), lost()) == (1, 0, 1, 1), number
 
 
+@pytest.mark.parametrize(
+    ("method", "address", "code"),
+    [("POST", "/sign-in", "FORGED_FORM"), ("GET", "/nowhere", "NOT_FOUND"), ("PUT", "/sign-in", "METHOD_NOT_ALLOWED"),
+     ("GET", "/api/v1/nowhere", "NOT_FOUND")],
+)  # fmt: skip
+def test_what_pages_refuse_before_any_view_is_counted_as_the_api_counts_it(
+    app: APIFlask, method: str, address: str, code: str
+) -> None:
+    with counted("refusals_total", code=code) as coded:
+        answer = app.test_client().open(address, method=method)
+        assert 400 <= answer.status_code < 500
+        assert coded() == 1
+
+
+def test_a_fault_behind_a_page_is_counted_as_one_behind_the_api(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.view_functions, "sign_in.sign_in", lambda: 1 / 0)
+    with counted("refusals_total", code="INTERNAL_ERROR") as coded:
+        assert app.test_client().get("/sign-in").status_code == 500
+        assert coded() == 1
+
+
 def test_a_command_whose_end_nobody_knows_has_failed(god: Actor, database: TestDatabase) -> None:
     """Its connection was lost while it was told to commit."""
     name = "patients.service.register"

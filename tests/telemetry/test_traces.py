@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
@@ -23,11 +24,14 @@ from opentelemetry.trace import (
 )
 from sqlalchemy import Integer, bindparam, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from careapp import config
 from careapp.db import db
 from careapp.kept import keep
 from careapp.outbox.senders import Sent
+from careapp.surface import watching
+from careapp.surface.headers import about_this
 from careapp.telemetry import exporting, traces
 from careapp.telemetry.exporting import Guarded
 from tests.conftest import ROOT
@@ -117,6 +121,35 @@ def test_statements_are_told_whichever_way_they_go(slow_app: APIFlask, monkeypat
         ("SELECT ? / CAST(%(by)s AS int)", "DivisionByZero"),
         (None, None),
     ]
+
+
+def test_a_request_is_traced_from_its_first_step_on(
+    slow_app: APIFlask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A forged form is refused by the last step before the view; who sent it was asked of the database there."""
+    told = Kept()
+    monkeypatch.setattr(exporting, "OTLPSpanExporter", lambda endpoint: told)
+    monkeypatch.setattr(exporting.propagate, "set_global_textmap", lambda propagator: None)
+    monkeypatch.setattr(traces, "_tracing", tracing := exporting.Tracing("http://collector", "careapp-test"))
+    slow_app.config["SETTINGS"] = slow_app.config["SETTINGS"].model_copy(
+        update={"otel_exporter_otlp_endpoint": "http://collector"}
+    )
+    watching.trace(slow_app)
+    with capture_logs([merge_about]) as lines:
+        answer = slow_app.test_client().post("/sign-in", data={})
+    tracing.end()
+    assert answer.status_code == 400
+    [line] = [line for line in lines if line["event"] == "request"]
+    spans = [json.loads(one) for one in told.texts]
+    [request] = [one for one in spans if one["kind"] == "SpanKind.SERVER"]
+    assert request["context"]["trace_id"] == f"0x{line['trace_id']}"
+    assert [one["attributes"]["db.query.text"] for one in spans if one["parent_id"] == request["context"]["span_id"]]
+    assert "span missing" not in caplog.text
+
+
+def merge_about(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add what each line says of its request."""
+    return {**event, **about_this()}
 
 
 def test_off_nothing_of_opentelemetry_is_loaded(app: APIFlask, database: TestDatabase, tmp_path: Path) -> None:
