@@ -81,6 +81,11 @@ class Calendar(View):
         return self.first + timedelta(days=self.days - 1)
 
     @property
+    def has_free(self) -> bool:
+        """Whether any time of these days can be booked for whom the calendar was read."""
+        return any(one.state == "free" for one in self.slots) or any(one.free for one in self.offers)
+
+    @property
     def specialties(self) -> Sequence[str]:
         """The specialties to choose from: of who works at the clinic."""
         here = (one for one in self.providers if self.clinic is None or self.clinic.locator in one.clinics)

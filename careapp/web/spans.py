@@ -17,6 +17,7 @@ from careapp.overviews.called_off import list_to_call
 from careapp.scheduling import spans
 from careapp.scheduling.views import SlotView
 from careapp.surface.actors import current_actor, requires
+from careapp.surface.csrf import HOME, safe_next
 from careapp.web import times
 from careapp.web.calendar_address import Address
 from careapp.web.episode_answers import form_refused
@@ -50,7 +51,9 @@ def slots_form() -> Response:
 @bp.post("/slots/new")
 @requires(Permission.SLOT_MANAGE_OWN)
 def add_slots() -> Response:
-    """Offer the slots, all or none, and show their week; where some overlap, name them and offer the others."""
+    """Offer the slots, all or none, and show their week, or the page that asked for them (`next`); where some overlap,
+    name them and offer the others.
+    """
     actor, shown = current_actor(), _choices()
     form, zone, wanted = _with_choices(AddSlotsForm(), shown), shown.zone, []
     made: list[SlotView] = []
@@ -61,7 +64,7 @@ def add_slots() -> Response:
 
         def create() -> str:
             made.extend(_made(sent, wanted))
-            return f"/calendar?provider={sent.provider_locator}&week={times.week_name(sent.day)}"
+            return _next_page() or f"/calendar?provider={sent.provider_locator}&week={times.week_name(sent.day)}"
 
         address = create_once(actor, form, create)
         said = ngettext("%(num)s slot is added.", "%(num)s slots are added.", len(made))
@@ -169,6 +172,12 @@ def _one(provider: str | None) -> str | None:
     return None if provider in ("", EVERYBODY) else provider
 
 
+def _next_page() -> str | None:
+    """The page that asked for slots and goes on with them, such as that of a walk-in; None without one."""
+    wanted = safe_next(request.args.get("next"))
+    return None if wanted == HOME else wanted
+
+
 def _to_call(sent: SimpleNamespace) -> str:
     """The address of the list of whom to call because of what was blocked."""
     given = {
@@ -208,8 +217,7 @@ def _add_page(
 ) -> Response:
     return page_or_fragment(
         "scheduling/add_slots.html", "scheduling/_add_slots.html", status, title=_("Add slots"), form=form, zone=zone,
-        overlaps=overlaps, others=others,
-        back=Address.asked().to(),
+        overlaps=overlaps, others=others, asked_by=_next_page(), back=Address.asked().to(),
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def _page(
         form.choice.data = _choices(shown.candidate)[0]
     return page_or_fragment(
         PAGE, PART, status, title=_("Walk-in"), shown=shown, form=form, found=found, typed=typed,
-        new_patient=NEW_PATIENT, likely=likely, reasons=reasons, typing=False,
+        new_patient=NEW_PATIENT, likely=likely, reasons=reasons, typing=False, refused=status != 200,
     )  # fmt: skip
 
 

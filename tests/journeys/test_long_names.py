@@ -11,6 +11,7 @@ from careapp.access import Role
 from careapp.patients.views import HumanName
 from careapp.scheduling import appointments
 from tests import factories as make
+from tests.identity.people import a_user
 from tests.journeys.people import sign_in
 from tests.journeys.scene import TEN, Scene
 
@@ -70,6 +71,29 @@ def test_no_page_is_wider_than_its_window(
         for width, height in SIZES:
             page.set_viewport_size({"width": width, "height": height})
             found = page.evaluate(TOO_WIDE) + page.evaluate(RUNS_OVER, LONG[:200])
+            if found:
+                wrong[address, width] = found
+    assert not wrong, "\n".join(f"{where}: {what}" for where, what in wrong.items())
+
+
+def test_nor_are_those_of_clinics_staff_and_clients(
+    app: APIFlask, scene: Scene, scene_url: str, new_page: Callable[..., Page]
+) -> None:
+    with app.app_context():
+        clinic = make.a_clinic(scene.actor, name=LONG[:150]).locator
+        user = a_user(scene.actor, name=LONG[:150]).id
+        client = make.a_service_client(scene.actor, name=LONG[:100]).id
+    page, wrong = new_page(), {}
+    sign_in(page, scene_url, scene.everybody)
+    for address in (
+        f"/today?clinic={clinic}", "/walk-in", f"/walk-in?clinic={clinic}", f"/calendar?clinic={clinic}",
+        "/next-free", "/slots/block", f"/dashboard?clinic={clinic}", "/admin/users", f"/admin/users/{user}",
+        "/admin/clients", f"/admin/clients/{client}", "/admin/clinics", f"/admin/clinics/{clinic}",
+    ):  # fmt: skip
+        page.goto(f"{scene_url}{address}")
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            found = page.evaluate(TOO_WIDE)
             if found:
                 wrong[address, width] = found
     assert not wrong, "\n".join(f"{where}: {what}" for where, what in wrong.items())

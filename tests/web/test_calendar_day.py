@@ -148,6 +148,28 @@ def test_of_today_what_is_over_is_folded_away(
     )
 
 
+def test_who_finds_nothing_free_to_choose_is_led_to_the_next_free_times(
+    god: Actor, desk: Callable[..., Desk], provider: Any, clinic: Any
+) -> None:
+    an_earlier_slot(god, provider, clinic, NOON - timedelta(hours=2))
+    tomorrow = an_earlier_slot(god, provider, clinic, NOON + timedelta(days=1))
+    party = make.a_patient(god).locator
+    with clock.at(NOON):
+        front = desk(Role.FRONT_DESK)
+        shown = f"/calendar?clinic={clinic.locator}&day=2027-03-10"
+        assert "No time is free" not in front.get(shown).text, "nobody looks for a time"
+        said = front.get(f"{shown}&party={party}").text.split("No time is free today.")[1]
+        lead = f"/next-free?clinic={clinic.locator}&amp;day=2027-03-10&amp;party={party}"
+        assert said.strip().startswith(f'<a href="{lead}">Next free times</a>')
+        assert tomorrow.locator in front.get(lead.replace("&amp;", "&")).text
+        for days, said in (("day=2027-03-12", "No time is free on this day."), ("week=2027-W12", "in this week.")):
+            assert said in front.get(f"/calendar?clinic={clinic.locator}&{days}&party={party}").text
+            assert said in front.get(f"/calendar?provider={provider.locator}&{days}&party={party}").text
+        for days in ("day=2027-03-11", "week=2027-W10"):
+            for whose in (f"clinic={clinic.locator}", f"provider={provider.locator}"):
+                assert "No time is free" not in front.get(f"/calendar?{whose}&{days}&party={party}").text
+
+
 def test_a_slot_in_the_buffer_of_a_visit_names_the_visit(
     new_tenant: Callable[..., TestTenant], desk: Callable[..., Desk]
 ) -> None:

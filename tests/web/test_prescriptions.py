@@ -466,6 +466,8 @@ def test_the_sentence_follows_what_is_typed(sheet: Callable[..., Sheet]) -> None
     assert "Needed for the whole time: 21." in whole
     assert "appears here" in said(dose="1")
     assert "appears here" in said(dose="many", timing="TID")
+    assert SENTENCE in said(**(PARTS | {"dose": "၁"}))
+    assert "0.5" in said(**(PARTS | {"dose": "၀.၅"}))
     assert "A cup" in said(**PARTS, dosage="A cup")
     typed = said(**PARTS, quantity="30", suggested="21")
     assert 'value="30"' in typed

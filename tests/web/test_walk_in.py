@@ -101,6 +101,14 @@ def test_all_of_it_happens_or_nothing(god: Actor, front: Desk, clinic: ClinicVie
     assert one(god, "SELECT count(*) FROM patients") == before
     assert one(god, "SELECT count(*) FROM episodes") == 1
     assert "Nothing is free today" in answer.text
+    for typed in ('value="Ma Khin"', 'value="Lay"'):
+        assert typed in answer.text
+    [again] = [form for form in forms_of(parsed(answer.text)) if form.action == here(clinic)]
+    answer = front.send(again)
+    assert answer.status_code == 422
+    assert 'value="Ma Khin"' in answer.text
+    opened = a_place(god, clinic, minutes=30)
+    assert front.open("POST", here(clinic), data={**again.values, "slot_locator": opened.locator}).status_code == 303
 
 
 def test_who_comes_too_late_keeps_what_was_typed_and_sees_what_is_free(
@@ -165,6 +173,41 @@ def test_when_nothing_is_free_the_next_times_are_offered(
     assert f'href="/slots/{tomorrow.locator}/book?party={patient.locator}"' in page
     assert "Thu 11 Mar 2027, 09:00" in page
     assert page.count("/book?") == 1
+    assert f'href="/next-free?clinic={clinic.locator}&amp;party={patient.locator}">Later times' in page
+
+
+def test_when_nothing_is_free_a_slot_is_added_and_the_walk_in_gone_on_with(
+    god: Actor, front: Desk, clinic: ClinicView, patient: PatientView
+) -> None:
+    provider = make.a_provider(god, clinic_locators=[clinic.locator]).locator
+    [lead] = [
+        str(one.get("href")) for one in parsed(front.get(here(clinic, patient)).text).iter("a")
+        if (one.get("href") or "").startswith("/slots/new")
+    ]  # fmt: skip
+    assert f'href="{here(clinic, patient).replace("&", "&amp;")}">Back</a>' in front.get(lead).text
+    times = {"provider_locator": provider, "first": "09:00", "last": "09:30"}
+    assert front.fill(lead, lead, **times).location == here(clinic, patient)
+    front.fill(here(clinic, patient), here(clinic))
+    assert one(god, "SELECT status FROM appointments") == "ARRIVED"
+    elsewhere = lead.replace("next=/", "next=https://example.org/")
+    assert (
+        "example.org" not in front.fill(elsewhere, elsewhere, **(times | {"first": "10:00", "last": "10:30"})).location
+    )
+
+
+def test_when_nothing_is_free_somebody_new_is_registered_on_the_way(
+    god: Actor, front: Desk, clinic: ClinicView
+) -> None:
+    find = f"/walk-in/find?clinic={clinic.locator}"
+    page = front.fill(here(clinic), find, q="ma khin lay 3 feb 1990").text
+    assert "Register the patient below" not in page
+    [register] = [str(one.get("formaction")) for one in parsed(page).iter("button") if one.get("formaction")]
+    form = next(form for form in forms_of(parsed(page)) if form.action == find)
+    page = front.open("POST", register, data=form.values).text
+    assert 'value="ma khin lay"' in page
+    form = next(form for form in forms_of(parsed(page)) if form.action.startswith("/patients/new?"))
+    made = front.send(form, given="Ma Khin", family="Lay")
+    assert made.location == here(clinic) + "&party=" + rows(god, "SELECT locator FROM patients")[0].locator
 
 
 def test_places_of_a_provider_who_is_busy_are_not_offered(

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from wtforms import BooleanField, HiddenField, SelectField
 
 from careapp.errors import Invalid
+from careapp.patients.contacts import latin_digits
 from careapp.prescriptions.dosage import Dosage, plain, require_whole, sentence
 from careapp.prescriptions.dosage_forms import likely
 from careapp.prescriptions.views import Medication, Order, Override
@@ -27,14 +28,14 @@ PARTS = ("dose", "timing", "most_a_day", "duration")  # whose own faults come fi
 
 
 class AmountField(TextField):
-    """A number such as 2 or 0.5, above zero; a comma is read as a point."""
+    """A number such as 2 or 0.5, above zero, in the digits of any script; a comma is read as a point."""
 
     def __init__(self, label: str, **kwargs: Any) -> None:
         super().__init__(label, render_kw={"inputmode": "decimal", "autocomplete": "off"}, **kwargs)
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         """Convert what was sent. Raises ValueError for anything but such a number."""
-        text = valuelist[0].strip() if valuelist else ""
+        text = latin_digits(valuelist[0].strip()) if valuelist else ""
         self.data: Any = None  # a Decimal, where the base class has text
         if not text:
             return
