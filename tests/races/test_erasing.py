@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,15 @@ from careapp.episodes import service as episodes
 from careapp.erasure.erase import erase_patient
 from careapp.erasure.holds import set_hold
 from careapp.errors import Conflict, Refusal
+from careapp.imports.run import import_files
+from careapp.imports.taking_in import Taking
 from careapp.patients import confidentiality, facts, service
 from careapp.patients.views import HumanName
 from careapp.prescriptions import service as prescriptions
 from tests import factories as make
+from tests.imports.build import History, coded, new_id
 from tests.looking import one, rows
-from tests.races.crowd import Crowd, done, refused
+from tests.races.crowd import Crowd, Meanwhile, done, refused
 
 AGES = timedelta(days=365 * 11)
 WHY = "Found unconscious at the gate"
@@ -104,3 +108,22 @@ def test_nothing_is_entered_about_who_was_erased(god: Actor, restricted: bool) -
         assert refusal.value.code in {"PATIENT_ERASED", "ALREADY_ERASED", "VALIDATION_FAILED", "RESTRICTED"}
     with pytest.raises(Conflict, match="erased"):
         confidentiality.lift(god, patient, reason="Nobody knows him any more")
+
+
+def test_what_an_import_has_of_a_patient_who_is_erased_meanwhile_is_not_his(
+    god: Actor, crowd: Crowd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    history, importing = History(), partial(import_files, tenant_key=god.tenant_key, progress=lambda document: None)
+    importing([history.write(tmp_path)])
+    [(it, locator, version)] = rows(god, "SELECT id, locator, version FROM patients")
+    history.records["newer"] = {**history.records["condition"], "id": new_id(), "code": coded("195967001", "Asthma")}
+    again = history.write(tmp_path, "again.json")
+
+    def erase() -> Any:
+        with clock.at(clock.now() + AGES):
+            return erasing(god, locator, version)()
+
+    erase_now = Meanwhile(monkeypatch, Taking, "_look_up").do(erase)
+    outcomes = crowd([partial(importing, [again]), erase_now])
+    assert refused(outcomes) == []
+    assert [left for left, statement in LEFT.items() if one(god, statement, it=it)] == []
