@@ -14,7 +14,7 @@ from careapp import commands
 from careapp.access import Actor
 from careapp.audit.writer import AuditRow
 from careapp.db import LOCK_TIMEOUT, Base, db, table_of
-from careapp.errors import Invalid, Refusal
+from careapp.errors import Busy, Invalid, Refusal
 from careapp.kept import keep
 from careapp.outbox import crash_points
 
@@ -115,7 +115,7 @@ def _run(answer: Callable[[], Answer], refused: Callable[[Refusal], Answer], rou
             raise
     except Refusal as error:
         refusal = error
-    if refusal.status not in STORED_REFUSALS:
+    if refusal.status not in STORED_REFUSALS or isinstance(refusal, Busy):  # which says to try again in a moment
         raise refusal
     row = AuditRow(route, "refused", detail={"code": refusal.code, "status": refusal.status})
     commands.current_unit().audits.append(row)

@@ -18,7 +18,7 @@ from careapp.disclosure.events import EmergencyAccessDeclared
 from careapp.disclosure.models import EMERGENCIES, EmergencyAccess
 from careapp.disclosure.people import USERS, name_of_actor
 from careapp.disclosure.rules import EMERGENCY_LASTS, MANY_A_DAY, SHORTEST_REASON, Ground
-from careapp.disclosure.stewards import read_record
+from careapp.disclosure.stewards import hold_record, read_record
 from careapp.disclosure.views import EmergencyEntry, EmergencyView
 from careapp.errors import Conflict, Forbidden, Invalid, Sentence, found
 from careapp.paging import DEFAULT_LIMIT, read_page
@@ -32,13 +32,14 @@ def declare(actor: Actor, locator: str, *, reason: str) -> EmergencyView:
     """Open a restricted record to the actor for an hour. While it is open to him already, that is what he gets.
 
     Raises NotFound, Invalid for a reason of fewer than ten characters, Conflict NOT_NEEDED where nothing is withheld
-    from him, and Forbidden for who is no user.
+    from him and PATIENT_ERASED, and Forbidden for who is no user.
     """
     reason = " ".join(reason.split())
     if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON:
         raise Invalid({"reason": Sentence("Say why in %(least)s characters or more.", least=SHORTEST_REASON)})
     if actor.user_id is None:
         raise Forbidden("Emergency access belongs to a person; sign in as one.")
+    hold_record(actor, locator)
     record = read_record(actor, locator)
     row = _present(actor, record.id)
     if row is None:
@@ -63,7 +64,7 @@ def end(actor: Actor, locator: str) -> None:
     record = read_record(actor, locator)
     row = found(_present(actor, record.id))
     mine = (EMERGENCIES.tenant_id == actor.tenant_id, EMERGENCIES.id == row.id, EMERGENCIES.ended_at.is_(None))
-    guarded_update(EmergencyAccess, *mine, ended_at=clock.now())
+    found(guarded_update(EmergencyAccess, *mine, ended_at=clock.now()))
     reading.forget()
     commands.current_unit().in_emergency.add(locator)
     commands.record("patient.emergency_end", locator, patients=(locator,))

@@ -9,7 +9,7 @@ from careapp.db import db
 from careapp.disclosure import condition
 from careapp.disclosure.reading import kind, values
 from careapp.disclosure.rules import LASTING, NORMAL
-from careapp.errors import Restricted, found
+from careapp.errors import Conflict, Restricted, found
 
 
 def read_record(actor: Actor, locator: str) -> Row[Any]:
@@ -18,13 +18,21 @@ def read_record(actor: Actor, locator: str) -> Row[Any]:
     return found(db.session.execute(condition.record_of(kind(actor)), given).one_or_none())
 
 
-def lock_record(actor: Actor, locator: str) -> Row[Any]:
-    """The same, with the patient's row locked until the transaction ends; for who decides about it.
-
-    Raises NotFound, and Restricted for who is no steward.
+def hold_record(actor: Actor, locator: str) -> None:
+    """Lock the patient's row until the transaction ends: of two who decide something at once, the second sees what the
+    first decided. Raises Conflict PATIENT_ERASED, as nothing new is entered about who was erased.
     """
-    lock = text("SELECT 1 FROM patients WHERE tenant_id = :tenant AND locator = :locator FOR NO KEY UPDATE")
-    db.session.execute(lock, {"tenant": actor.tenant_id, "locator": locator})
+    lock = text("SELECT erased_at FROM patients WHERE tenant_id = :tenant AND locator = :locator FOR NO KEY UPDATE")
+    if db.session.execute(lock, {"tenant": actor.tenant_id, "locator": locator}).scalar_one_or_none():
+        raise Conflict("This patient was erased. Register him anew.", code="PATIENT_ERASED")
+
+
+def lock_record(actor: Actor, locator: str) -> Row[Any]:
+    """The record as read_record() gives it, held as hold_record() does; for who decides about it.
+
+    Raises NotFound, Conflict PATIENT_ERASED, and Restricted for who is no steward.
+    """
+    hold_record(actor, locator)
     record = read_record(actor, locator)
     require_steward(actor, record)
     return record

@@ -11,6 +11,7 @@ from careapp.erasure.standing import patient_row, standing_of
 from careapp.erasure.views import ErasureView
 from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.operations.models import LONGEST_RETENTION, SETTINGS, TenantSettings
+from careapp.operations.tenants import forbid_deletion
 
 LONGEST_REASON = 2000  # characters
 
@@ -19,6 +20,7 @@ LONGEST_REASON = 2000  # characters
 def set_hold(actor: Actor, locator: str, *, reason: str) -> ErasureView:
     """Keep a patient from being erased. Raises NotFound, Invalid without a reason, Conflict for one who was erased."""
     said = sound_reason(reason)
+    forbid_deletion(actor)
     patient = patient_row(actor, locator, lock=True)  # an erasure that runs now ends first, or waits for this hold
     if patient.erased_at:
         raise Conflict(f"{locator} was erased already.", code="ALREADY_ERASED")

@@ -139,7 +139,7 @@ def authenticate(tenant_id: int | None, client_id: str, secret: str, *, address:
         current, former = (hmac.compare_digest(one or b"", given) for one in (row.secret_hash, row.former_hash))
         good = (current or (former and row.former_until > now)) and row.disabled_at is None
         if good and (row.last_used_at is None or now - row.last_used_at > COARSE):
-            guarded_update(ServiceClient, *mine, last_used_at=now, version=row.version)
+            guarded_update(ServiceClient, *mine, last_used_at=now, version=CLIENTS.version)
         closed = {"code": TenantSuspended.code} if good and row.suspended_at else {}
         outcome = "done" if good and not closed else "refused"
         told = AuditRow("client.token", outcome, f"{PREFIX}{row.id}", detail={"address": address, **closed})

@@ -18,6 +18,7 @@ from careapp.imports.bundles import Bundle, identifiers
 from careapp.imports.reading import Resource, refuse_modified
 from careapp.imports.report import Line, Note, Outcome, Unusable, shown
 from careapp.operations.models import IMPORTED, ImportedRecord
+from careapp.patients.models import PATIENTS
 
 # What Synthea, since 2020, writes into bundles of its own, and names by an identifier in those of patients. Not
 # patients: some of their numbers are not taken over.
@@ -93,6 +94,18 @@ class Taking:
         return [resource["id"] for records in self.bundle.records.values() for resource in records]
 
     def _look_up(self, source_ids: list[str]) -> list[tuple[tuple[str, str], Ours]]:
+        """What became of these records. Their patients are held: an erasure that runs now is awaited, and what it has
+        forgotten is not found."""
+        found = self._read(source_ids)
+        patients = [ours.id for (kind, _), ours in found if kind == "Patient"]
+        if not patients:
+            return found
+        these = (PATIENTS.tenant_id == self.actor.tenant_id, PATIENTS.id.in_(patients))
+        held = select(PATIENTS.id).where(*these).order_by(PATIENTS.id).with_for_update(read=True, key_share=True)
+        db.session.execute(held).all()
+        return self._read(source_ids)
+
+    def _read(self, source_ids: list[str]) -> list[tuple[tuple[str, str], Ours]]:
         rows = db.session.execute(
             select(IMPORTED.resource_type, IMPORTED.source_id, IMPORTED.entity_id, IMPORTED.locator).where(
                 IMPORTED.tenant_id == self.actor.tenant_id,

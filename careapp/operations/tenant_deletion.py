@@ -22,8 +22,8 @@ from careapp.localdb import libpq_url
 from careapp.operations.events import TenantDeleted
 from careapp.operations.tenant_export import Manifest
 from careapp.operations.tenant_rows import LOG, connected, key_of, tables
+from careapp.operations.tenants import DELETION_LOCK
 
-DELETION_LOCK = 7302267  # an advisory lock, with the tenant
 BATCH = 1000  # rows of one transaction
 PASSES = 5  # over all tables; the last finds nothing
 EVENTS = ("outbox", "outbox_sent", "outbox_head")  # go last: what happened must be told before it is forgotten

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from careapp import clock, commands
 from careapp.access import Actor
@@ -12,6 +12,8 @@ from careapp.db import db
 from careapp.errors import Conflict
 from careapp.localdb import libpq_url
 from careapp.operations.models import TENANTS
+
+DELETION_LOCK = 7302267  # an advisory lock, with the tenant: held by who deletes it, shared by who forbids that
 
 
 def create_tenant(owner_url: str, *, key: str, name: str, time_zone: str, buffer_minutes: int = 0) -> int:
@@ -52,6 +54,14 @@ def key_is_taken(key: str) -> bool:
     found = db.session.execute(select(TENANTS.id).where(TENANTS.key == key)).one_or_none()
     db.session.rollback()
     return found is not None
+
+
+def forbid_deletion(actor: Actor) -> None:
+    """Let a deletion of the actor's tenant that begins now wait until this transaction has ended, and find what it did;
+    wait for one that is under way already.
+    """
+    shared = text("SELECT pg_advisory_xact_lock_shared(:lock, :tenant)")
+    db.session.execute(shared, {"lock": DELETION_LOCK, "tenant": actor.tenant_id})
 
 
 def suspend(owner_url: str, actor: Actor, *, by: str, reason: str) -> None:

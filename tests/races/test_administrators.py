@@ -1,15 +1,17 @@
-"""Administrators who remove each other at the same moment: one of them always remains."""
+"""Administrators at the same moment: of those who remove each other one remains, and what one changes stands."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from careapp.access import Actor, Role
-from careapp.identity import users
+from careapp.identity import service_clients, users
+from tests import factories as make
 from tests.identity.people import a_user
 from tests.looking import one
-from tests.races.crowd import Crowd, done, refused
+from tests.races.crowd import Crowd, Meanwhile, done, refused
 
 LEFT = "SELECT count(*) FROM users WHERE disabled_at IS NULL AND 'admin' = ANY (roles)"
 
@@ -47,3 +49,35 @@ def test_two_change_one_user(god: Actor, crowd: Crowd) -> None:
     outcomes = crowd([demote(god, user)] * 8)
     assert len(done(outcomes)) == 1
     assert refused(outcomes) == ["STALE_VERSION"] * 7
+
+
+def test_an_address_is_given_to_one(god: Actor, crowd: Crowd) -> None:
+    outcomes = crowd([partial(a_user, god, email="one@clinic.example")] * 6)
+    assert (len(done(outcomes)), set(refused(outcomes))) == (1, {"VALIDATION_FAILED"})
+
+
+def test_a_client_is_disabled_while_it_fetches_a_token(
+    god: Actor, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, secret = service_clients.create_client(
+        god, name="Laboratory", roles=[Role.CLINICIAN], scopes=["patient.read"]
+    )
+    disabling = Meanwhile(monkeypatch, service_clients, "_hash").do(
+        partial(service_clients.disable_client, god, client.id)
+    )
+    fetching = partial(service_clients.authenticate, god.tenant_id, client.client_id, secret, address="2001:db8::7")
+    assert refused(crowd([fetching, disabling])) == []
+    left = service_clients.get_client(god, client.id)
+    assert left.disabled_at is not None
+    assert left.version == 2
+
+
+def test_a_clients_secret_is_changed_by_two(god: Actor, crowd: Crowd) -> None:
+    client = make.a_service_client(god)
+    outcomes = crowd([partial(service_clients.rotate_secret, god, client.id)] * 2)
+    good = [
+        service_clients.authenticate(god.tenant_id, client.client_id, secret, address="2001:db8::7")
+        for _, secret in outcomes
+    ]
+    assert all(good), "one is the present, the other the former one"
+    assert service_clients.get_client(god, client.id).version == 3

@@ -123,7 +123,7 @@ def test_a_refusal_leaves_none_of_what_was_done_before_it(god: Actor) -> None:
     assert events(god, after=before["events"]) == []
 
 
-@pytest.mark.parametrize("error", [VersionRequired(), OSError("the disk is full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [VersionRequired(), Busy(), OSError("the disk is full"), KeyboardInterrupt()])
 def test_other_errors_keep_nothing_so_a_retry_runs_again(god: Actor, error: BaseException) -> None:
     patient = make.a_patient(god)
 
