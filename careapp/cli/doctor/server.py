@@ -74,11 +74,14 @@ def roles(at: Installation) -> Found:
     """No superuser, no BYPASSRLS, no owner serves; what check_at_start asks, for both processes."""
     for role in NEEDED:
         if at.addresses.get(role):
-            with at.connect(role) as connection:
+            with at.connect_as_served(role) as connection:
                 try:
                     refuse_unsafe(connection, f"care_{role}")
                 except UnsafeDatabase as error:
                     yield WRONG, f"{variable_of(role)}: {error}.", "The process refuses to start like this."
+                if connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",):
+                    yield (WRONG, f"{variable_of(role)}: nothing can be written, default_transaction_read_only is on.",
+                           "Reset it, for the role or the database that has it.")  # fmt: skip
 
 
 @check("walls", "row-level security is on and forced on every table of tenants, and history cannot be changed")
