@@ -213,7 +213,9 @@ def test_a_translation_that_was_not_built(whole: Installation, tmp_path: Path) -
     assert "no translation into 'my'" in told(replace(whole, catalogues=tmp_path), "translations")
 
 
-def test_addresses_that_do_not_answer_or_lead_to_the_wrong_role(whole: Installation, own: TestDatabase) -> None:
+def test_addresses_that_do_not_answer_or_lead_to_the_wrong_place(
+    whole: Installation, own: TestDatabase, intact: TestDatabase
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # taken, and nobody listens
         nowhere = f"postgresql://care_app@127.0.0.1:{free.getsockname()[1]}/care"
@@ -224,6 +226,9 @@ def test_addresses_that_do_not_answer_or_lead_to_the_wrong_role(whole: Installat
     assert "refuses at DATABASE_URL" in told(replace(whole, addresses=whole.addresses | {"app": missing}), "database")
     swapped = replace(whole, addresses=whole.addresses | {"relay": own.app})
     assert "DATABASE_RELAY_URL signs in as care_app, not as care_relay" in told(swapped, "database")
+    forgotten = replace(whole, addresses=whole.addresses | {"backup": intact.app.replace("care_app", "care_backup")})
+    said = f"DATABASE_BACKUP_URL leads to another database, {intact.name}, than DATABASE_URL, {own.name}."
+    assert said in told(forgotten, "database")
     unset = replace(whole, addresses=whole.addresses | {"relay": None})
     assert "DATABASE_RELAY_URL is not set: jobs cannot work" in told(unset, "database")
 
