@@ -77,8 +77,11 @@ def own() -> Iterator[TestDatabase]:
 
 
 @pytest.fixture
-def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
-    """An installation as it is to be; on a database of its own for a test that asks for one to break."""
+def whole(app: APIFlask, request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
+    """An installation as it is to be; on a database of its own for a test that asks for one to break.
+
+    The application is there as it is for the command: it maps the tables.
+    """
     own: TestDatabase = request.getfixturevalue("own" if "own" in request.fixturenames else "intact")
     settings = Settings(
         CAREAPP_ENV="production", CAREAPP_VAR=tmp_path, secret_key=SECRET, database_url=own.app, encryption_keys=KEY,
@@ -120,7 +123,7 @@ def run(database: TestDatabase, *statements: str) -> None:
 
 @pytest.mark.parametrize("name", [
     "settings", "transport", "files", "disk", "clock", "time zones", "translations", "database", "roles", "walls",
-    "grants", "extensions", "schema", "connections", "outbox", "audit", "partitions", "keys",
+    "grants", "extensions", "schema", "structure", "connections", "outbox", "audit", "partitions", "keys",
 ])  # fmt: skip
 def test_a_whole_installation_gets_no_word(whole: Installation, name: str) -> None:
     assert told(whole, name) == ""
@@ -210,7 +213,9 @@ def test_a_translation_that_was_not_built(whole: Installation, tmp_path: Path) -
     assert "no translation into 'my'" in told(replace(whole, catalogues=tmp_path), "translations")
 
 
-def test_addresses_that_do_not_answer_or_lead_to_the_wrong_role(whole: Installation, own: TestDatabase) -> None:
+def test_addresses_that_do_not_answer_or_lead_to_the_wrong_place(
+    whole: Installation, own: TestDatabase, intact: TestDatabase
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # taken, and nobody listens
         nowhere = f"postgresql://care_app@127.0.0.1:{free.getsockname()[1]}/care"
@@ -221,6 +226,9 @@ def test_addresses_that_do_not_answer_or_lead_to_the_wrong_role(whole: Installat
     assert "refuses at DATABASE_URL" in told(replace(whole, addresses=whole.addresses | {"app": missing}), "database")
     swapped = replace(whole, addresses=whole.addresses | {"relay": own.app})
     assert "DATABASE_RELAY_URL signs in as care_app, not as care_relay" in told(swapped, "database")
+    forgotten = replace(whole, addresses=whole.addresses | {"backup": intact.app.replace("care_app", "care_backup")})
+    said = f"DATABASE_BACKUP_URL leads to another database, {intact.name}, than DATABASE_URL, {own.name}."
+    assert said in told(forgotten, "database")
     unset = replace(whole, addresses=whole.addresses | {"relay": None})
     assert "DATABASE_RELAY_URL is not set: jobs cannot work" in told(unset, "database")
 
@@ -241,7 +249,21 @@ CHANGES = [
     ("REVOKE SELECT ON patients FROM care_app", "grants", "care_app may not read patients"),
     ("REVOKE SELECT ON outbox FROM care_relay", "grants", "care_relay may not read outbox"),
     ("REVOKE SELECT ON episodes FROM care_backup", "grants", "care_backup may not read episodes"),
-    ("GRANT DELETE ON audit_event TO care_app", "grants", "care_app may change or delete rows of audit_event"),
+    ("GRANT DELETE ON audit_event TO care_app", "grants", "care_app may delete rows of audit_event, which it must not"),
+    ("GRANT DELETE ON outbox TO care_app", "grants", "care_app may delete rows of outbox, which it must not"),
+    ("GRANT SELECT ON episodes TO care_relay", "grants", "care_relay may read episodes, which it must not"),
+    ("REVOKE UPDATE ON appointments FROM care_app", "grants", "care_app may not change rows of appointments"),
+    ("REVOKE UPDATE (parked_at, next_at, withheld_at) ON outbox FROM care_app", "grants", "not write to outbox"),
+    ("ALTER ROLE care_app IN DATABASE {} SET search_path = public", "roles", "the search_path is 'public'"),
+    ("ALTER DATABASE {} SET default_transaction_read_only = on", "roles", "nothing can be written"),
+    (
+        "ALTER TABLE appointments DROP CONSTRAINT appointment_patient_busy",
+        "structure",
+        "has no constraint appointment_",
+    ),
+    ("DROP INDEX patients_newest", "structure", "patients has no index patients_newest"),
+    ("ALTER TABLE patients DROP COLUMN gender", "structure", "patients has no column gender"),
+    ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'patients_newest'::regclass", "structure", "not valid"),
     ("REVOKE INSERT ON patients FROM care_app", "grants", "care_app may not write to patients"),
     ("GRANT SELECT ON patients TO PUBLIC", "grants", "everybody has rights on patients"),
     ("DROP EXTENSION btree_gist CASCADE", "extensions", "The extension btree_gist is missing"),
@@ -364,6 +386,7 @@ def test_a_partition_that_was_not_made(whole: Installation, own: TestDatabase, t
         [(name,)] = connection.execute(f"SELECT '{table}' || to_char(now() AT TIME ZONE 'UTC' + {next_one})").fetchall()
     run(own, f"DROP TABLE {name}")
     assert f"{table} has no partition {name}" in told(whole, "partitions")
+    assert f"are kept in {table}_other" in told(whole, "partitions")
 
 
 def test_a_key_that_was_taken_away(

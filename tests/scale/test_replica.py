@@ -464,8 +464,9 @@ def test_a_browser_carries_what_it_has_written_in_a_cookie(
     held.hold()
     changed = admin.fill("/preferences", theme="dark", density="dense", language="en")
     cookie = changed.headers["Set-Cookie"]
-    assert "position=" in cookie
-    assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", "Path=/", f"Max-Age={int(LONGEST) + 60}"))
+    assert all(
+        part in cookie for part in ("position-", "HttpOnly", "SameSite=Lax", "Path=/", f"Max-Age={int(LONGEST) + 60}")
+    )
     reads.taken()
     admin.get("/next-free")
     assert not reads.taken(), "whoever wrote is read for from the primary"
@@ -482,8 +483,31 @@ def test_a_browser_that_was_told_of_an_unknown_outcome_stays_with_the_primary(
 ) -> None:
     """What became of its last write may be on its way still when the next one is done."""
     admin = desk(Role.ADMIN)
-    admin.client.set_cookie("position", str(replica.NEVER))
+    admin.client.set_cookie(f"position-{replica.NEVER}", "1")
     admin.fill("/preferences", theme="dark", density="dense", language="en")
-    kept = admin.client.get_cookie("position")
-    assert kept
-    assert int(kept.value) == replica.NEVER
+    assert admin.client.get_cookie(f"position-{replica.NEVER}")
+
+
+def test_of_two_tabs_the_answer_to_the_earlier_write_takes_nothing_back(
+    app: APIFlask, desk: Callable[..., Desk], clock: Time, reads: Reads, held: Standby
+) -> None:
+    """Both were under way at once, and the earlier one is answered last."""
+    admin = desk(Role.ADMIN)
+    held.hold()
+    clock.nearness.wanted()
+    earlier = admin.fill("/preferences", theme="dark", density="dense", language="en")
+    for name in positions(earlier):
+        admin.client.delete_cookie(name)  # not here yet
+    later = admin.fill("/preferences", theme="light", density="dense", language="en")
+    admin.client.set_cookie(positions(earlier)[0], "1")
+    assert all(admin.client.get_cookie(name) for name in positions(later)), "the later one's is still there"
+    admin.fill("/preferences", theme="dark", density="dense", language="en")
+    assert not any(map(admin.client.get_cookie, positions(earlier) + positions(later))), "what came is put together"
+    reads.taken()
+    admin.get("/next-free")
+    assert not reads.taken()
+
+
+def positions(answer: Any) -> list[str]:
+    """The names of the cookies by which an answer tells what was written."""
+    return [one.partition("=")[0] for one in answer.headers.getlist("Set-Cookie") if one.startswith("position-")]

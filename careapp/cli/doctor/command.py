@@ -10,10 +10,10 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from careapp.cli.doctor import beside, machine, outside, server, work
+from careapp.cli.doctor import beside, machine, outside, server, structure, work
 from careapp.cli.doctor.report import CHECKS, NOT_CHECKED, WELL, WRONG, Finding, Installation, examine
 
-MODULES = (machine, server, beside, work, outside)  # whose checks are entered by being imported
+MODULES = (machine, server, structure, beside, work, outside)  # whose checks are entered by being imported
 
 _EXISTING = click.Path(exists=True, path_type=Path)
 

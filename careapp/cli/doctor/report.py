@@ -68,6 +68,13 @@ class Installation:
             application_name="careapp doctor", autocommit=True,
         )  # fmt: skip
 
+    def connect_as_served(self, role: str) -> psycopg.Connection[Any]:
+        """A connection that finds what processes find: with the role's own settings. Who asks must only read."""
+        return psycopg.connect(
+            libpq_url(self.address(role)), connect_timeout=CONNECT_SECONDS, application_name="careapp doctor",
+            autocommit=True, prepare_threshold=None,
+        )  # fmt: skip
+
     def any_role(self) -> psycopg.Connection[Any]:
         """A connection as the owner, or as the app role where the owner's address is not given."""
         return self.connect("owner" if self.addresses.get("owner") else "app")

@@ -1,6 +1,7 @@
 """Checks of the PostgreSQL server: who is let in as whom, its version, schema, settings, and how many may connect."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -20,6 +21,8 @@ EXTENSIONS = {"btree_gist": WRONG, "pg_stat_statements": UNWISE}
 JOBS_CONNECTIONS = 5  # of the relay role: two relays, sealer, figures, one to spare
 BESIDE = 5  # for commands, backups, people with psql
 
+_PLACE = "SELECT current_database()::text, system_identifier FROM pg_control_system()"
+
 # Setting, the values that are right, how bad another one is, and what comes of it.
 WANTED: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ("fsync", ("on",), WRONG, "a power cut destroys the database"),
@@ -37,7 +40,7 @@ WANTED: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
 )
 
 
-@check("database", "the database answers every role whose address is set, in a version that will do")
+@check("database", "the same database answers every role whose address is set, in a version that will do")
 def database(at: Installation) -> Found:
     """Each of the addresses, as web, jobs and commands use them."""
     for role, address in at.addresses.items():
@@ -47,6 +50,24 @@ def database(at: Installation) -> Found:
                 yield WRONG, said, "Set it, see docs/operations/configuration.md."
             continue
         yield from _answers(at, role)
+    yield from _elsewhere(at)
+
+
+def _elsewhere(at: Installation) -> Found:
+    """Addresses of another database than web's: after a restore one is easily forgotten, and what it is for goes on in
+    the old one, unnoticed.
+    """
+    places = {}
+    for role, address in at.addresses.items():
+        with suppress(psycopg.OperationalError):
+            if address is not None:
+                with at.connect(role) as connection:
+                    [places[role]] = connection.execute(_PLACE).fetchall()
+    served = places.pop("app", None)
+    for role, place in places.items():
+        if served and place != served:
+            yield (WRONG, f"{variable_of(role)} leads to another database, {place[0]}, than DATABASE_URL, {served[0]}.",
+                   "Correct one of them; after a restore all addresses name the new database.")  # fmt: skip
 
 
 def _answers(at: Installation, role: str) -> Found:
@@ -74,11 +95,14 @@ def roles(at: Installation) -> Found:
     """No superuser, no BYPASSRLS, no owner serves; what check_at_start asks, for both processes."""
     for role in NEEDED:
         if at.addresses.get(role):
-            with at.connect(role) as connection:
+            with at.connect_as_served(role) as connection:
                 try:
                     refuse_unsafe(connection, f"care_{role}")
                 except UnsafeDatabase as error:
                     yield WRONG, f"{variable_of(role)}: {error}.", "The process refuses to start like this."
+                if connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",):
+                    yield (WRONG, f"{variable_of(role)}: nothing can be written, default_transaction_read_only is on.",
+                           "Reset it, for the role or the database that has it.")  # fmt: skip
 
 
 @check("walls", "row-level security is on and forced on every table of tenants, and history cannot be changed")

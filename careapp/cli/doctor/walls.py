@@ -4,6 +4,7 @@ from typing import Any
 
 import psycopg
 
+from careapp.db import db
 from careapp.tenancy import TABLES_WITHOUT_TENANT
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -17,15 +18,24 @@ APPEND_ONLY = ("audit_event", "audit_patients", "audit_seal", "audit_retired", "
 NEVER_DELETED = (
     "care_team_members", "consent_directives", "emergency_accesses", "legal_holds", "patient_erasures",
 )  # fmt: skip
-HIDDEN = ("outbox_shard",)  # from the app role
-WRITTEN = (
-    "audit_event",
-    "outbox",
-    "patients",
-    "episodes",
-    "appointments",
-    "user_session",
-)  # by every process that serves
+DOES = {"SELECT": "read", "INSERT": "write to", "UPDATE": "change rows of", "DELETE": "delete rows of"}
+_READ, _ADD, _KEEP, _ALL = "SELECT", "SELECT INSERT", "SELECT INSERT UPDATE", "SELECT INSERT UPDATE DELETE"
+# What the migrations gave each role: on most tables, and on those where it is something else. Of the audit log and the
+# outbox the app role may write some columns besides.
+GIVEN: dict[str, tuple[str, dict[str, str]]] = {
+    "care_app": (_ALL, {
+        "outbox_shard": "",
+        **dict.fromkeys(("alembic_version", "audit_event", "audit_retired", "audit_seal", "code_lists"), _READ),
+        **dict.fromkeys(("medicine_words", "medicines", "outbox_sent", "tenants"), _READ),
+        **dict.fromkeys(("audit_patients", "consent_directives", "outbox", "patient_erasures", "status_changes"), _ADD),
+        **dict.fromkeys(("care_team_members", "emergency_accesses", "legal_holds"), _KEEP),
+    }),
+    "care_relay": ("", {
+        **dict.fromkeys(("audit_event", "audit_patients", "audit_retired"), _READ), "audit_seal": _ADD,
+        "outbox": "SELECT UPDATE DELETE", "outbox_sent": "SELECT INSERT DELETE", "outbox_shard": "SELECT UPDATE",
+    }),
+    "care_backup": (_READ, {}),
+}  # fmt: skip
 
 
 def tenant_tables(connection: Connection, *, partitions: bool = False) -> list[str]:
@@ -196,36 +206,37 @@ def _wrong_roles(connection: Connection) -> list[str]:
 
 def wrong_grants(connection: Connection) -> list[str]:
     """One sentence for each grant that is missing, or that is there and must not be."""
-    tables = (
-        "FROM pg_class c WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
-    )
-    wanted = (("care_app", "<> ALL", HIDDEN), ("care_relay", "= ANY", RELAY_TABLES), ("care_backup", "<> ALL", ()))
-    unread = [
-        (role, table)
-        for role, compared, names in wanted
-        for (table,) in connection.execute(
-            f"SELECT relname {tables} AND relname {compared} (%s) AND NOT has_table_privilege(%s, oid, 'SELECT')"
-            " ORDER BY 1", [list(names), role],
-        )
-    ]  # fmt: skip
-    kept = connection.execute(
-        f"SELECT relname {tables} AND (relname = ANY (%s) AND has_table_privilege('care_app', oid, 'UPDATE, DELETE')"
-        " OR relname = ANY (%s) AND has_table_privilege('care_app', oid, 'DELETE')) ORDER BY 1",
-        [list(APPEND_ONLY), list(NEVER_DELETED)],
+    found = connection.execute(
+        "SELECT role, relname, ARRAY(SELECT privilege_type FROM aclexplode(relacl) WHERE grantee::regrole::text = role)"
+        " FROM pg_class, unnest(%s::text[]) AS role WHERE relnamespace = 'care'::regnamespace AND relkind IN ('r', 'p')"
+        " AND NOT relispartition ORDER BY role, relname",
+        [list(GIVEN)],
     ).fetchall()
-    unwritable = connection.execute(
-        f"SELECT relname {tables} AND relname = ANY (%s) AND NOT has_any_column_privilege('care_app', oid, 'INSERT')"
-        " ORDER BY 1", [list(WRITTEN)],
-    ).fetchall()  # fmt: skip
+    by_column = connection.execute(
+        "SELECT relname FROM pg_class"
+        " JOIN (VALUES ('audit_event', 'INSERT'), ('outbox', 'UPDATE')) AS given (name, may) ON name = relname"
+        " WHERE relnamespace = 'care'::regnamespace"
+        " AND NOT has_any_column_privilege('care_app', oid, may)"
+    ).fetchall()
     others = connection.execute(
         "SELECT DISTINCT relname, coalesce(nullif(grantee, 0)::regrole::text, 'everybody')"
         " FROM pg_class c, aclexplode(relacl) WHERE relnamespace = 'care'::regnamespace AND grantee <> relowner"
         " AND (grantee = 0 OR grantee::regrole::text <> ALL (%s)) ORDER BY 1, 2",
-        [["care_app", "care_relay", "care_backup"]],
+        [list(GIVEN)],
     ).fetchall()
+    known = {"alembic_version", *db.metadata.tables}  # of a later version's tables this one cannot tell
     return [
-        *(f"{role} may not read {table}" for role, table in unread),
-        *(f"care_app may change or delete rows of {table}" for (table,) in kept),
-        *(f"care_app may not write to {table}" for (table,) in unwritable),
+        *(text for role, table, has in found if table in known for text in _compared(role, table, set(has))),
+        *(f"care_app may not write to {table}" for (table,) in by_column),
         *(f"{grantee} has rights on {table}" for table, grantee in others),
+    ]
+
+
+def _compared(role: str, table: str, has: set[str]) -> list[str]:
+    """What a role has on a table, held against what the migrations gave it."""
+    otherwise, special = GIVEN[role]
+    given = set(special.get(table, otherwise).split())
+    return [
+        *(f"{role} may not {DOES[one]} {table}" for one in sorted(given - has, key=list(DOES).index)),
+        *(f"{role} may {DOES.get(one, one)} {table}, which it must not" for one in sorted(has - given)),
     ]

@@ -116,7 +116,9 @@ def partitions(at: Installation) -> Found:
                 {"span": span, "table": table, "name": f'"{table}_"YYYY_MM' + ("_DD" if span == "day" else "")},
             )
             for (name,) in missing.fetchall():
-                yield WRONG, f"{table} has no partition {name}.", "Do jobs run? They make it within the hour."
+                yield (WRONG, f"{table} has no partition {name}.",
+                       "Do jobs run? They make it within the hour, unless rows of its time came before it"
+                       f" (`partition not made` in their log): those are kept in {table}_other.")  # fmt: skip
 
 
 @check("keys", "the keys of all encrypted texts are configured")
