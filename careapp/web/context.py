@@ -40,6 +40,8 @@ MENU = {
 }
 
 ALSO = {  # where an entry leads as well
+    "/today": ("/walk-in",),
+    "/calendar": ("/slots", "/next-free"),
     "/admin/users": (
         "/admin/clients",
         "/admin/clinics",
