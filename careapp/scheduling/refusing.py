@@ -61,10 +61,11 @@ def closed_by(status: str, booked: int, capacity: int, ends_at: datetime, moment
 
 def _told(closed: str | None, booked: int, capacity: int) -> str:
     """The sentence that says why a slot takes no booking; where nothing closes it any more, somebody was faster."""
+    taken = "its place is taken" if capacity == 1 else f"{booked} of {capacity} places are taken"
     return {
         OVER: "This slot is already over.",
         BLOCKED: "This slot is blocked.",
-        FULL: f"This slot is full: {booked} of {capacity} places are taken.",
+        FULL: f"This slot is full: {taken}.",
         None: "This slot was just taken.",
     }[closed]
 

@@ -54,7 +54,7 @@ def appointment_undo(locator: str) -> Response:
 @requires(Permission.APPOINTMENT_MOVE)
 def reschedule_form(locator: str) -> Response:
     """The next free times of the same provider; `after` a slot, the ones after it."""
-    return _reschedule_page(RescheduleForm(formdata=None, back=_staying(request.args.get("back"))), locator)
+    return _reschedule_page(RescheduleForm(formdata=None, back=staying(request.args.get("back"))), locator)
 
 
 @bp.post("/appointments/<locator>/reschedule")
@@ -74,14 +74,14 @@ def reschedule(locator: str) -> Response:
             form.refuse(refusal)
         return _reschedule_page(form, locator, refusal)
     return see_other(
-        _staying(sent.back) or page_after(current_actor(), made.episode_locator),
+        staying(sent.back) or page_after(current_actor(), made.episode_locator),
         Notice(_("%(locator)s has moved to another time.", locator=locator)),
     )
 
 
-def _staying(back: str | None) -> str | None:
-    """The calendar or the day's list to go back to, where the address is one of these."""
-    return back if str(back or "").startswith(("/calendar?", "/today?")) else None
+def staying(back: str | None) -> str | None:
+    """The calendar, the day's list or the list of whom to call to go back to, where the address is one of these."""
+    return back if str(back or "").startswith(("/calendar?", "/today?", "/slots/to-call?")) else None
 
 
 def _reschedule_page(form: RescheduleForm, locator: str, refusal: Refusal | None = None) -> Response:
@@ -97,7 +97,7 @@ def _reschedule_page(form: RescheduleForm, locator: str, refusal: Refusal | None
         "scheduling/reschedule.html", "scheduling/_reschedule.html", refusal.status if refusal else 200,
         title=_("Move appointment"), form=form,
         alert=said(refusal) if refusal and not isinstance(refusal, Invalid) else None,
-        back=_staying(form.back.data), appointment=appointment, episode=episode, banner=banner, zone=zone,
+        back=staying(form.back.data), appointment=appointment, episode=episode, banner=banner, zone=zone,
         free=find_next_free(actor, wanted, since=since, moving=locator, limit=TIMES_OFFERED).items,
         alternatives=get_slot_cells(actor, others),
     )  # fmt: skip

@@ -20,7 +20,6 @@ from careapp.web.week_grid import week_grid
 
 bp = Blueprint("calendar", __name__)
 bp.add_app_template_filter(times.near_day, "near_day")
-bp.add_app_template_filter(times.iso_day, "iso_day")
 
 SECONDS = 20  # between two polls of a calendar that is looked at
 

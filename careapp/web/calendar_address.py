@@ -97,6 +97,11 @@ class Address:
         """The address of another page about the same slots, with its purpose where that page has one too."""
         return _with(path, self.place() | (self.purpose() if purpose else {}))
 
+    def others(self, specialty: str) -> str:
+        """The address of the next free times of all providers of a specialty, for the same purpose."""
+        kind = {"type": self.type} if self.type else {}
+        return _with("/next-free", {"specialty": specialty} | self.purpose() | kind)
+
     def booking(self) -> str:
         """What the address of a slot needs besides, so that patient and kind of appointment are chosen already."""
         given = {"episode": self.episode, "party": self.party, "type": self.type}

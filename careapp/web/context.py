@@ -40,6 +40,8 @@ MENU = {
 }
 
 ALSO = {  # where an entry leads as well
+    "/today": ("/walk-in",),
+    "/calendar": ("/slots", "/next-free"),
     "/admin/users": (
         "/admin/clients",
         "/admin/clinics",
@@ -60,7 +62,7 @@ def init_context(app: Flask) -> None:
     app.jinja_env.filters.update(
         words=words, label=label,
         local_time=times.local_time, local_date=times.local_date, local_datetime=times.local_datetime,
-        day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age, local_week=times.local_week,
+        day=times.day, short_day=times.short_day, zone_name=times.zone_name, age=times.age,
         near_date=times.near_date, near_datetime=times.near_datetime,
         utc_minutes=times.utc_minutes, written_in=written_in, dialled=dialled,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from careapp.overviews.slot_cells import SlotCell
 from careapp.surface.actors import current_actor, requires
 from careapp.views import Page
 from careapp.web import times
+from careapp.web.appointments import staying
 from careapp.web.calendar_address import Address
 from careapp.web.forms.fields import options
 from careapp.web.forms.scheduling import NextFreeForm
@@ -38,6 +39,7 @@ def next_free() -> Response:
         "scheduling/next_free.html", "scheduling/_next_free.html", 200 if found else 422, title=_("Next free"),
         form=form, here=here, sought=sought, found=found, days=_by_day(found.items if found else ()),
         zones=list(dict.fromkeys(one.zone for one in found.items)) if found else [], later=_later(found),
+        back=staying(request.args.get("back")),
     )  # fmt: skip
 
 

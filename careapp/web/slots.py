@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, Response
 from flask_babel import gettext as _
 
+from careapp import clock
 from careapp.access import Permission
 from careapp.episodes import service as episodes
 from careapp.errors import Conflict, Invalid, NotFound, Refusal, Upstream
@@ -185,7 +186,8 @@ def _slot_page(
     context["others"] = _others(slot) if slot.why and not context["alternatives"] else ()
     return page_or_fragment(
         "scheduling/slot.html", "scheduling/_book.html", status, title=_("Book a slot"), slot=slot, form=form,
-        candidates=candidates, here=Address.asked(), typed=context["find"].q.data or "",
+        candidates=candidates, here=Address.asked(), on=clock.local(slot.starts_at, slot.zone).date(),
+        typed=context["find"].q.data or "",
         cancel_categories=CANCEL_CATEGORIES, **context,
     )  # fmt: skip
 

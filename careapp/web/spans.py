@@ -222,7 +222,10 @@ def _add_page(
 
 
 def _block_page(form: BlockForm, shown: Calendar, status: int = 200) -> Response:
+    here = Address.asked()
+    whose = {"provider_locator": here.provider, "clinic_locator": here.clinic}
     return page_or_fragment(
         "scheduling/block.html", "scheduling/_block.html", status, title=_("Block a time"), form=form,
-        back=Address.asked().to(), zone=shown.zone,
+        back=here.to(), zone=shown.zone,
+        to_call=f"/slots/to-call?{urlencode({name: value for name, value in whose.items() if value})}",
     )  # fmt: skip

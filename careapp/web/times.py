@@ -43,11 +43,6 @@ def near_day(on: date) -> str:
     return _written(on, "EEE d MMM")
 
 
-def iso_day(moment: datetime, zone: str) -> str:
-    """The day a moment lies on on the clock of `zone`, as addresses hold it: 2026-11-20."""
-    return clock.local(moment, zone).date().isoformat()
-
-
 def near_datetime(moment: datetime, zone: str) -> str:
     """`Fri 20 Nov, 14:30` on the clock of `zone`."""
     return f"{near_date(moment, zone)}, {local_time(moment, zone)}"
@@ -125,11 +120,6 @@ def week_name(on: date) -> str:
     """`2026-W47`, the week this day lies in."""
     year, week, _ = on.isocalendar()
     return f"{year}-W{week:02d}"
-
-
-def local_week(moment: datetime, zone: str) -> str:
-    """The week a moment lies in on the clock of `zone`, such as 2026-W47."""
-    return week_name(clock.local(moment, zone).date())
 
 
 def moment_at(on: date, at: time, zone: str) -> datetime:

@@ -94,6 +94,8 @@ def test_a_full_slot_names_its_numbers_and_offers_three_others(god: Actor) -> No
     assert (refusal.code, refusal.detail) == ("SLOT_UNAVAILABLE", "This slot is full: 2 of 2 places are taken.")
     offered = book_every_alternative(god, refusal, patient.locator)
     assert offered == [slot.locator for slot in free[2:]]
+    refusal = refusal_of(make.an_appointment, god, make.an_episode(god), free[1])
+    assert refusal.detail == "This slot is full: its place is taken."
     assert SlotView.model_validate(refusal.extra["alternatives"][0]).locator == free[2].locator
 
 

@@ -1,5 +1,6 @@
 """One's own account: where one is signed in, ending that, and a new password of one's own."""
 
+import re
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -81,6 +82,8 @@ def test_the_list_says_where_one_is_signed_in(signed_in: Callable[..., Desk], us
     page = here.get("/account").text
     assert page.count("This session") == 1
     assert all(word in page for word in ("Chrome on Windows", "Firefox on Linux", "Unknown device", "2001:db8:"))
+    presses = re.findall(r"Sign out<span class=\"visually-hidden\"> ([^<]*), \w{3} \d+ \w{3} \d{4}, \d\d:\d\d<", page)
+    assert len(presses) >= 2, "each says since when, as two may be of one kind of device"
     assert all(word in page for word in (user.email, "Clinician", "Asia/Yangon"))
     ends = [action for action in here.forms("/account") if action.endswith("/end")]
     assert len(ends) == 2, "the session of this page has no button of its own"

@@ -51,6 +51,7 @@ def test_filters_stand_in_the_address(auditor: Desk, god: Actor) -> None:
     first, second = make.an_episode(god), make.an_episode(god)
     for query, shown, hidden in (
         (f"patient={first.party_locator.lower()}", first.locator, second.locator),
+        (f"patient={first.party_locator.replace('-', '').lower()}", first.locator, second.locator),
         (f"subject={second.locator}", second.locator, first.locator),
         (f"action=episode.open&patient={first.party_locator}", first.locator, second.locator),
         ("outcome=done&since=2020-01-01T00:00", first.locator, "refused “"),
@@ -66,6 +67,11 @@ def test_filters_stand_in_the_address(auditor: Desk, god: Actor) -> None:
 def test_a_filter_that_means_nothing_is_refused(auditor: Desk) -> None:
     for query in ("since=yesterday", "outcome=maybe", "cursor=x"):
         assert auditor.open("GET", f"/admin/audit?{query}").status_code == 422, query
+    for no_number in ("42", "Mi Mi Thwin", "EPI-2026-000042"):
+        page = auditor.open("GET", f"/admin/audit?patient={no_number}")
+        assert page.status_code == 422
+        assert "Patient number: Give a number such as PTY-2026-000042." in page.text
+        assert "Nothing in the log meets this" not in page.text
 
 
 def test_the_log_goes_on_with_a_cursor(auditor: Desk, god: Actor, statements: Callable[[], Any]) -> None:

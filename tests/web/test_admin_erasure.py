@@ -55,7 +55,10 @@ def test_a_hold_is_set_and_lifted_and_refuses_meanwhile(office: Desk, god: Actor
     assert "legal hold" in refused.text
     assert "Entered twice" in refused.text, "what was typed is kept"
     assert office.send(office.forms(here)[f"{here}/lift"]).status_code == 303
-    assert office.send(office.forms(here)[f"{here}/hold"], reason=" ").status_code == 422
+    refused = office.send(office.forms(here)[f"{here}/hold"], reason=" ")
+    assert refused.status_code == 422
+    assert '<a href="#hold-reason">Reason: Fill this in.</a>' in refused.text, "not to the reason of erasing"
+    assert 'id="hold-reason-error"' in refused.text
 
 
 def test_erasing_asks_for_the_number_and_leaves_nobody(office: Desk, god: Actor, mistaken: str) -> None:

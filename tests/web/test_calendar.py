@@ -262,3 +262,17 @@ def test_a_slots_notice_is_a_sentence(god: Actor, front: Desk, provider: Any) ->
     page = f"/slots/{make.a_slot(god, provider).locator}/book"
     front.fill(page, page.replace("/book", "/block"), reason="Leave")
     assert "Blocked.</span>" in front.get(page).text
+
+
+def test_the_menu_says_where_one_is_beside_the_calendar_and_the_list(
+    god: Actor, front: Desk, provider: Any, clinic: Any
+) -> None:
+    slot = make.a_slot(god, provider, clinic=clinic).locator
+    pages = {
+        "Calendar": ("/calendar", "/next-free", "/slots/new", "/slots/block", "/slots/to-call", f"/slots/{slot}/book"),
+        "Today": ("/today", f"/walk-in?clinic={clinic.locator}"),
+    }
+    for name, addresses in pages.items():
+        for address in addresses:
+            links = parsed(front.get(address).text).iter("a")
+            assert [one.text for one in links if one.get("aria-current") == "page" and one.get("data-go")] == [name]

@@ -138,6 +138,14 @@ def test_open_episodes_stand_before_newer_ones_that_are_over(god: Actor, front: 
     assert all(one_over.locator in listed for one_over in over)
 
 
+def test_episodes_of_one_kind_are_told_apart_by_ear(god: Actor, front: Desk) -> None:
+    patient = make.a_patient(god)
+    episodes = [make.an_episode(god, patient).locator for _ in range(2)]
+    links = parsed(front.get(f"/patients/{patient.locator}").text).iter("a")
+    said = {one.get("href"): "".join(one.itertext()) for one in links if (one.get("href") or "")[10:] in episodes}
+    assert said == {f"/episodes/{one}": f"General practice, {one}" for one in episodes}
+
+
 def test_lists_at_length_come_by_cursor(god: Actor, doctor: Desk, front: Desk) -> None:
     patient = make.a_patient(god)
     episode = make.an_episode(god, patient)

@@ -26,6 +26,7 @@ from careapp.prescriptions.views import Medication, PrescriptionView
 from tests import factories as make
 from tests.conftest import TestTenant, everything
 from tests.looking import execute, id_of, rows
+from tests.web.checks import parsed
 from tests.web.conftest import Desk
 
 KEY = papers.signing_key("a secret of more than thirty-two bytes")
@@ -122,6 +123,15 @@ def test_the_pdf_is_one_page_under_the_number_with_its_fonts_in_it(doctor: Desk,
     for font in reader.pages[0]["/Resources"]["/Font"].values():
         inner = font.get_object()["/DescendantFonts"][0].get_object()
         assert "/FontFile2" in inner["/FontDescriptor"].get_object()
+
+
+def test_an_episode_on_paper_has_no_word_to_be_pressed(doctor: Desk, god: Actor) -> None:
+    one = prescribed(god)
+    page = parsed(doctor.get(f"/episodes/{one.episode_locator}").text)
+    around = {inner: outer for outer in page.iter() for inner in outer}
+    leads = [link for link in page.iter("a") if link.get("href") == f"/prescriptions/{one.locator}/paper"]
+    assert len(leads) == 2, "in the timeline and in what is not filled yet"
+    assert [around[link].get("class") for link in leads] == ["no-print"] * 2
 
 
 def test_each_print_is_a_read_of_patient_data(doctor: Desk, god: Actor) -> None:

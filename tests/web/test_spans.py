@@ -10,6 +10,7 @@ import pytest
 from careapp import clock
 from careapp.access import Actor, Role
 from careapp.patients.views import ContactPoint
+from careapp.scheduling import slots
 from careapp.scheduling.queries import get_slot, list_slots
 from tests import factories as make
 from tests.looking import id_of
@@ -135,6 +136,35 @@ def test_a_span_is_blocked_and_shows_whom_to_call(god: Actor, front: Desk, provi
     assert unblock.status_code == 303
     assert [get_slot(god, one.locator).status for one in (free, taken)] == ["AVAILABLE", "BOOKED"]
     assert "2 slots are unblocked." in front.get(unblock.location).text
+
+
+def test_whom_to_call_is_found_again_and_gone_on_with_after_each(
+    god: Actor, front: Desk, provider: Any, clinic: Any
+) -> None:
+    taken, free = (make.a_slot(god, provider, hours=hours, clinic=clinic) for hours in (60, 61))
+    booked = make.an_appointment(god, slot=taken)
+    slots.act(god, taken.locator, action="block", reason="On leave")
+    page = front.get(f"/slots/block?provider={provider.locator}&clinic={clinic.locator}").text
+    calls = f"/slots/to-call?provider_locator={provider.locator}&clinic_locator={clinic.locator}"
+    assert f'href="{calls.replace("&", "&amp;")}">Patients to call' in page
+    page = front.get(calls).text
+    [lead] = [
+        str(one.get("href")) for one in parsed(page).iter("a") if (one.get("href") or "").startswith("/next-free?move")
+    ]
+    page = front.get(lead).text
+    assert f'href="{calls.replace("&", "&amp;")}">Back</a>' in page
+    move = f"/appointments/{booked.locator}/reschedule"
+    form = next(form for form in forms_of(parsed(page)) if form.action == move)
+    moved = front.open("POST", move, data={**form.values, "slot_locator": free.locator})
+    assert moved.location == calls
+    assert "Nobody: no appointment stands" in front.get(calls).text
+    assert "example.org" not in front.get(lead.split("&back=")[0] + "&back=https://example.org/").text
+
+
+def test_one_day_of_whom_to_call_is_told_once(front: Desk, provider: Any) -> None:
+    days = f"/slots/to-call?provider_locator={provider.locator}&first_day=2027-03-10&last_day="
+    assert "Appointments in blocked slots, Wed 10 Mar 2027<" in front.get(f"{days}2027-03-10").text
+    assert "Wed 10 Mar 2027 to Thu 11 Mar 2027<" in front.get(f"{days}2027-03-11").text
 
 
 def test_hours_are_blocked_on_each_day(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:

@@ -15,6 +15,7 @@ from careapp.identity.staff import find_staff, names_of_staff
 from careapp.operations.audit_chain import chain_state
 from careapp.operations.audit_fhir import audit_events
 from careapp.operations.audit_search import MOST_EXPORTED, AuditFilter, audit_zone, export_audit, search_audit
+from careapp.patients.queries import as_number
 from careapp.surface.actors import current_actor, requires
 from careapp.surface.step_up import recently_confirmed
 from careapp.web import times
@@ -135,11 +136,21 @@ def _sought(form: AuditFilterForm, zone: str) -> AuditFilter:
         return on_the_clock and times.moment_at(on_the_clock.date(), on_the_clock.time(), zone)
 
     return AuditFilter(
-        patient=_locator(form.patient.data), subject=_locator(form.subject.data), actor=form.actor.data or None,
+        patient=_patient(form.patient.data), subject=_locator(form.subject.data), actor=form.actor.data or None,
         action=form.action.data or None, purpose=form.purpose.data or None, outcome=form.outcome.data or None,
         since=moment(form.since.data),
         until=moment(form.until.data),
     )  # fmt: skip
+
+
+def _patient(text: str | None) -> str | None:
+    """A patient's number, typed in any of the ways it is understood elsewhere. Raises Invalid for what is none: to
+    find nothing for it would say that nobody has looked at the record.
+    """
+    number = as_number(text) if text else None
+    if number and not (LOCATOR.fullmatch(number) and number.startswith("PTY-")):
+        raise Invalid({"patient": _("Give a number such as %(example)s.", example="PTY-2026-000042")})
+    return number
 
 
 def _locator(text: str | None) -> str | None:

@@ -23,7 +23,7 @@ class FindErasureForm(CareForm):
 class HoldForm(CareForm):
     """Why nobody may erase."""
 
-    reason = LineField(_l("Reason"), required=True)
+    reason = LineField(_l("Reason"), required=True, id="hold-reason")  # the page has another form with a reason
 
 
 class LiftForm(CareForm):
