@@ -46,6 +46,10 @@ BENT: list[tuple[str, dict[str, Any], str, str]] = [
         "1" + "0" * 58 + "…",
     ),
     ("medication", {"requester": {"reference": f"urn:uuid:{new_id()[:8]}"}}, "REFERENCE", ""),
+    (
+        "medication", {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/none"}},
+        "MEDICATION", "Medication/none",
+    ),
     ("medication", {"status": "draft"}, "STATUS", "draft"),
     ("medication", {"intent": "plan"}, "INTENT", "plan"),
     ("medication", {"doNotPerform": True}, "INTENT", "True"),
