@@ -183,6 +183,22 @@ def test_a_truncated_archive_gives_what_stands_before_the_break(run: Run, rows: 
     assert run(whole).refused == 0
 
 
+def test_where_nothing_is_to_be_read_it_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "bulk.ndjson").write_text("{}")
+    archive = an_archive(tmp_path / "other.tgz", {"bulk.ndjson": b"{}"})
+    report = run(tmp_path / "nothing", archive)
+    assert [(line.file, line.outcome, line.notes[0].code) for line in report.noted] == [
+        ("nothing", Outcome.REFUSED, "NOTHING"), ("other.tgz", Outcome.REFUSED, "NOTHING"),
+    ]  # fmt: skip
+
+
+def test_an_ending_in_capitals_is_the_same(run: Run, tmp_path: Path) -> None:
+    History().write(tmp_path, "ONE.JSON")
+    an_archive(tmp_path / "MORE.TAR.GZ", {"TWO.JSON": json.dumps(History().bundle()).encode()})
+    assert run(tmp_path).outcomes["Patient"] == {Outcome.CREATED: 2}
+
+
 def test_a_member_too_large_is_reported(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "LARGEST", 20_000)
     good = json.dumps(History().bundle()).encode()
