@@ -71,8 +71,8 @@ def parse(name: str, content: bytes) -> Bundle:
     """The bundle in a document. Raises Unusable where it is no JSON, or JSON but no bundle to take in."""
     try:
         document = json.loads(content, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise Unusable("JSON", content[:80].decode("utf-8", "replace"), "This is no JSON document.") from None
+    except (ValueError, RecursionError) as error:
+        raise Unusable("JSON", content[:80].decode("utf-8", "replace"), _no_json(error)) from None
     if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
         kind = document.get("resourceType") if isinstance(document, dict) else document
         raise Unusable("NOT_A_BUNDLE", kind, "Only FHIR R4 bundles are taken in.")
@@ -88,6 +88,15 @@ def parse(name: str, content: bytes) -> Bundle:
         except Unusable as unusable:
             bundle.unreadable.append(Line(name, FILE, "-", Outcome.REFUSED, (unusable.note,)))
     return bundle
+
+
+def _no_json(error: Exception) -> str:
+    where = (
+        f": it goes wrong in line {error.lineno}, character {error.colno}"
+        if isinstance(error, json.JSONDecodeError)
+        else ""
+    )
+    return f"This is no JSON document{where}."
 
 
 def _add(bundle: Bundle, entry: object) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,8 @@ def test_a_prescription_in_another_patients_encounter_is_refused(run: Run, tmp_p
         ("patient", {"birthDate": "1973"}, "DATE_PARTIAL"),
         ("patient", {"gender": "divers"}, "GENDER"),
         ("patient", {"deceasedBoolean": True}, "DECEASED"),
+        ("patient", {"active": False}, "NOT_IN_USE"),
+        ("patient", {"link": [{"other": {"reference": "Patient/2"}, "type": "replaced-by"}]}, "NOT_IN_USE"),
         ("allergy", {"onsetDateTime": "1990-05"}, "DATE_PARTIAL"),
         ("allergy", {"clinicalStatus": {"coding": [{"code": "resolved"}]}}, "ABATED"),
         ("encounter", {"serviceProvider": {"reference": "urn:uuid:gone"}}, "REFERENCE"),
@@ -139,6 +142,8 @@ def test_every_bad_file_is_reported_and_the_run_goes_on(run: Run, rows: Rows, tm
         line.file: (line.resource_type, line.notes[0].code) for line in report.noted if line.outcome is Outcome.REFUSED
     }
     assert found == {name: (FILE, code) for name, _, code in FILES}
+    [half] = [line.notes[0].why for line in report.noted if line.file == "half.json"]
+    assert re.fullmatch(r"This is no JSON document: it goes wrong in line 1, character \d+\.", half)
     assert len(rows("SELECT 1 FROM patients")) == 1
 
 
