@@ -62,6 +62,7 @@ def _print(report: Report, dry_run: bool) -> None:
     for line in report.table():
         click.echo(line)
     if report.refused:
-        click.echo(f"\n{report.refused} refused, each with its reason above; all others are in.")
+        others = "would be in" if dry_run else "are in"
+        click.echo(f"\n{report.refused} refused, each with its reason above; all others {others}.")
     if dry_run:
         click.echo("\nThis was a dry run: nothing was stored.")

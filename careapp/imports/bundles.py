@@ -13,6 +13,9 @@ from careapp.imports.report import FILE, Line, Outcome, Unusable
 BUNDLE_TYPES = ("transaction", "batch", "collection")
 METHODS = ("POST", "PUT")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)  # FHIR R4 id
+_WHERE = re.compile(
+    r"(?P<base>https?://[!-{}~]{1,400}/)(?P<it>[A-Za-z]{1,64}/[A-Za-z0-9\-.]{1,64})"
+)  # on a FHIR server
 _TYPE = re.compile(r"[A-Za-z]{1,64}", re.ASCII)
 
 
@@ -24,6 +27,7 @@ class Bundle:
     records: dict[str, list[Resource]] = field(default_factory=dict)
     unreadable: list[Line] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)  # full address of an entry -> id of its record
+    bases: set[str] = field(default_factory=set)  # of the servers whose records these are
 
     def counts(self) -> Counter[str]:
         """How many records of each type there are."""
@@ -38,10 +42,17 @@ class Bundle:
         if asks:
             identifier = unquote(identifier)
             return identifier if head == resource_type and "|" in identifier and "&" not in identifier else None
+        reference = reference.partition("/_history/")[0]
         found = self.ids.get(reference)
+        if found is None and _WHERE.fullmatch(reference):
+            return reference if reference.split("/")[-2] == resource_type else None
+        if found is None and reference.startswith(f"{resource_type}/") and self.bases:
+            here = [f"{base}{reference}" for base in sorted(self.bases)]
+            return next((one for one in here if one in self.ids), here[0] if len(here) == 1 else None)
         if found is None:
             found = reference.removeprefix("urn:uuid:").removeprefix(f"{resource_type}/")
-        return found if _ID.fullmatch(found) else None
+            return found if _ID.fullmatch(found) else None
+        return found
 
 
 def identifiers(resource: Resource) -> list[str]:
@@ -60,8 +71,8 @@ def parse(name: str, content: bytes) -> Bundle:
     """The bundle in a document. Raises Unusable where it is no JSON, or JSON but no bundle to take in."""
     try:
         document = json.loads(content, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise Unusable("JSON", content[:80].decode("utf-8", "replace"), "This is no JSON document.") from None
+    except (ValueError, RecursionError) as error:
+        raise Unusable("JSON", content[:80].decode("utf-8", "replace"), _no_json(error)) from None
     if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
         kind = document.get("resourceType") if isinstance(document, dict) else document
         raise Unusable("NOT_A_BUNDLE", kind, "Only FHIR R4 bundles are taken in.")
@@ -79,6 +90,15 @@ def parse(name: str, content: bytes) -> Bundle:
     return bundle
 
 
+def _no_json(error: Exception) -> str:
+    where = (
+        f": it goes wrong in line {error.lineno}, character {error.colno}"
+        if isinstance(error, json.JSONDecodeError)
+        else ""
+    )
+    return f"This is no JSON document{where}."
+
+
 def _add(bundle: Bundle, entry: object) -> None:
     """Add one entry; raises Unusable where it holds no record with a type and an id."""
     resource = entry.get("resource") if isinstance(entry, dict) else None
@@ -93,9 +113,15 @@ def _add(bundle: Bundle, entry: object) -> None:
         raise Unusable("ENTRY", resource_type, "A resource without a type.")
     if not isinstance(source_id, str) or not _ID.fullmatch(source_id):
         raise Unusable("ID", source_id, f"A {resource_type} without an id: it could not be known again.")
+    where = entry.get("fullUrl")
+    named = _WHERE.fullmatch(where) if isinstance(where, str) else None
+    if named and named["it"] == f"{resource_type}/{source_id}":
+        # The id alone is another's on another server: there are many patients 1.
+        bundle.bases.add(named["base"])
+        source_id = resource["id"] = named[0]
     bundle.records.setdefault(resource_type, []).append(resource)
-    if isinstance(entry.get("fullUrl"), str):
-        bundle.ids[entry["fullUrl"]] = source_id
+    if isinstance(where, str):
+        bundle.ids[where] = source_id
 
 
 def _no_number(word: str) -> NoReturn:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from careapp import clock
 from careapp.imports.reading import Resource, concept, moment_or_remark, reference, remark
 from careapp.imports.report import Note, Unusable
+from careapp.terminology.views import RXNORM
 
 WRONG = ("entered-in-error", "refuted")
 OVER = ("inactive", "resolved")  # clinical statuses; what is in remission may come again and goes on to be shown
@@ -32,7 +33,7 @@ def _read(kind: str, patient_field: str, resource: Resource, zone: ZoneInfo) -> 
     patient_ref = reference(resource, patient_field)
     if patient_ref is None:
         raise Unusable("REFERENCE", "", f"A {kind.lower()} without a patient.")
-    what, status = concept(resource, "code"), concept(resource, "clinicalStatus")
+    what, status = concept(resource, "code", system=RXNORM), concept(resource, "clinicalStatus")
     if what is None:
         raise Unusable("CODE", "", f"The record does not say which {kind.lower()}.")
     verified = concept(resource, "verificationStatus")

@@ -12,6 +12,7 @@ from careapp.imports.reading import (
     keep_partial,
     moment_or_remark,
     parts,
+    reference,
     remark,
     text,
     texts,
@@ -43,6 +44,10 @@ class PatientRecord:
 def read(resource: Resource, zone: ZoneInfo) -> PatientRecord:
     """The patient a Patient describes. Raises Unusable where he has no name or his birth date is no date."""
     remarks: list[Note] = []
+    replaced = [link for link in parts(resource, "link") if link.get("type") == "replaced-by"]
+    if replaced or resource.get("active") is False:
+        why = "There this record is no longer in use, or another has replaced it. Taken in all the same."
+        remarks.append(remark("NOT_IN_USE", (reference(replaced[0], "other") if replaced else None) or "", why))
     return PatientRecord(
         name=_name(resource),
         birth_date=_birth_date(resource, remarks),
@@ -53,6 +58,11 @@ def read(resource: Resource, zone: ZoneInfo) -> PatientRecord:
         telecom=_telecom(resource),
         remarks=tuple(remarks),
     )
+
+
+def who(resource: Resource) -> tuple[str, date | None]:
+    """Name and birth date, by which a person is told from another. Raises Unusable as read() does."""
+    return _name(resource).text, _birth_date(resource, [])
 
 
 def _name(resource: Resource) -> HumanName:

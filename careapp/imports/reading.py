@@ -70,9 +70,9 @@ def parts(resource: Resource, field: str) -> list[Resource]:
     return value
 
 
-def concept(holder: Resource, field: str) -> Concept | None:
-    """The CodeableConcept in a field, None where it says nothing."""
-    return _concept(part(holder, field))
+def concept(holder: Resource, field: str, *, system: str | None = None) -> Concept | None:
+    """The CodeableConcept in a field, None where it says nothing; of several codings that of `system`, or the first."""
+    return _concept(part(holder, field), system)
 
 
 def first_concept(holder: Resource, field: str) -> Concept | None:
@@ -85,10 +85,12 @@ def concepts(holder: Resource, field: str) -> list[Concept]:
     return list(filter(None, map(_concept, parts(holder, field))))
 
 
-def _concept(value: Resource) -> Concept | None:
-    coding = next(iter(parts(value, "coding")), {})
+def _concept(value: Resource, system: str | None = None) -> Concept | None:
+    codings = parts(value, "coding")
+    coding = next((one for one in codings if system and one.get("system") == system), codings[0] if codings else {})
     code = text(coding, "code", longest=LONGEST_NAME)
-    words = text(value, "text") or text(coding, "display") or code
+    displays = (text(one, "display") for one in (coding, *codings))
+    words = text(value, "text") or next(filter(None, displays), None) or code
     return Concept(words, code, text(coding, "system", longest=LONGEST_NAME)) if words else None
 
 

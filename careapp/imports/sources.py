@@ -32,10 +32,13 @@ def size_of(paths: list[Path]) -> int:
 
 def documents(paths: list[Path]) -> Iterator[Document]:
     """All documents of the given files and directories; what cannot be read comes as a document with a problem."""
+    for path in paths:
+        if path.is_dir() and not any(_files([path])):
+            yield _unreadable(path.name, "NOTHING", "", "No .json and no .tar.gz lies in this directory.", 0)
     for path in _files(paths):
-        if path.name.endswith(ARCHIVES):
+        if _is_archive(path.name):
             yield from _members(path)
-        elif path.suffix == ".json":
+        elif _is_json(path.name):
             yield _whole(path)
         else:
             yield _unreadable(
@@ -43,15 +46,27 @@ def documents(paths: list[Path]) -> Iterator[Document]:
             )
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
+def _files(paths: list[Path]) -> list[Path]:
     """The files to read: those named, and of a directory all at any depth that have a known ending."""
+    found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            endings = (".json", *ARCHIVES)
-            found = (one for one in path.rglob("*") if one.name.endswith(endings) and one.is_file())
-            yield from sorted(found, key=lambda one: (not one.name.startswith(SHARED), one))
+            found += sorted(one for one in path.rglob("*") if _is_read(one.name) and one.is_file())
         else:
-            yield path
+            found.append(path)
+    return sorted(found, key=lambda one: not one.name.startswith(SHARED))
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith(ARCHIVES)
+
+
+def _is_json(name: str) -> bool:
+    return name.lower().endswith(".json")
+
+
+def _is_read(name: str) -> bool:
+    return _is_archive(name) or _is_json(name)
 
 
 def _whole(path: Path) -> Document:
@@ -66,7 +81,7 @@ def _whole(path: Path) -> Document:
 
 def _members(path: Path) -> Iterator[Document]:
     """The JSON members of an archive; a broken archive gives what stands before the break, then says so."""
-    before = 0
+    before, empty = 0, True
     try:
         with (
             path.open("rb") as raw,
@@ -74,13 +89,16 @@ def _members(path: Path) -> Iterator[Document]:
             tarfile.open(fileobj=plain, mode="r:") as archive,
         ):
             for member in archive:
-                if member.isreg() and member.name.endswith(".json"):
+                if member.isreg() and _is_json(member.name):
                     yield _member(archive, member, raw.tell() - before)
-                    before = raw.tell()
+                    before, empty = raw.tell(), False
             while plain.read(1 << 20):  # to its end, where the checksum stands
                 pass
     except _BROKEN as error:
         yield _unreadable(path.name, "ARCHIVE", type(error).__name__, "The archive is broken from here on.", 0)
+    else:
+        if empty:
+            yield _unreadable(path.name, "NOTHING", "", "No .json is in this archive.", 0)
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, read: int) -> Document:

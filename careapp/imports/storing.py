@@ -16,7 +16,7 @@ from careapp.imports import (
     mapping_patient,
     mapping_practitioner,
 )
-from careapp.imports.reading import Resource, remark
+from careapp.imports.reading import Resource, parts, reference, remark
 from careapp.imports.report import Note, Unusable
 from careapp.imports.taking_in import Ours, Store, Stored, Taking
 from careapp.patients import history as facts
@@ -88,7 +88,7 @@ def _fact(read: Callable[..., mapping_fact.FactRecord]) -> Store:
 
 
 def _prescription(taking: Taking, resource: Resource) -> Stored:
-    record = mapping_medication_request.read(resource, taking.zone)
+    record = mapping_medication_request.read(resource, taking.zone, _medicine(taking, resource))
     patient = taking.follow(record.patient_ref, "Patient")
     episode = taking.follow(record.episode_ref, "Encounter")
     provider = taking.follow(record.provider_ref, "Practitioner")
@@ -99,6 +99,17 @@ def _prescription(taking: Taking, resource: Resource) -> Stored:
         medication=record.medication, dosage=record.dosage, status=record.status, issued_at=record.issued_at,
     )  # fmt: skip
     return Stored(Ours(row.id, row.locator), record.remarks)
+
+
+def _medicine(taking: Taking, resource: Resource) -> Resource | None:
+    """The Medication a record names: one it contains, or one of its bundle."""
+    named = reference(resource, "medicationReference")
+    if named is None:
+        return None
+    if named.startswith("#"):
+        return next((one for one in parts(resource, "contained") if one.get("id") == named[1:]), None)
+    source_id = taking.bundle.source_id(named, "Medication")
+    return next((one for one in taking.bundle.records.get("Medication", ()) if one["id"] == source_id), None)
 
 
 def _patient_id_of(taking: Taking, episode: Ours) -> int:

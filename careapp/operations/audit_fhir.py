@@ -9,9 +9,12 @@ from careapp.operations.audit_search import AuditEntry
 DCM = "http://dicom.nema.org/resources/ontology/DCM"
 HL7 = "http://terminology.hl7.org/CodeSystem/"
 OURS = "urn:careapp:"
+LONGEST_ID = 64  # a tenant's key may be nearly as long
 
-# What begins something; what is looked at is a read, what only happens is executed, everything else updates.
+# What begins something, what ends a record for good; what is looked at is a read, what only happens is executed,
+# everything else updates.
 CREATES = frozenset({"register", "create", "open", "add", "book", "issue", "refer", "build", "bundle"})
+DELETES = frozenset({"erase", "delete", "deleted"})
 EXECUTES = frozenset({"sign_in", "sign_out", "anchor", "retire", "search", "export", "print", "verify", "check"})
 
 # DICOM's kinds of audit events, by the first word of an act; a patient's record is the rule where a patient is named.
@@ -30,7 +33,7 @@ def audit_event(entry: AuditEntry, tenant_key: str) -> dict[str, Any]:
     kind, subtypes = _kind(entry)
     return {
         "resourceType": "AuditEvent",
-        "id": f"{tenant_key}-{entry.id}",
+        "id": f"{tenant_key}-{entry.id}"[-LONGEST_ID:],
         "type": _coding(DCM, *kind),
         "subtype": [*(_coding(DCM, *one) for one in subtypes), {"system": f"{OURS}act", "code": entry.action}],
         "action": _action(entry),
@@ -69,12 +72,14 @@ def _kind(entry: AuditEntry) -> tuple[tuple[str, str], list[tuple[str, str]]]:
 
 
 def _action(entry: AuditEntry) -> str:
-    """C, R, U, D or E. Nothing is ever deleted by an act of the application."""
+    """C, R, U, D or E."""
     verb = entry.action.rpartition(".")[2]
     if verb in EXECUTES or entry.outcome == "refused":
         return "E"
     if entry.outcome == "seen":
         return "R"
+    if verb in DELETES:
+        return "D"
     return "C" if verb in CREATES else "U"
 
 

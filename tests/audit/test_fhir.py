@@ -12,6 +12,7 @@ from careapp.access import Actor, Purpose, Role
 from careapp.audit.writer import AuditRow, write
 from careapp.commands import unit_of
 from careapp.episodes import queries as episodes
+from careapp.erasure.erase import erase_patient
 from careapp.errors import NotFound
 from careapp.operations.audit_fhir import audit_events
 from careapp.operations.audit_search import AuditFilter, export_audit
@@ -81,14 +82,20 @@ def test_every_kind_of_row_keeps_to_the_rules(auditor: Actor, god: Actor, clinic
     ]
     with unit_of(god, name="test"):
         write(god.tenant_id, "user:7", rows, on_behalf_of="PTY-2026-000007")
-        make.a_patient(god)
+        mistaken = make.a_patient(god).locator
+    erase_patient(god, mistaken, category="ENTERED_IN_ERROR", reason="Entered twice", version=1)
     entries, _ = export_audit(auditor, AuditFilter())
     found = audit_events(entries, god.tenant_key)
     assert len(found) == len(entries) > 5
     for resource in found:
         judge(resource)
+    longest = audit_events(entries, "k" * 63)
+    for resource in longest:
+        judge(resource)
+    assert len({resource["id"] for resource in longest}) == len(entries)
     by_act = {resource["subtype"][-1]["code"]: resource for resource in found}
     assert (by_act["episode.open"]["action"], by_act["episode.read"]["action"]) == ("C", "R")
+    assert by_act["patient.erase"]["action"] == "D"
     assert by_act["episode.read"]["type"]["code"] == "110110"
     assert [one["role"]["code"] for one in by_act["episode.read"]["entity"] if "role" in one] == ["1", "4"]
     assert (by_act["get_episode"]["outcome"], by_act["get_episode"]["outcomeDesc"]) == ("4", "NOT_FOUND")

@@ -48,6 +48,8 @@ def test_it_ends_with_1_where_something_was_refused(flask_import: Callable[..., 
 def test_a_dry_run_says_so(flask_import: Callable[..., Result], tmp_path: Path) -> None:
     result = flask_import(History().write(tmp_path), "--dry-run")
     assert (result.exit_code, "nothing was stored" in result.stdout) == (0, True)
+    (tmp_path / "broken.json").write_text("{")
+    assert "all others would be in." in flask_import(tmp_path, "--dry-run").stdout
 
 
 def test_off_a_terminal_it_says_now_and_then_how_far_it_is(flask_import: Callable[..., Result], tmp_path: Path) -> None:

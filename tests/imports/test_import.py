@@ -17,6 +17,7 @@ from careapp.imports.mapping_dosage import MORE
 from careapp.imports.report import Outcome, Report
 from careapp.imports.storing import STORES
 from careapp.patients import queries as patients
+from careapp.terminology.views import RXNORM
 from tests import factories
 from tests.conftest import TestTenant, everything
 from tests.database import TestDatabase
@@ -279,6 +280,42 @@ def test_a_coded_dosage_is_put_in_words(
     history.records["medication"]["dosageInstruction"] = [instruction]
     assert "MedicationRequest" not in [line.resource_type for line in run(history.write(tmp_path)).noted]
     assert rows("SELECT dosage FROM prescriptions")[0].dosage == dosage
+
+
+def test_of_several_codes_the_one_is_kept_by_which_prescriptions_are_checked(
+    run: Run, rows: Rows, tmp_path: Path
+) -> None:
+    history = History()
+    medicine = {
+        "coding": [
+            {"system": "http://hl7.org/fhir/sid/ndc", "code": "0093-2263", "display": "Amoxicillin"},
+            {"system": RXNORM, "code": "308192"},
+        ]
+    }
+    history.records["medication"]["medicationCodeableConcept"] = medicine
+    history.records["allergy"]["code"] = {
+        "coding": [{"code": "91936005"}, {"system": RXNORM, "code": "7984"}],
+        "text": "P",
+    }
+    run(history.write(tmp_path))
+    [kept] = rows("SELECT medication_text, medication_code, medication_system FROM prescriptions")
+    assert tuple(kept) == ("Amoxicillin", "308192", RXNORM)
+    [allergy] = rows("SELECT code, system FROM patient_facts WHERE kind = 'ALLERGY'")
+    assert tuple(allergy) == ("7984", RXNORM)
+
+
+@pytest.mark.parametrize("contained", [True, False])
+def test_a_medicine_that_is_a_record_of_its_own_is_found(run: Run, rows: Rows, tmp_path: Path, contained: bool) -> None:
+    history = History()
+    request = history.records["medication"]
+    medicine = {"resourceType": "Medication", "id": "m1", "code": request.pop("medicationCodeableConcept")}
+    request["medicationReference"] = {"reference": "#m1" if contained else "urn:uuid:m1"}
+    if contained:
+        request["contained"] = [{"resourceType": "Organization", "id": "m2"}, medicine]
+    else:
+        history.records["medicine"] = medicine
+    assert run(history.write(tmp_path)).refused == 0
+    assert rows("SELECT medication_text FROM prescriptions")[0][0] == "Amoxicillin 500 MG Oral Tablet"
 
 
 @pytest.mark.parametrize(

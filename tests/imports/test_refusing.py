@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,10 @@ BENT: list[tuple[str, dict[str, Any], str, str]] = [
         "1" + "0" * 58 + "…",
     ),
     ("medication", {"requester": {"reference": f"urn:uuid:{new_id()[:8]}"}}, "REFERENCE", ""),
+    (
+        "medication", {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/none"}},
+        "MEDICATION", "Medication/none",
+    ),
     ("medication", {"status": "draft"}, "STATUS", "draft"),
     ("medication", {"intent": "plan"}, "INTENT", "plan"),
     ("medication", {"doNotPerform": True}, "INTENT", "True"),
@@ -91,6 +96,8 @@ def test_a_prescription_in_another_patients_encounter_is_refused(run: Run, tmp_p
         ("patient", {"birthDate": "1973"}, "DATE_PARTIAL"),
         ("patient", {"gender": "divers"}, "GENDER"),
         ("patient", {"deceasedBoolean": True}, "DECEASED"),
+        ("patient", {"active": False}, "NOT_IN_USE"),
+        ("patient", {"link": [{"other": {"reference": "Patient/2"}, "type": "replaced-by"}]}, "NOT_IN_USE"),
         ("allergy", {"onsetDateTime": "1990-05"}, "DATE_PARTIAL"),
         ("allergy", {"clinicalStatus": {"coding": [{"code": "resolved"}]}}, "ABATED"),
         ("encounter", {"serviceProvider": {"reference": "urn:uuid:gone"}}, "REFERENCE"),
@@ -135,6 +142,8 @@ def test_every_bad_file_is_reported_and_the_run_goes_on(run: Run, rows: Rows, tm
         line.file: (line.resource_type, line.notes[0].code) for line in report.noted if line.outcome is Outcome.REFUSED
     }
     assert found == {name: (FILE, code) for name, _, code in FILES}
+    [half] = [line.notes[0].why for line in report.noted if line.file == "half.json"]
+    assert re.fullmatch(r"This is no JSON document: it goes wrong in line 1, character \d+\.", half)
     assert len(rows("SELECT 1 FROM patients")) == 1
 
 
@@ -177,6 +186,22 @@ def test_a_truncated_archive_gives_what_stands_before_the_break(run: Run, rows: 
     ]
     assert len(rows("SELECT 1 FROM patients")) == 3
     assert run(whole).refused == 0
+
+
+def test_where_nothing_is_to_be_read_it_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "bulk.ndjson").write_text("{}")
+    archive = an_archive(tmp_path / "other.tgz", {"bulk.ndjson": b"{}"})
+    report = run(tmp_path / "nothing", archive)
+    assert [(line.file, line.outcome, line.notes[0].code) for line in report.noted] == [
+        ("nothing", Outcome.REFUSED, "NOTHING"), ("other.tgz", Outcome.REFUSED, "NOTHING"),
+    ]  # fmt: skip
+
+
+def test_an_ending_in_capitals_is_the_same(run: Run, tmp_path: Path) -> None:
+    History().write(tmp_path, "ONE.JSON")
+    an_archive(tmp_path / "MORE.TAR.GZ", {"TWO.JSON": json.dumps(History().bundle()).encode()})
+    assert run(tmp_path).outcomes["Patient"] == {Outcome.CREATED: 2}
 
 
 def test_a_member_too_large_is_reported(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
