@@ -60,11 +60,6 @@ def read(resource: Resource, zone: ZoneInfo) -> PatientRecord:
     )
 
 
-def who(resource: Resource) -> tuple[str, date | None]:
-    """Name and birth date, by which a person is told from another. Raises Unusable as read() does."""
-    return _name(resource).text, _birth_date(resource, [])
-
-
 def _name(resource: Resource) -> HumanName:
     """The official name, the usual, or the first: a former name is none to call somebody by, unless it is the only."""
     for name in sorted(parts(resource, "name"), key=_how_former):

@@ -14,7 +14,6 @@ from careapp.access import Actor, Permission
 from careapp.commands import command, savepoint
 from careapp.db import db, insert, table_of, wait_without_end
 from careapp.errors import Refusal
-from careapp.imports.adopting import adopted
 from careapp.imports.bundles import Bundle, identifiers
 from careapp.imports.reading import Resource, refuse_modified
 from careapp.imports.report import Line, Note, Outcome, Unusable, shown
@@ -49,10 +48,7 @@ class Taking:
 
     def __init__(self, actor: Actor, bundle: Bundle, zone: ZoneInfo) -> None:
         self.actor, self.bundle, self.zone = actor, bundle, zone
-        self._known = dict(self._look_up([where for _, where in self._own()]))
-        for key, ours in adopted(actor, bundle, [key for key in self._own() if key not in self._known]).items():
-            self._known[key] = Ours(*ours)
-            self._remember(key, self._known[key])
+        self._known = dict(self._look_up([one["id"] for records in bundle.records.values() for one in records]))
 
     def take(self, resource_type: str, resource: Resource, store: "Store") -> Line:
         """Take one record in, unless it came before; whatever is wrong with it stays its own affair."""
@@ -93,9 +89,6 @@ class Taking:
         return tuple(
             sorted(ours.locator for (kind, _), ours in self._known.items() if kind == "Patient" and ours.locator)
         )
-
-    def _own(self) -> list[tuple[str, str]]:
-        return [(kind, resource["id"]) for kind, records in self.bundle.records.items() for resource in records]
 
     def _look_up(self, source_ids: list[str]) -> list[tuple[tuple[str, str], Ours]]:
         """What became of these records. Their patients are held: an erasure that runs now is awaited, and what it has

@@ -5,14 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from apiflask import APIFlask
-from sqlalchemy import text
-
-from careapp import tenancy
-from careapp.db import db
 from careapp.imports.report import Outcome, Report
 from careapp.imports.storing import STORES
-from tests.conftest import TestTenant
 from tests.imports.build import History
 
 Run = Callable[..., Report]
@@ -71,22 +65,3 @@ def test_a_record_is_followed_by_its_address_into_an_earlier_bundle(run: Run, ro
     condition["fullUrl"] = "https://two.example/fhir/Condition/2"
     assert run(put(tmp_path, "other.json", later)).refused == 1
     assert len(rows("SELECT 1 FROM patient_facts WHERE kind = 'CONDITION'")) == 1
-
-
-def test_what_was_taken_in_by_its_id_alone_is_known_again_unless_it_is_another_person(
-    run: Run, app: APIFlask, tenant: TestTenant, table_sizes: Callable[[], dict[str, int]], tmp_path: Path
-) -> None:
-    one = put(tmp_path, "one.json", of_server("https://one.example/fhir", "Aye", "1950-01-01"))
-    two = put(tmp_path, "two.json", of_server("https://two.example/fhir", "Aye", "1999-01-01"))
-    run(one)
-    with tenancy.bound(tenant.id):
-        db.session.execute(text("UPDATE imported_records SET source_id = '1' WHERE source_id LIKE 'https://one.%'"))
-        db.session.commit()
-    assert imported(run(two)) == ALL_NEW
-    before = table_sizes()
-    assert imported(run(one)) == {kind: {Outcome.ALREADY_THERE: 1} for kind in STORES}
-    after = table_sizes()
-    assert {**before, "imported_records": 0} == {**after, "imported_records": 0}
-    run(one, two)
-    assert table_sizes() == after
-    assert imported(run(put(tmp_path, "3.json", of_server("https://3.example", "Aye", "1950-01-01")))) == ALL_NEW
