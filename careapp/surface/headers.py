@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest
 from careapp.access import Actor
 from careapp.audit.writer import request_id
 from careapp.surface.json_input import is_storable
-from careapp.telemetry.metrics import count_request
+from careapp.telemetry.metrics import METHODS, OTHER_METHOD, count_request
 from careapp.telemetry.traces import trace_id
 
 POLICY = (
@@ -81,7 +81,7 @@ def tell(route: str | None, method: str, status: int, seconds: float | None, act
     """Write one line about a request. The route is as declared, never the address as sent, which may name a patient."""
     _log.info(
         "request",
-        method=method,
+        method=method if method in METHODS else OTHER_METHOD,  # as sent it may be anything
         route=route,
         status=status,
         milliseconds=None if seconds is None else round(seconds * 1000, 1),

@@ -16,7 +16,7 @@ from careapp.telemetry import metrics
 from careapp.telemetry.listener import METRICS, Answer, figures_of, serve
 from careapp.telemetry.statements import look_at_pools
 from careapp.telemetry.traces import begin as begin_traces
-from careapp.telemetry.traces import of_statements
+from careapp.telemetry.traces import end_with_process, of_statements
 from careapp.telemetry.workers import Worker, begin
 
 UNTRACED = "/healthz$,/readyz$,/static/"
@@ -51,6 +51,7 @@ def trace(app: Flask) -> None:
     tracing = begin_traces(app.config["SETTINGS"], "careapp-web")
     if tracing is None:
         return
+    end_with_process()
     from opentelemetry.instrumentation.flask import FlaskInstrumentor  # here: off, nothing of it is loaded
 
     instrument = FlaskInstrumentor().instrument_app

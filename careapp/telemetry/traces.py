@@ -4,8 +4,10 @@ This is the side everybody calls. While tracing is off nothing of OpenTelemetry 
 once; `exporting` is the side that knows the library.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Engine
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 Headers = Sequence[tuple[str, bytes]]
 
+FLUSH_SECONDS = 2.0
 TRACEPARENT = "traceparent"  # W3C Trace Context; CloudEvents' distributed tracing extension has the same name
 
 
@@ -46,6 +49,20 @@ def end() -> None:
     if _tracing is not None:
         _tracing.end()
         _tracing = None
+
+
+def end_with_process() -> None:
+    """Send what waits when this process ends in order; a worker of a server leaves out Python's own `atexit`.
+
+    It waits no longer than FLUSH_SECONDS: a collector that does not answer holds up no rollout.
+    """
+
+    def flush() -> None:
+        sending = threading.Thread(target=end, name="last traces", daemon=True)
+        sending.start()
+        sending.join(FLUSH_SECONDS)
+
+    Finalize(None, flush, exitpriority=0)
 
 
 def of_statements(engine: Engine) -> None:

@@ -181,3 +181,22 @@ def kafka_message(address: str, tenant: str, subject: str) -> Any:
     with closing(consumer):
         said = [f'"{word}"'.encode() for word in (tenant, subject)]
         return next(message for message in consumer if all(word in message.value for word in said))
+
+
+def test_what_a_web_process_has_traced_leaves_before_it_ends(
+    app: APIFlask, database: TestDatabase, collector: Collector, tmp_path: Path
+) -> None:
+    """Else each rollout lost the last seconds of every worker."""
+    environment = {
+        **shared_settings(app, database, tmp_path), "OTEL_BSP_SCHEDULE_DELAY": "600000",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server.server_address[1]}",
+    }  # fmt: skip
+    web = Instance(environment, tmp_path / "web.log")
+    try:
+        assert httpx.get(f"http://127.0.0.1:{web.port}/sign-in").status_code == 200
+        assert collector.named("GET /sign-in") == []
+        web.process.terminate()
+        web.process.wait(PATIENCE_SECONDS)
+    finally:
+        end_group(web.process)
+    assert len(collector.named("GET /sign-in")) == 1

@@ -56,6 +56,11 @@ def test_a_refused_stranger_and_an_unknown_address_leave_one_too(app: APIFlask) 
     assert "Secret" not in str(line)
 
 
+def test_a_method_nobody_knows_is_not_repeated(app: APIFlask) -> None:
+    [line] = requests(lambda: app.test_client().open("/today", method="DAW-SECRET"))
+    assert (line["method"], line["status"]) == ("other", 405)
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/static/app.css"])
 def test_health_and_static_files_leave_none(app: APIFlask, path: str) -> None:
     assert requests(lambda: app.test_client().get(path).close()) == []
