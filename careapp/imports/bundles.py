@@ -82,11 +82,11 @@ def parse(name: str, content: bytes) -> Bundle:
     if not isinstance(entries, list):
         raise Unusable("FORM", entries, "entry should be a list.")
     bundle = Bundle(name)
-    for entry in entries:
+    for place, entry in enumerate(entries):
         try:
             _add(bundle, entry)
         except Unusable as unusable:
-            bundle.unreadable.append(Line(name, FILE, "-", Outcome.REFUSED, (unusable.note,)))
+            bundle.unreadable.append(Line(name, FILE, f"entry[{place}]", Outcome.REFUSED, (unusable.note,)))
     return bundle
 
 

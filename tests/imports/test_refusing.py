@@ -161,11 +161,12 @@ def test_every_bad_file_is_reported_and_the_run_goes_on(run: Run, rows: Rows, tm
 )
 def test_an_entry_that_is_no_record_is_reported(run: Run, tmp_path: Path, entry: object, code: str) -> None:
     bundle = History().bundle()
-    bundle["entry"].insert(0, entry)
+    bundle["entry"].insert(2, entry)
     path = tmp_path / "bundle.json"
     path.write_text(json.dumps(bundle))
     report = run(path)
-    assert [line.notes[0].code for line in report.noted if line.outcome is Outcome.REFUSED] == [code]
+    refused = [line for line in report.noted if line.outcome is Outcome.REFUSED]
+    assert [(line.source_id, line.notes[0].code) for line in refused] == [("entry[2]", code)]
     assert report.outcomes["Patient"] == {Outcome.CREATED: 1}
 
 

@@ -340,7 +340,7 @@ def test_an_event_leaves_as_the_json_it_was_stored_as(
 def test_an_event_says_that_it_is_a_structured_cloudevent(
     app: APIFlask, tenant: TestTenant, relay: Relay, speaker: Actor, sender: ChosenSender, parent: str | None
 ) -> None:
-    """Libraries of CloudEvents go by this header, and take a message without it for none."""
+    """CloudEvents' Kafka protocol binding asks for this header: by it a library tells the mode of a message."""
     tell(speaker, A)
     with relay_role(app) as connection:
         connection.execute(
