@@ -9,6 +9,7 @@ import pytest
 from careapp.access import Actor, Role
 from careapp.episodes import service as episodes
 from careapp.patients import confidentiality, facts
+from careapp.prescriptions import favourites
 from careapp.prescriptions import service as prescriptions
 from careapp.prescriptions.views import Medication
 from careapp.providers import service as providers
@@ -111,3 +112,15 @@ def test_who_is_shut_out_of_a_record_meanwhile_orders_nothing_and_is_told_nothin
     outcomes = crowd([partial(confidentiality.restrict, god, patient.locator, reason="Works here himself"), ordering])
     assert refused(outcomes) == ["RESTRICTED"]
     assert one(god, "SELECT count(*) FROM prescriptions") == 0
+
+
+def test_favourites_kept_at_once_are_not_too_many(god: Actor, crowd: Crowd) -> None:
+    clinician = make.a_person(god, Role.CLINICIAN)
+    keeping = [
+        partial(favourites.keep_favourite, clinician, medication=Medication(text=f"Ointment {number}"), dosage="1")
+        for number in range(favourites.MOST + 7)
+    ]
+    for keep in keeping[: favourites.MOST - 1]:
+        keep()
+    outcomes = crowd(keeping[favourites.MOST - 1 :])
+    assert (len(done(outcomes)), refused(outcomes)) == (1, ["TOO_MANY_FAVOURITES"] * 7)
