@@ -45,8 +45,7 @@ def add_member(actor: Actor, locator: str, *, who: str, role: str) -> None:
     himself = number == (actor.user_id if kind == "user" else actor.provider_id)
     if record.confidentiality != NORMAL and himself and record.ground not in LASTING:
         raise Forbidden("You cannot add yourself to the care team of a restricted record. Ask somebody else to.")
-    column = TEAM.user_id if kind == "user" else TEAM.provider_id
-    if any(db.session.execute(_team(actor, record.id).where(column == number))):
+    if is_member(actor, record.id, **{f"{kind}_id": number}):
         raise Invalid({"who": Sentence("He is in the care team already.")})
     enter_member(actor, record.id, role=role.strip(), **{f"{kind}_id": number})
     commands.record("patient.care_team.add", locator, patients=(locator,), member=f"{kind}:{number}")
@@ -74,6 +73,12 @@ def record_consent(actor: Actor, locator: str, *, decision: str, scope: str = PO
     )  # fmt: skip
     reading.forget()
     commands.record("patient.consent", locator, patients=(locator,), scope=scope, decision=decision)
+
+
+def is_member(actor: Actor, patient_id: int, **who: int) -> bool:
+    """Whether this user (`user_id`) or provider (`provider_id`) is in the care team of a patient."""
+    his = (TEAM[name] == number for name, number in who.items())
+    return db.session.execute(_team(actor, patient_id).where(*his).limit(at_most(1))).one_or_none() is not None
 
 
 def enter_member(actor: Actor, patient_id: int, *, role: str, **who: Any) -> None:

@@ -41,6 +41,7 @@ _ROWS = select(*EPISODES, PATIENTS.locator.label("party_locator"), PATIENTS.conf
 EPISODE_ROWS = _ROWS.where(EPISODES.tenant_id == bindparam("tenant"))  # what episode_rows() is to one request
 _LOCK = EPISODE_ROWS.with_for_update(of=table_of(Episode))
 _LOCK_LOCATOR: Select[Any] = keep(_LOCK.where(EPISODES.locator == bindparam("locator")))
+_READ_LOCATOR: Select[Any] = keep(EPISODE_ROWS.where(EPISODES.locator == bindparam("locator")))
 _COUNTERS = ("seen", "open_appointments", "open_referrals")
 _COUNT = (
     table_of(Episode)
@@ -67,8 +68,13 @@ def episode_rows(actor: Actor) -> Select[Any]:
 
 
 def lock_episode(actor: Actor, locator: str) -> Row[Any]:
-    """The episode, locked until the transaction ends; the first lock of every change inside it. Raises NotFound."""
-    return found(db.session.execute(_LOCK_LOCATOR, {"tenant": actor.tenant_id, "locator": locator}).one_or_none())
+    """The episode, locked until the transaction ends; the first lock of every change inside it. Raises NotFound.
+
+    While this waited for the lock, its patient's record may have been restricted, so it is read after.
+    """
+    given = {"tenant": actor.tenant_id, "locator": locator}
+    _locked, row = db.session.execute_each([(_LOCK_LOCATOR, given), (_READ_LOCATOR, given)])
+    return found(row.one_or_none())
 
 
 def lock_of(wanted: Select[Any]) -> Select[Any]:

@@ -192,9 +192,9 @@ def end_session(tenant_id: int, sid: str, reason: str, *, address: str) -> bool:
     """End one session and audit it; nothing happens where it is over already. Says whether a provider's one goes on."""
     told = (ROWS.c.user_id, ROWS.c.federated_id)
     with commands.system_transaction(tenant_id):
-        row = guarded_update(
-            UserSession, *of_sid(tenant_id, sid), returning=told, ended_at=clock.now(), end_reason=reason
-        )
+        held = db.session.execute(select(ROWS.c.id).where(*of_sid(tenant_id, sid))).scalar_one_or_none()
+        this = _of_id(tenant_id, held or 0)  # by its id, as it may be given another value at this moment
+        row = guarded_update(UserSession, *this, returning=told, ended_at=clock.now(), end_reason=reason)
         if row:
             who = f"user:{row.user_id}"
             detail = {"reason": reason, "address": address}

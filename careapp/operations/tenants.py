@@ -60,7 +60,7 @@ def forbid_deletion(actor: Actor) -> None:
     """Let a deletion of the actor's tenant that begins now wait until this transaction has ended, and find what it did;
     wait for one that is under way already.
     """
-    shared = text("SELECT pg_advisory_xact_lock_shared(:lock, :tenant)")
+    shared = text("SELECT pg_advisory_xact_lock_shared(CAST(:lock AS integer), CAST(:tenant AS integer))")
     db.session.execute(shared, {"lock": DELETION_LOCK, "tenant": actor.tenant_id})
 
 

@@ -8,7 +8,7 @@ from careapp.disclosure import reading
 from careapp.disclosure.events import ConfidentialityChanged
 from careapp.disclosure.rules import NORMAL, RESTRICTED
 from careapp.disclosure.stewards import lock_record
-from careapp.disclosure.team import PATIENT, enter_member
+from careapp.disclosure.team import PATIENT, enter_member, is_member
 from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.lifecycle import StatusChange, why
 from careapp.patients.models import PATIENTS, Patient
@@ -24,7 +24,9 @@ def restrict(actor: Actor, locator: str, *, reason: str) -> None:
     Raises NotFound, Invalid without a reason, and Conflict ALREADY_SO.
     """
     patient_id = _change(actor, locator, RESTRICT, NORMAL, RESTRICTED, reason)
-    if actor.may(Permission.CLINICAL_READ) and actor.user_id is not None:
+    if not actor.may(Permission.CLINICAL_READ) or actor.user_id is None:
+        return
+    if not is_member(actor, patient_id, user_id=actor.user_id):  # once: taken out, he is out
         enter_member(actor, patient_id, role="Restricted the record", user_id=actor.user_id)
 
 

@@ -11,6 +11,7 @@ from careapp.access import Actor, Permission
 from careapp.commands import command, query
 from careapp.db import db, insert_unless_clash, table_of
 from careapp.errors import Conflict, NotFound
+from careapp.identity.actors import lock_user
 from careapp.prescriptions.dosage import Dosage
 from careapp.prescriptions.dosage_fhir import to_fhir
 from careapp.prescriptions.models import FAVOURITES, PrescriptionFavourite
@@ -27,6 +28,7 @@ def keep_favourite(
     """Keep it for the actor; what he keeps already is not kept twice. Raises Conflict TOO_MANY_FAVOURITES, and Conflict
     NO_USER for who is no user, such as an API token."""
     user_id = _user(actor)
+    lock_user(actor.tenant_id, user_id)  # of two kept at once, the second counts the first
     mine = (FAVOURITES.tenant_id == actor.tenant_id) & (FAVOURITES.user_id == user_id)
     if db.session.execute(select(func.count()).select_from(FAVOURITES.id.table).where(mine)).scalar_one() >= MOST:
         raise Conflict(f"You have {MOST} favourites. Remove one first.", code="TOO_MANY_FAVOURITES")

@@ -89,15 +89,16 @@ def issue(
     look at, raises Warned until `override` answers exactly that; a system's order, as over the API, is not held up.
     """
     episode = episodes.lock_episode(actor, episode_locator)
-    reading.require(actor, episode)
+    patient, provider = _hold(actor, episode.patient_id, provider_locator)
+    reading.require(actor, patient)
     episodes.require_open(episode)
-    provider_id = _prescriber_of_patient(actor, provider_locator, episode.patient_id)
+    provider_id = _prescriber(provider)
     said = _answered(run_checks(actor, episode, medication, parts, quantity), override, interrupt)
     reason = override.reason.strip() or None if said.acknowledged and override else None
     known = {
         "episode_locator": episode.locator,
         "party_locator": episode.party_locator,
-        "confidentiality": episode.confidentiality,
+        "confidentiality": patient.confidentiality,
         "provider_locator": provider_locator,
     }
     row = insert(
@@ -126,27 +127,31 @@ def _answered(said: Checks, override: Override | None, interrupt: bool) -> Check
 
 
 # Orders of one patient, in whichever episodes, and what is recorded of his allergies take turns, so that the checks
-# miss none. The lock on the prescriber is the one the foreign key takes all the same; taken here, it waits for a
-# deactivation that runs now.
+# miss none; who may see them is asked of the record as it is then. The lock on the prescriber is the one the foreign
+# key takes all the same; taken here, it waits for a deactivation that runs now.
 _HOLD_PATIENT = keep(
-    select(PATIENTS.id)
+    select(PATIENTS.id.label("patient_id"), PATIENTS.locator.label("party_locator"), PATIENTS.confidentiality)
     .where(PATIENTS.tenant_id == bindparam("tenant"), PATIENTS.id == bindparam("the_patient"))
     .with_for_update(key_share=True)
 )
-_PRESCRIBER = keep(
+_HOLD_PROVIDER = keep(
     select(PROVIDERS.id, PROVIDERS.status)
     .where(PROVIDERS.tenant_id == bindparam("tenant"), PROVIDERS.locator == bindparam("the_provider"))
     .with_for_update(read=True, key_share=True)
 )
 
 
-def _prescriber_of_patient(actor: Actor, provider_locator: str, patient_id: int) -> int:
-    """The id of the prescriber, with his patient held; raises Invalid naming providerLocator, and Conflict."""
-    _, found = db.session.execute_each([
+def _hold(actor: Actor, patient_id: int, provider_locator: str) -> tuple[Row[Any], Row[Any] | None]:
+    """The patient, and the provider with this locator, if there is one; both as they are until the order stands."""
+    patient, provider = db.session.execute_each([
         (_HOLD_PATIENT, {"tenant": actor.tenant_id, "the_patient": patient_id}),
-        (_PRESCRIBER, {"tenant": actor.tenant_id, "the_provider": provider_locator}),
+        (_HOLD_PROVIDER, {"tenant": actor.tenant_id, "the_provider": provider_locator}),
     ])  # fmt: skip
-    provider = found.one_or_none()
+    return patient.one(), provider.one_or_none()
+
+
+def _prescriber(provider: Row[Any] | None) -> int:
+    """The id of who may be named as prescriber; raises Invalid naming providerLocator, and Conflict."""
     if provider is None:
         raise Invalid({"providerLocator": Sentence("There is no provider with this locator.")})
     if provider.status != PARTICIPATES:

@@ -260,6 +260,19 @@ def test_restricting_and_lifting_are_kept_told_and_audited(god: Actor) -> None:
         confidentiality.restrict(doctor, "PTY-2026-999999", reason="Nobody")
 
 
+def test_who_closes_a_record_again_is_in_its_team_once_and_out_when_taken_out(god: Actor) -> None:
+    doctor, admin = make.a_person(god, Role.CLINICIAN), make.a_person(god, Role.ADMIN)
+    party = make.a_patient(god).locator
+    for _ in range(2):
+        confidentiality.restrict(doctor, party, reason="Asked for it")
+        confidentiality.lift(doctor, party, reason="No longer wanted")
+    confidentiality.restrict(doctor, party, reason="Asked for it")
+    [entry] = team.get_record_access(admin, party).members
+    team.remove_member(admin, party, member=entry.id)
+    with pytest.raises(Restricted):
+        facts.add_fact(doctor, party, kind="ALLERGY", text="Latex")
+
+
 def test_the_care_team_lets_in_and_out(god: Actor, scene: Scene, stranger: Actor) -> None:
     member = make.a_person(god, Role.CLINICIAN, provider=scene.provider)
     admin = make.a_person(god, Role.ADMIN)

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from functools import partial
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
 
-from careapp.access import Actor
+from careapp.access import Actor, Role
 from careapp.episodes import service as episodes
+from careapp.patients import confidentiality
 from careapp.providers import service as providers
 from careapp.referrals import service as referrals
 from careapp.scheduling import appointments, changes, queries, spans
 from tests import factories as make
 from tests.looking import one, rows
-from tests.races.crowd import Crowd, done, refused
+from tests.races.crowd import MOMENT, Crowd, Meanwhile, done, refused
 from tests.races.test_storm import check
 
 WRONG = """
@@ -111,3 +114,28 @@ def test_a_provider_is_activated_and_deactivated_by_many(god: Actor, crowd: Crow
     provider = make.a_provider(god).locator
     outcomes = crowd([partial(providers.act, god, provider, action="deactivate")] * 6)
     assert (len(done(outcomes)), set(refused(outcomes))) == (1, {"ILLEGAL_TRANSITION"})
+
+
+@pytest.mark.parametrize("how", ["cancel", "close", "refer"])
+def test_who_is_shut_out_of_a_record_while_he_waits_for_its_episode_changes_nothing_in_it(
+    god: Actor, crowd: Crowd, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    patient, stranger = make.a_patient(god), make.a_person(god, Role.CLINICIAN)
+    episode = make.an_episode(god, patient, reason="What nobody shall know")
+    there, waiting = make.a_referral(god, episode).locator, Event()
+
+    def restrict() -> None:
+        assert waiting.wait(30)
+        sleep(MOMENT / 4)  # so that he does wait
+        confidentiality.restrict(god, patient.locator, reason="Works here himself")
+
+    def change() -> Any:
+        waiting.set()
+        if how == "refer":
+            return referrals.refer(stranger, episode.locator, type="LAB", reason="Blood count")
+        return ending(stranger, how, episode.locator)()
+
+    changing = Meanwhile(monkeypatch, referrals, "_move").do(change)
+    outcomes = crowd([partial(referrals.act, god, there, action="cancel"), changing, restrict])
+    assert refused(outcomes) == ["RESTRICTED"]
+    assert one(god, "SELECT status FROM episodes") == "OPEN"

@@ -1,19 +1,21 @@
 """Prescriptions in a crowd: two orders for one patient, an order against the end of its episode or its prescriber."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from careapp.access import Actor
+from careapp.access import Actor, Role
 from careapp.episodes import service as episodes
-from careapp.patients import facts
+from careapp.patients import confidentiality, facts
+from careapp.prescriptions import favourites
 from careapp.prescriptions import service as prescriptions
 from careapp.prescriptions.views import Medication
 from careapp.providers import service as providers
 from tests import factories as make
 from tests.looking import one, rows
-from tests.races.crowd import Crowd, done, refused
+from tests.races.crowd import Crowd, Meanwhile, done, refused
 
 TIMES = 5  # a race that is lost once in a while is lost in one of these
 
@@ -94,3 +96,31 @@ def test_nothing_is_ordered_by_who_was_deactivated(god: Actor, crowd: Crowd) -> 
             " AND d.action = 'deactivate' WHERE c.action = 'issue' AND c.id > d.id"
         )
         assert one(god, late) == 0
+
+
+def test_who_is_shut_out_of_a_record_meanwhile_orders_nothing_and_is_told_nothing(
+    god: Actor, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, stranger = make.a_patient(god), make.a_person(god, Role.CLINICIAN)
+    episode, provider = make.an_episode(god, patient), make.a_provider(god)
+    facts.add_fact(god, patient.locator, kind="ALLERGY", text="Ibuprofen")
+    order = partial(
+        prescriptions.issue, stranger, episode.locator, medication=Medication(text="Ibuprofen 200 mg tablet"),
+        dosage="1", provider_locator=provider.locator, interrupt=True,
+    )  # fmt: skip
+    ordering = Meanwhile(monkeypatch, confidentiality, "lock_record").do(order)
+    outcomes = crowd([partial(confidentiality.restrict, god, patient.locator, reason="Works here himself"), ordering])
+    assert refused(outcomes) == ["RESTRICTED"]
+    assert one(god, "SELECT count(*) FROM prescriptions") == 0
+
+
+def test_favourites_kept_at_once_are_not_too_many(god: Actor, crowd: Crowd) -> None:
+    clinician = make.a_person(god, Role.CLINICIAN)
+    keeping = [
+        partial(favourites.keep_favourite, clinician, medication=Medication(text=f"Ointment {number}"), dosage="1")
+        for number in range(favourites.MOST + 7)
+    ]
+    for keep in keeping[: favourites.MOST - 1]:
+        keep()
+    outcomes = crowd(keeping[favourites.MOST - 1 :])
+    assert (len(done(outcomes)), refused(outcomes)) == (1, ["TOO_MANY_FAVOURITES"] * 7)

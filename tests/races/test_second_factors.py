@@ -4,15 +4,16 @@ import time
 from collections.abc import Callable
 
 from careapp.access import Actor
-from careapp.identity import challenges, passkeys, recovery, second_stage
+from careapp.identity import challenges, factors, passkeys, recovery, second_stage
 from careapp.identity.second_stage import HalfSignedIn
 from careapp.identity.sign_in import sign_in
+from careapp.operations.settings import change_settings, get_settings
 from tests.identity.authenticator import HERE
 from tests.identity.enrolled import somebody, with_app, with_passkey
 from tests.identity.people import PASSWORD
 from tests.identity.test_sign_in import PEERS
 from tests.looking import one
-from tests.races.crowd import Crowd, done
+from tests.races.crowd import Crowd, done, refused
 
 AT_ONCE = 4  # a user's fifth failure at once would have to wait instead
 
@@ -57,3 +58,16 @@ def test_an_answer_of_a_passkey_works_for_one(admin: Actor, crowd: Crowd) -> Non
     crowded = [lambda: second_stage.sign_in_by_passkey("tab", answer, site=HERE, address=next(PEERS)) for _ in range(8)]
     assert len(done(crowd(crowded))) == 1
     assert one(actor, "SELECT count(*) FROM user_session") == 1
+
+
+def test_of_two_factors_removed_at_once_the_one_that_is_required_stays(admin: Actor, god: Actor, crowd: Crowd) -> None:
+    actor, _email = somebody(admin)
+    with_app(actor), with_passkey(actor)
+    now = get_settings(god)
+    given = {"name": now.name, "buffer_minutes": now.buffer_minutes, "language": now.language}
+    change_settings(god, version=now.version, **given, second_factor="everybody")
+    key = one(actor, "SELECT id FROM passkeys")
+    outcomes = crowd([
+        lambda: factors.remove_app(actor, session_id=0), lambda: factors.remove_passkey(actor, key, session_id=0)
+    ])  # fmt: skip
+    assert (len(done(outcomes)), refused(outcomes)) == (1, ["LAST_FACTOR"])

@@ -9,7 +9,7 @@ import pytest
 
 from careapp import commands
 from careapp.access import Actor
-from careapp.identity import factors, passkeys, recovery, second_stage, session_list, sessions, totp
+from careapp.identity import confirmation, factors, passkeys, recovery, second_stage, session_list, sessions, totp
 from careapp.identity.own_password import change_own_password
 from careapp.identity.second_stage import HalfSignedIn
 from careapp.identity.sign_in import sign_in
@@ -101,3 +101,16 @@ def test_other_sessions_are_ended_while_the_password_is_changed(
     )
     assert refused(crowd([changing, ending])) == []
     assert one(actor, OPEN, who=actor.user_id) == 0, "each ended the other's"
+
+
+def test_who_signs_out_while_his_session_gets_another_value_is_signed_out(
+    admin: Actor, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, _email = somebody(admin)
+    with commands.system_transaction(actor.tenant_id):
+        sid = sessions.start(actor.tenant_id, actor.user_id or 0)
+    session_id = one(actor, "SELECT id FROM user_session")
+    leaving = partial(sessions.end_session, actor.tenant_id, sid, "signed out", address=next(PEERS))
+    confirming = partial(confirmation.confirmed, actor, session_id, way="password", address=next(PEERS))
+    crowd([confirming, Meanwhile(monkeypatch, sessions, "renew").do(leaving)])
+    assert one(actor, OPEN, who=actor.user_id) == 0
