@@ -111,6 +111,20 @@ def test_all_of_it_happens_or_nothing(god: Actor, front: Desk, clinic: ClinicVie
     assert front.open("POST", here(clinic), data={**again.values, "slot_locator": opened.locator}).status_code == 303
 
 
+@pytest.mark.parametrize("choice", [{}, {"choice": ""}, {"choice": "nobody"}])
+@pytest.mark.parametrize("free", [True, False])
+def test_who_says_for_whom_it_is_in_no_known_way_is_asked_as_for_somebody_new(
+    front: Desk, god: Actor, clinic: ClinicView, choice: dict[str, str], free: bool
+) -> None:
+    if free:
+        a_place(god, clinic)
+    token = front.forms(here(clinic))[f"/walk-in/find?clinic={clinic.locator}"].values["csrf_token"]
+    answer = front.open("POST", here(clinic), data={"csrf_token": token, "family": "Lay", **choice})
+    assert answer.status_code == 422
+    assert 'value="Lay"' in answer.text
+    assert one(god, "SELECT count(*) FROM patients") == 0
+
+
 def test_who_comes_too_late_keeps_what_was_typed_and_sees_what_is_free(
     god: Actor, front: Desk, clinic: ClinicView, patient: PatientView
 ) -> None:
