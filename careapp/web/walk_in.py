@@ -65,8 +65,7 @@ def find_somebody() -> Response:
 def take_in_post() -> Response:
     """Register if he is new, open or go on with an episode, book the place, and check in: all of it or nothing."""
     actor, clinic = current_actor(), locator_in(request.args.get("clinic"), "CLN")
-    known = request.form.get("choice", "").startswith(("PTY", "EPI"))
-    form = WalkInForm() if known else NewWalkInForm()
+    form = WalkInForm() if request.form.get("choice", "").startswith(("PTY", "EPI")) else NewWalkInForm()
     likely: Sequence[Any] = ()
     try:
         sent = form.checked()
