@@ -20,10 +20,17 @@ def read_record(actor: Actor, locator: str) -> Row[Any]:
 
 def hold_record(actor: Actor, locator: str) -> None:
     """Lock the patient's row until the transaction ends: of two who decide something at once, the second sees what the
-    first decided. Raises Conflict PATIENT_ERASED, as nothing new is entered about who was erased.
+    first decided. Raises Conflict PATIENT_ERASED.
     """
     lock = text("SELECT erased_at FROM patients WHERE tenant_id = :tenant AND locator = :locator FOR NO KEY UPDATE")
-    if db.session.execute(lock, {"tenant": actor.tenant_id, "locator": locator}).scalar_one_or_none():
+    patient = db.session.execute(lock, {"tenant": actor.tenant_id, "locator": locator}).one_or_none()
+    if patient is not None:
+        refuse_erased(patient)
+
+
+def refuse_erased(patient: Any) -> None:
+    """Raise Conflict PATIENT_ERASED for a patient who was erased: nothing new is entered about him."""
+    if patient.erased_at:
         raise Conflict("This patient was erased. Register him anew.", code="PATIENT_ERASED")
 
 

@@ -10,11 +10,11 @@ from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, guarded_update, table_of
 from careapp.disclosure import reading
+from careapp.disclosure.stewards import refuse_erased
 from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.patients import history
 from careapp.patients.models import FACTS, PATIENTS, Patient, PatientFact
 from careapp.patients.names import fold
-from careapp.patients.service import refuse_erased
 from careapp.patients.states import ALLERGY, NO_KNOWN_ALLERGY, NONE_KNOWN, SNOMED
 from careapp.patients.views import FactView
 

@@ -9,6 +9,7 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.commands import command
 from careapp.db import db, guarded_update, insert, insert_many, table_of
+from careapp.disclosure.stewards import refuse_erased
 from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.patients.contacts import keys_of
 from careapp.patients.events import PatientRegistered
@@ -63,12 +64,6 @@ def update(
     _index(actor, row.id, name, identifiers, telecom)
     commands.record("patient.update", locator, patients=(locator,), changed=changes)
     return PatientDetails.from_row(row)
-
-
-def refuse_erased(patient: Any) -> None:
-    """Raise Conflict PATIENT_ERASED for a patient who was erased: nothing new is entered about him."""
-    if patient.erased_at:
-        raise Conflict("This patient was erased. Register him anew.", code="PATIENT_ERASED")
 
 
 def require_sound(name: HumanName, birth_date: date | None) -> None:

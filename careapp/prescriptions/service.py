@@ -11,6 +11,7 @@ from careapp.crypto import OfRow
 from careapp.db import at_most, db, insert, table_of
 from careapp.disclosure import reading
 from careapp.disclosure.people import who_did_for
+from careapp.disclosure.stewards import refuse_erased
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
 from careapp.errors import Conflict, Invalid, Sentence
@@ -18,7 +19,6 @@ from careapp.kept import keep
 from careapp.lifecycle import HISTORY, StatusChange, check_version, move, remember
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
-from careapp.patients.service import refuse_erased
 from careapp.prescriptions.checks import CLEAR, Checks
 from careapp.prescriptions.dosage import Dosage
 from careapp.prescriptions.dosage_fhir import to_fhir
