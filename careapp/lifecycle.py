@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, Index, Row, Select, Text, bindparam, func, select
+from sqlalchemy import CTE, BigInteger, Index, Row, Select, Text, bindparam, func, literal_column, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp import clock, commands
@@ -172,10 +172,12 @@ def _status_update(model: type[Base], names: tuple[str, ...]) -> Select[Any]:
     table = table_of(model)
     columns = table.c
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-    guard = (
+    guard = [
         columns.tenant_id == bindparam("the_tenant"), columns.id == bindparam("the_id"),
         columns.status == bindparam("the_status"),
-    )  # fmt: skip
+    ]  # fmt: skip
+    if "filed_year" in columns:  # what moves is not filed: planned for its one partition
+        guard.append(columns.filed_year == literal_column("0"))
     changed = table.update().where(*guard).values(version=columns.version + 1, **values).returning(*columns)
     rows = changed.cte("changed")
     return select(*rows.c).add_cte(kept_history(rows))

@@ -1,4 +1,4 @@
-"""Tables kept in partitions by time: which, by what, and making the coming ones (decision record 26)."""
+"""Tables kept in partitions by time: which, by what, and making those that are wanted (decision record 26)."""
 
 import re
 from typing import Any
@@ -10,8 +10,9 @@ from careapp.telemetry.beside import connect
 
 # Each with the span of a partition, and how many are made ahead.
 KEPT_BY = {"audit_event": ("month", 3), "audit_patients": ("month", 3), "outbox_sent": ("day", 3)}
-# A partition's name goes on with its month or day, or one of the words.
-PARTITION = re.compile(rf"({'|'.join(KEPT_BY)})_(\d{{4}}_\d{{2}}(?:_\d{{2}})?|before|other)")
+BY_YEAR = "appointments"  # those of episodes long over, a year each, made when one is first needed
+# A partition's name goes on with its year, month or day, or one of the words.
+PARTITION = re.compile(rf"({'|'.join((*KEPT_BY, BY_YEAR))})_(\d{{4}}(?:_\d{{2}}){{0,2}}|before|other|present)")
 
 _log = structlog.get_logger()
 
@@ -27,6 +28,31 @@ def make_ahead(relay_url: str) -> list[str]:
     for part in (part for part, made in parts if not made):
         _log.error("partition not made: there are rows of its time already", partition=part)
     return [part for part, made in parts if made]
+
+
+def make_year(relay_url: str, year: int) -> bool:
+    """Make the partition of a year's appointments where it is missing; returns whether it is there now. Where others
+    write for 2 s on end to what appointments point at, it waits for the next day.
+    """
+    with connect(relay_url, "careapp partitions") as connection:
+        try:
+            [(part,)] = connection.execute("SELECT make_appointment_year(%s)", [year]).fetchall()
+        except psycopg.errors.LockNotAvailable:
+            _log.info("a year's partition waits for the next day: tables are in use", year=year)
+            return False
+    if part:
+        _log.info("partition made", partition=part)
+    return True
+
+
+def drop_empty_years(relay_url: str) -> list[str]:
+    """Drop the partitions of years in which no tenant has an appointment any more, and return their names."""
+    with connect(relay_url, "careapp partitions") as connection:
+        try:
+            return [part for (part,) in connection.execute("SELECT drop_empty_appointment_years()")]
+        except psycopg.errors.LockNotAvailable:
+            _log.info("years of appointments are in use, and stay until the next day")
+            return []
 
 
 def _make_now_or_later(connection: psycopg.Connection[Any], parent: str) -> list[tuple[str, bool]]:

@@ -129,6 +129,7 @@ def _work(app: Flask, relay_url: str, relays: Relays) -> list[tuple[str, int, Wo
         ("audit seals", SEAL_SECONDS, functools.partial(upkeep.seal_audit, relay_url)),
         ("audit links", HOUR, functools.partial(upkeep.check_newest_seals, relay_url)),
         ("partitions", HOUR, functools.partial(upkeep.make_partitions, relay_url)),
+        ("filing", DAY, _inside(app, functools.partial(upkeep.file_appointments, relay_url))),
         ("audit anchors", DAY, _inside(app, upkeep.anchor_audit)),
         ("idempotency keys", HOUR, _inside(app, upkeep.delete_old_answers)),
         ("booked counts", HOUR, _inside(app, upkeep.check_booked_counts)),

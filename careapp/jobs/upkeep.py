@@ -11,6 +11,7 @@ from careapp.operations import audit_chain, maintenance
 from careapp.operations.maintenance import TenantName
 from careapp.outbox import upkeep
 from careapp.outbox.relay import Relay, Relays
+from careapp.scheduling import filing
 from careapp.scheduling.counts import wrong_counts
 from careapp.telemetry import metrics
 
@@ -63,6 +64,19 @@ def make_partitions(relay_url: str) -> None:
     """Make the coming months' partitions of the audit log, and the coming days' of what was sent."""
     for part in partitions.make_ahead(relay_url):
         _log.info("partition made", partition=part)
+
+
+def file_appointments(relay_url: str) -> None:
+    """Put appointments of episodes that ended long ago into their years' partitions, and drop years that are empty."""
+    for part in partitions.drop_empty_years(relay_url):
+        _log.info("empty year of appointments dropped", partition=part)
+
+    def file_those_of(tenant: TenantName) -> int:
+        years = [year for year in filing.years_to_file(tenant.id) if partitions.make_year(relay_url, year)]
+        return filing.file(tenant.id, years)
+
+    if filed := sum(maintenance.for_each_tenant(file_those_of)):
+        _log.info("old appointments filed", count=filed)
 
 
 def anchor_audit() -> None:

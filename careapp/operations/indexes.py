@@ -9,7 +9,10 @@ from sqlalchemy import text
 _WHOLE = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
 
 
-def make_index(name: str, table: str, columns: Sequence[str], *, where: str, include: Sequence[str] = ()) -> None:
+def make_index(
+    name: str, table: str, columns: Sequence[str], *, where: str | None = None, include: Sequence[str] = (),
+    unique: bool = False,
+) -> None:  # fmt: skip
     """Make an index without a lock that holds up writers, outside the migration's transaction.
 
     One of that name that is there is left, so another definition needs another name: a migration that was ended after
@@ -21,8 +24,8 @@ def make_index(name: str, table: str, columns: Sequence[str], *, where: str, inc
             return
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         op.create_index(
-            name, table, columns, postgresql_where=text(where), postgresql_include=list(include),
-            postgresql_concurrently=True,
+            name, table, columns, unique=unique, postgresql_where=None if where is None else text(where),
+            postgresql_include=list(include), postgresql_concurrently=True,
         )  # fmt: skip
 
 

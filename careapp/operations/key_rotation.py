@@ -58,8 +58,8 @@ def places() -> list[Place]:
 
 
 def _key(table: Table) -> str:
-    """The one column that, with the tenant, is the primary key."""
-    [name] = {column.name for column in table.primary_key} - {"tenant_id"}
+    """The one column that, with the tenant and what a partition goes by, is the primary key."""
+    [name] = {column.name for column in table.primary_key} - {"tenant_id", "filed_year"}
     return name
 
 

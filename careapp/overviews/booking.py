@@ -27,8 +27,8 @@ from careapp.patients.views import PatientView
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.changes import MOVABLE, undoable
-from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
-from careapp.scheduling.states import ACTIVE, APPOINTMENT, CANCELLED
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, SLOTS, Appointment
+from careapp.scheduling.states import APPOINTMENT, CANCELLED
 from careapp.scheduling.views import AppointmentView
 from careapp.views import View
 
@@ -181,7 +181,7 @@ def list_same_day(actor: Actor, slot: SlotCell, parties: Sequence[str]) -> list[
     begin, end = clock.span_of(day, slot.zone)
     statement = _movings(actor).where(
         PATIENTS.locator.in_(parties), PROVIDERS.locator == slot.provider_locator,
-        APPOINTMENTS.status.in_(ACTIVE), APPOINTMENTS.starts_at >= begin, APPOINTMENTS.starts_at < end,
+        IS_ACTIVE, APPOINTMENTS.starts_at >= begin, APPOINTMENTS.starts_at < end,
     )  # fmt: skip
     rows = db.session.execute(statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)).all()
     record_read("appointment.same_day", slot.locator, patients=tuple(sorted({row.party_locator for row in rows})))

@@ -16,7 +16,7 @@ from careapp.patients.views import ContactPoint
 from careapp.providers.models import PROVIDERS
 from careapp.scheduling.appointments import appointment_rows
 from careapp.scheduling.changes import MOVABLE
-from careapp.scheduling.models import APPOINTMENTS, SLOTS
+from careapp.scheduling.models import APPOINTMENTS, IS_PRESENT, SLOTS
 from careapp.scheduling.spans import Span, touching
 from careapp.scheduling.states import BLOCKED
 from careapp.scheduling.views import AppointmentView
@@ -46,6 +46,7 @@ def list_to_call(
     )  # fmt: skip
     conditions: list[ColumnElement[bool]] = [
         touching(spans), SLOTS.status == BLOCKED, SLOTS.ends_at > clock.now(), APPOINTMENTS.status.in_(MOVABLE),
+        IS_PRESENT,
     ]  # fmt: skip
     if provider is not None:
         conditions.append(PROVIDERS.locator == provider)

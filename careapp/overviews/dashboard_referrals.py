@@ -19,7 +19,7 @@ from careapp.overviews.dashboard_statements import BOUNDS, CLINIC, NOW, TENANT
 from careapp.overviews.dashboard_views import AgeClass, Ageing, PriorityClass
 from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import BOOKED, OPEN, PRIORITIES
-from careapp.scheduling.models import APPOINTMENTS
+from careapp.scheduling.models import APPOINTMENTS, IS_PRESENT
 
 AGES = ((0, 7), (8, 14), (15, 30), (31, None))  # days since it was made, first and last of each class
 
@@ -40,7 +40,7 @@ def _open_referrals(scoped: bool) -> Select[Any]:
     last_place = (
         select(APPOINTMENTS.clinic_id)
         .where(APPOINTMENTS.tenant_id == REFERRALS.tenant_id, APPOINTMENTS.episode_id == REFERRALS.episode_id)
-        .where(within(scoped, APPOINTMENTS.clinic_id))
+        .where(IS_PRESENT, within(scoped, APPOINTMENTS.clinic_id))
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
         .limit(at_most(1))
         .correlate(table_of(Referral))

@@ -37,7 +37,7 @@ from careapp.kept import built_once
 from careapp.paging import MAX_LIMIT
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
-from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment, Slot
+from careapp.scheduling.models import APPOINTMENTS, IS_PRESENT, SLOTS, Appointment, Slot
 from careapp.scheduling.slots import bookable
 from careapp.scheduling.states import ATTENDED, BLOCKED, CANCELLED, NO_SHOW
 
@@ -140,8 +140,9 @@ def places_by_day() -> Select[Any]:
 def _visits(wanted: ColumnElement[bool]) -> Subquery:
     """The clinic's appointments between `first` and `last`; two parts, so that each reads the clinic's index."""
     rows = select(APPOINTMENTS.provider_id, APPOINTMENTS.starts_at, APPOINTMENTS.status).where(
-        APPOINTMENTS.tenant_id == TENANT, APPOINTMENTS.starts_at >= FIRST, APPOINTMENTS.starts_at < LAST, wanted
-    )
+        APPOINTMENTS.tenant_id == TENANT, APPOINTMENTS.starts_at >= FIRST, APPOINTMENTS.starts_at < LAST, wanted,
+        IS_PRESENT,
+    )  # fmt: skip
     return union_all(*(rows.where(part) for part in _parts(table_of(Appointment).c))).subquery()
 
 

@@ -21,7 +21,7 @@ from careapp.referrals.models import REFERRALS
 from careapp.referrals.service import referral_rows
 from careapp.referrals.views import ReferralView
 from careapp.scheduling.changes import MOVABLE
-from careapp.scheduling.models import APPOINTMENTS, Appointment
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, IS_PRESENT, Appointment
 from careapp.scheduling.states import ACTIVE, ATTENDED, NO_SHOW
 from careapp.views import Page, View
 
@@ -45,7 +45,7 @@ class Attendance(View):
 
 def read_upcoming(actor: Actor, locator: str) -> list[AppointmentRow]:
     """A patient's open appointments in the actor's scope, the soonest first; also one that is over and not marked."""
-    statement = named_appointments(actor).where(PATIENTS.locator == locator, APPOINTMENTS.status.in_(ACTIVE))
+    statement = named_appointments(actor).where(PATIENTS.locator == locator, IS_ACTIVE)
     rows = db.session.execute(
         statement.order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id).limit(at_most(MOST_UPCOMING))
     ).all()
@@ -73,7 +73,7 @@ def read_attendance(actor: Actor, locator: str) -> Attendance:
         )
         .select_from(table_of(Appointment).join(table_of(Patient), of_patient))
         .where(PATIENTS.tenant_id == actor.tenant_id, PATIENTS.locator == locator)
-        .where(APPOINTMENTS.starts_at > clock.now() - YEAR, in_scope(actor, APPOINTMENTS.clinic_id))
+        .where(IS_PRESENT, APPOINTMENTS.starts_at > clock.now() - YEAR, in_scope(actor, APPOINTMENTS.clinic_id))
     )
     attended, missed = db.session.execute(statement).one()
     return Attendance(attended=attended, missed=missed)

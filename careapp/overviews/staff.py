@@ -17,8 +17,7 @@ from careapp.kept import built_once
 from careapp.overviews.zones import read_tenant_zone
 from careapp.paging import DEFAULT_LIMIT, read_page
 from careapp.providers.models import PROVIDERS, Provider
-from careapp.scheduling.models import APPOINTMENTS
-from careapp.scheduling.states import ACTIVE
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE
 from careapp.views import Page, View
 
 NEWEST_SESSIONS = 20  # of a user, among which the one last used is looked for
@@ -105,7 +104,7 @@ def count_future_appointments(actor: Actor, clinic_locator: str) -> int:
         .join(table_of(Clinic), (CLINICS.tenant_id == APPOINTMENTS.tenant_id) & (CLINICS.id == APPOINTMENTS.clinic_id))
         .where(
             APPOINTMENTS.tenant_id == actor.tenant_id, CLINICS.locator == clinic_locator,
-            APPOINTMENTS.starts_at > clock.now(), APPOINTMENTS.status.in_(ACTIVE),
+            APPOINTMENTS.starts_at > clock.now(), IS_ACTIVE,
         )
         .limit(at_most(COUNT_UP_TO))
         .subquery()

@@ -15,14 +15,14 @@ from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import in_scope, scope_of, within
 from careapp.episodes import service as episodes
 from careapp.episodes.models import EPISODES, Episode
-from careapp.errors import Conflict
+from careapp.errors import Conflict, NotFound
 from careapp.kept import built_once, keep
 from careapp.lifecycle import check_version, kept_history, move, record_move, told_by
 from careapp.outbox.events import Event
 from careapp.patients.models import PATIENTS, Patient
 from careapp.providers.models import PROVIDERS, Provider
 from careapp.scheduling.events import AppointmentBooked, AppointmentStatusChanged
-from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment, Slot
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, IS_PRESENT, SLOTS, Appointment, Slot
 from careapp.scheduling.refusing import alternatives, find_clash, refuse_slot
 from careapp.scheduling.slots import (
     clinic_locator_of,
@@ -69,15 +69,17 @@ def appointment_rows(actor: Actor) -> Select[Any]:
 
 
 @built_once
-def appointment_row(scoped: bool) -> Select[Any]:
-    """The one appointment with `the_locator`, for actors with a clinic scope and for those without; built once."""
+def _appointment_row(scoped: bool, filed: bool) -> Select[Any]:
+    """The one appointment with `the_locator`, `filed` or present, for actors with a clinic scope or without one."""
     mine = (APPOINTMENTS.tenant_id == bindparam("tenant"), within(scoped, APPOINTMENTS.clinic_id))
-    return all_appointments().where(*mine, APPOINTMENTS.locator == bindparam("the_locator"))
+    return all_appointments().where(
+        *mine, APPOINTMENTS.locator == bindparam("the_locator"), ~IS_PRESENT if filed else IS_PRESENT
+    )
 
 
 @built_once
-def _lock_its_episode(scoped: bool) -> Select[Any]:
-    return episodes.lock_of(appointment_row(scoped))
+def _lock_its_episode(scoped: bool, filed: bool) -> Select[Any]:
+    return episodes.lock_of(_appointment_row(scoped, filed))
 
 
 @command(Permission.APPOINTMENT_BOOK)
@@ -126,7 +128,7 @@ def book(
 _NOTES = (
     table_of(Appointment)
     .update()
-    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.id == bindparam("the_id"))
+    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.id == bindparam("the_id"), IS_PRESENT)
     .values(notes=bindparam("the_notes"))
 )
 
@@ -188,11 +190,18 @@ def lock_appointment(actor: Actor, locator: str) -> Row[Any]:
 
     Raises NotFound and Conflict EPISODE_NOT_OPEN.
     """
-    scoped, given = actor.clinic_ids is not None, {**scope_of(actor), "the_locator": locator}
-    lock = _lock_its_episode(scoped)
-    episode, row = episodes.lock_inside(actor, appointment_row(scoped), given, lock=lock)
+    try:
+        episode, row = _locked(actor, locator)
+    except NotFound:
+        episode, row = _locked(actor, locator, filed=True)
     episodes.require_open(episode)
     return row
+
+
+def _locked(actor: Actor, locator: str, *, filed: bool = False) -> tuple[Row[Any], Row[Any]]:
+    scoped, given = actor.clinic_ids is not None, {**scope_of(actor), "the_locator": locator}
+    lock = _lock_its_episode(scoped, filed)
+    return episodes.lock_inside(actor, _appointment_row(scoped, filed), given, lock=lock)
 
 
 def make_move(
@@ -213,7 +222,7 @@ def make_move(
 
 _LATEST = (
     select(APPOINTMENTS.episode_id, APPOINTMENTS.provider_id, APPOINTMENTS.clinic_id)
-    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == bindparam("the_id"))
+    .where(APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == bindparam("the_id"), IS_PRESENT)
     .order_by(APPOINTMENTS.status == CANCELLED, APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
     .limit(at_most(1))
     .subquery("latest")
@@ -250,9 +259,7 @@ def cancel_open_appointments(actor: Actor, event: Event) -> None:
     """Reaction to a cancelled episode: cancel its active appointments, at whatever clinic, and free their slots."""
     everywhere = replace(actor, clinic_ids=None)
     statement = (
-        appointment_rows(everywhere)
-        .where(EPISODES.locator == event.subject, APPOINTMENTS.status.in_(ACTIVE))
-        .order_by(APPOINTMENTS.id)
+        appointment_rows(everywhere).where(EPISODES.locator == event.subject, IS_ACTIVE).order_by(APPOINTMENTS.id)
     )
     rows = db.session.execute(statement).all()
     lock_slots(actor, sorted({row.slot_id for row in rows}))
@@ -267,7 +274,7 @@ def open_appointments(actor: Actor, episode_id: int) -> list[dict[str, str]]:
         .where(
             APPOINTMENTS.tenant_id == actor.tenant_id,
             APPOINTMENTS.episode_id == episode_id,
-            APPOINTMENTS.status.in_(ACTIVE),
+            IS_ACTIVE,
         )
         .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
     ).all()
