@@ -38,7 +38,7 @@ def make_year(relay_url: str, year: int) -> bool:
         try:
             [(part,)] = connection.execute("SELECT make_appointment_year(%s)", [year]).fetchall()
         except psycopg.errors.LockNotAvailable:
-            _log.info("a year's partition waits for the next day: tables are in use", year=year)
+            _log.info("a year's partition waits for the next day: tables are in use", partition=f"{BY_YEAR}_{year}")
             return False
     if part:
         _log.info("partition made", partition=part)

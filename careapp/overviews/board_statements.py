@@ -45,7 +45,7 @@ from careapp.overviews.marks import mark_of_tenant
 from careapp.overviews.zones import tenant_zone, with_place
 from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDERS, Provider
-from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE
+from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, IS_PRESENT
 
 NEWS_OF = 100  # the newest changes that news are told of
 COUNT_UP_TO = 1000  # a column's count stops here ("999+"), so that it costs the same however many there are
@@ -233,7 +233,7 @@ def news(shape: Shape) -> Select[Any]:
         statement = statement.where(EPISODES.care_type == bindparam("care_type"), known)
     if shape.provider or shape.clinic:
         ever: Select[Any] = select(literal_column("1")).where(
-            APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == EPISODES.id,
+            APPOINTMENTS.tenant_id == bindparam("tenant"), APPOINTMENTS.episode_id == EPISODES.id, IS_PRESENT,
             *_at(shape, APPOINTMENTS.provider_id, APPOINTMENTS.clinic_id),
         )  # fmt: skip
         statement = statement.where(or_(ever.exists(), and_(*_was_last(shape))))

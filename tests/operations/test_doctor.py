@@ -257,7 +257,7 @@ CHANGES = [
     ("ALTER ROLE care_app IN DATABASE {} SET search_path = public", "roles", "the search_path is 'public'"),
     ("ALTER DATABASE {} SET default_transaction_read_only = on", "roles", "nothing can be written"),
     (
-        "ALTER TABLE appointments DROP CONSTRAINT appointment_patient_busy",
+        "ALTER TABLE appointments_present DROP CONSTRAINT appointment_patient_busy",
         "structure",
         "has no constraint appointment_",
     ),

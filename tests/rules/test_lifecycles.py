@@ -161,8 +161,10 @@ def test_a_lifecycle_is_sound(lifecycle: Lifecycle) -> None:
 def test_the_database_knows_the_same_states(god: Actor, lifecycle: Lifecycle) -> None:
     rule = one(
         god,
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conname = :name",
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE contype = 'c' AND conname = :name AND conrelid = CAST(:of AS regclass)",
         name=f"{TABLES[lifecycle.entity]}_status_check",
+        of=TABLES[lifecycle.entity],
     )
     assert set(re.findall(r"'(\w+)'", rule)) == set(lifecycle.states)
 

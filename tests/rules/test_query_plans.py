@@ -114,6 +114,21 @@ SEED_REFERRALS = (
 )
 
 
+# Ten thousand visits of each of two years past, of episodes long over, in those years' partitions.
+PAST_YEARS = (clock.now().year - 3, clock.now().year - 2)
+SEED_FILED = (
+    "INSERT INTO provider_slots (tenant_id, provider_id, starts_at, ends_at, booked, status) SELECT %(tenant)s, p.id,"
+    " at + n * interval '1 hour', at + (n + 1) * interval '1 hour', 1, 'BOOKED'"
+    " FROM providers p, generate_series(1, %(many)s / 100) n, make_timestamptz(%(year)s, 1, 1, 0, 0, 0) at",
+    "INSERT INTO appointments (tenant_id, episode_id, patient_id, provider_id, slot_id, starts_at, ends_at, busy_until,"
+    " status, filed_year, clinic_id) SELECT %(tenant)s, e.id, e.patient_id, s.provider_id, s.id, s.starts_at,"
+    " s.ends_at, s.ends_at, 'ATTENDED', %(year)s, (SELECT min(id) FROM clinics)"
+    " FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM provider_slots"
+    "  WHERE starts_at BETWEEN make_date(%(year)s, 1, 1) AND make_date(%(year)s, 2, 1)) s"
+    " JOIN (SELECT *, row_number() OVER (ORDER BY id) AS n FROM episodes WHERE status = 'CLOSED') e USING (n)",
+)
+
+
 def search(auditor: Actor, **parts: Any) -> None:
     """The newest of the audit log that meet a filter, and what comes after them."""
     page = audit_search.search_audit(auditor, AuditFilter(**parts), limit=20)
@@ -145,6 +160,8 @@ def full(app: APIFlask, database: TestDatabase) -> Actor:
     god = everything(TestTenant(create_tenant(database.owner, key=key, name=key, time_zone="Asia/Yangon"), key))
     with psycopg.connect(localdb.libpq_url(database.owner), autocommit=True) as owner:
         owner.execute("SET default_statistics_target = 1000")
+        with psycopg.connect(localdb.libpq_url(database.relay)) as relay:
+            relay.execute("SELECT make_appointment_year(one) FROM unnest(%s) AS one", [list(PAST_YEARS)])
         for table in (part for name in LARGE for part in parts_of(owner, name)):
             owner.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
         with psycopg.connect(localdb.libpq_url(database.app)) as connection:
@@ -153,6 +170,9 @@ def full(app: APIFlask, database: TestDatabase) -> Actor:
             connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(god.tenant_id)])
             for statement in (*SEED, *SEED_AUDIT, *SEED_BOARD, *SEED_REFERRALS):
                 connection.execute(statement, {"tenant": god.tenant_id, "many": MANY})
+            for year in PAST_YEARS:
+                for statement in SEED_FILED:
+                    connection.execute(statement, {"tenant": god.tenant_id, "many": MANY, "year": year})
         for table in (*LARGE, "providers", "clinics"):
             owner.execute(f"ANALYZE {table}")
     return god
@@ -208,9 +228,10 @@ def plan_of(actor: Actor, statement: str, values: Any) -> list[dict[str, Any]]:
 
 
 def table_behind(name: str) -> str | None:
-    """The table that a partition of this month is of; other months have no rows here, and reading nothing is quick."""
+    """The table that a partition with rows is of: other months have none here, and reading nothing is quick."""
     partition = PARTITION.fullmatch(name)
-    return partition[1] if partition and partition[2] == f"{clock.now():%Y_%m}" else name
+    filled = (f"{clock.now():%Y_%m}", "present", *map(str, PAST_YEARS))
+    return partition[1] if partition and partition[2] in filled else name
 
 
 def a_locator(actor: Actor, table: str, where: str = "true") -> str:
@@ -415,14 +436,33 @@ def test_a_clinics_week_looks_at_what_else_a_provider_has_once_a_slot_and_once_f
     with statements() as sent:
         a_clinics_week(full)
     (week,) = (one for one in sent if "AS offered" in one[0])
-    looks = [node for node in plan_of(full, *week) if node.get("Relation Name") == "appointments"]
+    looks = [node for node in plan_of(full, *week) if node.get("Relation Name") == "appointments_present"]
     assert len(looks) == 2
     assert {node["Index Name"] for node in looks} == {"appointments_ahead_of_provider"}
     assert all("provider_id" in node["Index Cond"] for node in looks)
     assert "status IN ('PENDING'" in week[0]  # as values, the plan that is kept reads all of the tenant's for each slot
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a clinic's week", "the next free times of all", "whether a move clashes",
+        "why a booking is refused, and what else is free", "a booking and all that follows",
+        "an episode cancelled with what is open in it", "the board", "the board of a clinician at a clinic",
+    ],
+)  # fmt: skip
+def test_past_years_are_not_looked_at_by_who_works_in_the_present(full: Actor, name: str) -> None:
+    with statements() as sent:
+        READS[name](full)
+    own = [one for one in sent if "the test's own" not in one[0]]
+    nodes = (node for one in own for node in plan_of(full, *one) if node["Node Type"] != "ModifyTable")
+    seen = {str(node.get("Relation Name")) for node in nodes}
+    assert {table for table in seen if table.startswith("appointments")} == {"appointments_present"}
+
+
 def test_the_check_notices_a_whole_read(full: Actor) -> None:
+    past = f"SELECT * FROM appointments WHERE filed_year = {PAST_YEARS[0]}"
+    assert whole_reads(full, past, None) == [f"appointments_{PAST_YEARS[0]}"]
     assert whole_reads(full, "SELECT * FROM patients WHERE lower(family) = 'name7'", None) == ["patients"]
     assert table_behind(f"audit_event_{clock.now():%Y_%m}") == "audit_event"
     like = "SELECT * FROM patient_name_words WHERE word LIKE 'name7%%'"
