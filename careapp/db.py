@@ -55,6 +55,7 @@ class Base(DeclarativeBase):
     )
 
 
+PARTITIONS = MetaData()  # those that have something of their own, beside what they have from their tables
 REPLICA = "replica"  # the bind of the copy that some reads go to
 on_replica: ContextVar[Any] = ContextVar("careapp_on_replica", default=None)  # what is asked of it, while it is read
 

@@ -41,7 +41,7 @@ from careapp.providers.models import PROVIDERS
 from careapp.providers.queries import get_provider, list_providers
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.providers.views import ProviderView
-from careapp.scheduling.models import APPOINTMENTS, SLOTS, Appointment
+from careapp.scheduling.models import APPOINTMENTS, IS_PRESENT, SLOTS, Appointment
 from careapp.scheduling.slots import LONGEST_SLOT, ROWS, slot_rows
 from careapp.views import View
 
@@ -207,7 +207,8 @@ def _version(scoped: bool, named: tuple[str, ...]) -> Select[Any]:
     booked = (
         select(func.coalesce(func.sum(APPOINTMENTS.version), 0))
         .select_from(table_of(Appointment))
-        .where(APPOINTMENTS.tenant_id == SLOTS.tenant_id, APPOINTMENTS.slot_id == SLOTS.id)
+        # What is filed changes no more, so a version does without it.
+        .where(APPOINTMENTS.tenant_id == SLOTS.tenant_id, APPOINTMENTS.slot_id == SLOTS.id, IS_PRESENT)
         .correlate(SLOTS.id.table)
         .scalar_subquery()
     )

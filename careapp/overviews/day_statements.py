@@ -1,5 +1,6 @@
 """The statements behind a clinic's day: which clinics there are to choose from, its visits, and if they changed."""
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -40,12 +41,14 @@ from careapp.patients.models import FIRST_PHONE, FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
+from careapp.scheduling.filing import present_or
 from careapp.scheduling.models import APPOINTMENTS, Appointment
 from careapp.scheduling.states import APPOINTMENT, ARRIVED, NO_SHOW
 
 MOMENT = DateTime(timezone=True)
 ARRIVE = "arrive"
 (_ENTITY,) = written_out([APPOINTMENT.entity])
+MISSED_WITHIN = timedelta(days=365)  # before a visit
 _EARLIER = table_of(Appointment).alias("earlier")
 
 
@@ -90,12 +93,13 @@ def _of_provider(column: Any, which: ColumnElement[bool] | None) -> ColumnElemen
 
 
 @built_once
-def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
+def visits_of_day(scoped: bool, of_one: bool, filed: bool) -> Select[Any]:
     """The visits of a clinic (`clinic`, its id) that begin between `begins` and `ends`, by time, with all a row shows.
 
     If `of_one`, those of one patient (`party`, his locator). What stands at no clinic belongs to every clinic's day.
     `action`, `actor`, `cause` and `at` are those of the last status change, `arrived_at` is told of those who wait,
-    `missed_before` counts no-shows in the year before, as far as they are in the actor's scope.
+    `missed_before` counts no-shows in the year before, as far as they are in the actor's scope. Unless `filed`, nothing
+    of it can have been filed yet.
     """
     last = _last_change()
     columns = (
@@ -112,7 +116,7 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
             PROVIDERS.locator.label("provider_locator"), PROVIDERS.name.label("provider_name"),
             last.c.action, last.c.actor, last.c.cause, last.c.at,
             name_of_actor(APPOINTMENTS.tenant_id, last.c.actor).label("staff_name"),
-            _arrived_at(), _missed_before(scoped),
+            _arrived_at(), _missed_before(scoped, filed),
         )
         .select_from(table_of(Appointment))
         .join(table_of(Episode), _same(EPISODES, APPOINTMENTS.episode_id))
@@ -125,6 +129,7 @@ def visits_of_day(scoped: bool, of_one: bool = False) -> Select[Any]:
             APPOINTMENTS.starts_at >= bindparam("begins", type_=MOMENT),
             APPOINTMENTS.starts_at < bindparam("ends", type_=MOMENT),
             PATIENTS.locator == bindparam("party", type_=Text) if of_one else true(),
+            present_or(filed),
         )
         .order_by(APPOINTMENTS.starts_at, PROVIDERS.name, APPOINTMENTS.id)
     )  # fmt: skip
@@ -159,8 +164,8 @@ def _arrived_at() -> ColumnElement[Any]:
     return case(waits, else_=null()).label("arrived_at")
 
 
-def _missed_before(scoped: bool) -> ColumnElement[Any]:
-    year = cast(literal_column("'365 days'"), Interval)
+def _missed_before(scoped: bool, filed: bool) -> ColumnElement[Any]:
+    year = cast(literal_column(f"'{MISSED_WITHIN.days} days'"), Interval)
     missed = select(func.count()).where(
         _EARLIER.c.tenant_id == APPOINTMENTS.tenant_id,
         _EARLIER.c.patient_id == APPOINTMENTS.patient_id,
@@ -168,16 +173,18 @@ def _missed_before(scoped: bool) -> ColumnElement[Any]:
         _EARLIER.c.starts_at < APPOINTMENTS.starts_at,
         _EARLIER.c.status == NO_SHOW,
         within(scoped, _EARLIER.c.clinic_id),
+        true() if filed else _EARLIER.c.filed_year == literal_column("0"),
     )
     return missed.correlate(table_of(Appointment)).scalar_subquery().label("missed_before")
 
 
 @built_once
-def state_of_day(scoped: bool, named: bool) -> Select[Any]:
+def state_of_day(scoped: bool, named: bool, filed: bool) -> Select[Any]:
     """What tells whether the list of a clinic's day has changed: one row for a clinic in scope, else none.
 
     Values: those of scope_of(), `clinic`, its locator, `moment`, `young_since`, and, if `named`, `day`; without it, it
-    is the clinic's own today. The columns are those version_of() of the day list takes.
+    is the clinic's own today. Unless `filed`, none of its visits can have been filed yet. The columns are those that
+    version_of() of the day list takes.
     """
     today = cast(func.timezone(CLINICS.time_zone, bindparam("moment", type_=MOMENT)), Date)
     day = bindparam("day", type_=Date) if named else today
@@ -205,6 +212,7 @@ def state_of_day(scoped: bool, named: bool) -> Select[Any]:
             or_(APPOINTMENTS.clinic_id == place.c.id, APPOINTMENTS.clinic_id.is_(None)),
             APPOINTMENTS.starts_at >= begins,
             APPOINTMENTS.starts_at < ends,
+            present_or(filed),
         )
         .correlate(place),
         "seen",

@@ -9,10 +9,11 @@ from careapp.db import db
 from careapp.disclosure import reading
 from careapp.disclosure.rules import WITHHELD
 from careapp.disclosure.scope import scope_of
-from careapp.overviews.day_statements import visits_of_day
+from careapp.overviews.day_statements import MISSED_WITHIN, visits_of_day
 from careapp.patients.names import words, words_to_find
 from careapp.patients.queries import locators_meant
 from careapp.scheduling.changes import undoable
+from careapp.scheduling.filing import may_be_filed
 
 
 class Visit(NamedTuple):
@@ -57,7 +58,8 @@ def read_visits(
     given = {**scope_of(actor), "clinic": clinic_id, "begins": begins, "ends": ends}
     if party:
         given["party"] = party
-    rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None), given).all()
+    filed = may_be_filed(begins - MISSED_WITHIN)
+    rows = db.session.execute(visits_of_day(actor.clinic_ids is not None, party is not None, filed), given).all()
     if not rows:
         return []
     *of_row, _ = Visit._fields

@@ -22,6 +22,7 @@ from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.providers.models import PROVIDERS
 from careapp.providers.states import ACTIVE as PARTICIPATES
 from careapp.scheduling.changes import MOVABLE
+from careapp.scheduling.filing import may_be_filed, present_or
 from careapp.scheduling.models import APPOINTMENTS, IS_ACTIVE, SLOTS, Appointment
 from careapp.scheduling.refusing import FULL, OVER, closed_by, visit_in_the_way
 from careapp.scheduling.slots import LONGEST_SLOT, slot_rows
@@ -209,12 +210,12 @@ def _visits(actor: Actor, rows: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
         "since": min(row.starts_at for row in rows) - 2 * LONGEST_SLOT,
         "until": max(row.ends_at for row in rows) + LONGEST_SLOT,
     }  # fmt: skip
-    return db.session.execute(_visits_statement(), values).all()
+    return db.session.execute(_visits_statement(may_be_filed(values["since"])), values).all()
 
 
 @built_once
-def _visits_statement() -> Select[Any]:
-    """Found through the slots they are in, as those have an index by provider and time."""
+def _visits_statement(filed: bool) -> Select[Any]:
+    """Found through the slots they are in, as those have an index by provider and time; `filed` ones, too, or not."""
     moment = DateTime(timezone=True)
     around = select(SLOTS.id).where(
         SLOTS.tenant_id == bindparam("tenant"),
@@ -236,6 +237,7 @@ def _visits_statement() -> Select[Any]:
             APPOINTMENTS.tenant_id == bindparam("tenant"),
             APPOINTMENTS.slot_id == any_(func.array(around.scalar_subquery())),
             APPOINTMENTS.status != CANCELLED,
+            present_or(filed),
         )
         .order_by(APPOINTMENTS.starts_at, APPOINTMENTS.id)
     )  # fmt: skip

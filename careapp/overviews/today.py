@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from operator import itemgetter
 
 from careapp import clock
@@ -16,6 +16,7 @@ from careapp.overviews.day_visits import Visit, is_meant, read_visits
 from careapp.patients.queries import search_patients
 from careapp.patients.views import PatientView
 from careapp.scheduling.changes import MOVABLE, UNDO_WINDOW
+from careapp.scheduling.filing import may_be_filed
 from careapp.scheduling.states import ARRIVED, ATTENDED, CANCELLED, IN_PROGRESS, NO_SHOW
 from careapp.views import View
 
@@ -132,7 +133,8 @@ def get_day_version(actor: Actor, clinic: str, *, day: date | None = None) -> st
     """
     now = clock.now()
     given = {"clinic": clinic, "moment": now, "young_since": now - UNDO_WINDOW, **({"day": day} if day else {})}
-    statement = state_of_day(actor.clinic_ids is not None, day is not None)
+    filed = day is not None and may_be_filed(datetime.combine(day, time.min, UTC) - timedelta(days=1))  # in any zone
+    statement = state_of_day(actor.clinic_ids is not None, day is not None, filed)
     row = db.session.execute(statement, {**scope_of(actor), **given}).one_or_none()
     return _version(row.day, row.visits, row.versions, row.ids, row.young, row.ticking, now) if row else None
 

@@ -8,7 +8,20 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Integer, Select, Update, any_, bindparam, cast, func, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    Update,
+    any_,
+    bindparam,
+    cast,
+    func,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from careapp import clock, commands
@@ -24,6 +37,16 @@ EPISODES_AT_A_TIME = 200  # a short transaction each, so that nobody waits
 _YEAR = cast(func.extract("year", func.timezone("UTC", APPOINTMENTS.starts_at)), Integer)
 _YEARS = any_(bindparam("years", type_=ARRAY(Integer)))
 _ENDED = (EPISODES.tenant_id == bindparam("tenant"), EPISODES.status != OPEN, EPISODES.closed_at < bindparam("before"))
+
+
+def may_be_filed(moment: datetime) -> bool:
+    """Whether a visit that began at this moment or later can have been filed; else all there are are present."""
+    return moment < clock.now() - AFTER
+
+
+def present_or(filed: bool) -> ColumnElement[bool]:
+    """The condition on appointments that are present; with what is `filed`, on any."""
+    return true() if filed else IS_PRESENT
 
 
 def years_to_file(tenant_id: int) -> list[int]:

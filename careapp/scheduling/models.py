@@ -8,7 +8,6 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -21,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from careapp.crypto import EncryptedText
-from careapp.db import Aggregate, Base, one_of, table_of, tenant_key, written_out
+from careapp.db import PARTITIONS, Aggregate, Base, one_of, table_of, tenant_key, written_out
 from careapp.locators import column_rule
 from careapp.scheduling.states import ACTIVE, APPOINTMENT, CANCEL_CATEGORIES, SLOT, TYPES
 
@@ -114,7 +113,7 @@ APPOINTMENTS = table_of(Appointment).c
 # where that is enough: then PostgreSQL plans for this partition alone.
 # The range stands before the slot: the other order made the index nine times slower to build on a million rows.
 PRESENT = Table(
-    "appointments_present", MetaData(), *(Column(one.name, one.type) for one in APPOINTMENTS),
+    "appointments_present", PARTITIONS, *(Column(one.name, one.type) for one in APPOINTMENTS),
     PrimaryKeyConstraint("tenant_id", "id", "filed_year", name="appointments_present_pk"),
     ExcludeConstraint(
         ("tenant_id", "="), ("provider_id", "="), (literal_column("tstzrange(starts_at, busy_until)"), "&&"),

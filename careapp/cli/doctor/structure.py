@@ -7,9 +7,8 @@ import psycopg
 from alembic.script import ScriptDirectory
 
 from careapp.cli.doctor.report import WRONG, CannotCheck, Installation, check
-from careapp.db import db
+from careapp.db import PARTITIONS, db
 from careapp.operations.database_health import MIGRATIONS
-from careapp.scheduling.models import PRESENT
 
 _HAND = "Somebody changed it by hand, or a migration was cut off: compare with a database made by the migrations."
 _COLUMNS = """
@@ -37,7 +36,7 @@ def structure(at: Installation) -> Found:
 
 
 def _missing(connection: psycopg.Connection[Any]) -> Found:
-    tables = [*db.metadata.tables.values(), PRESENT]
+    tables = [*db.metadata.tables.values(), *PARTITIONS.tables.values()]
     wanted = {
         "column": [(table.name, column.name) for table in tables for column in table.columns],
         "constraint": [(table.name, str(one.name)) for table in tables for one in table.constraints],
