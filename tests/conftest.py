@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from apiflask import APIFlask
 from argon2 import PasswordHasher
@@ -18,6 +19,7 @@ from careapp import create_app, crypto
 from careapp.access import Actor, Permission, Role, permissions_of
 from careapp.db import db
 from careapp.identity import passwords
+from careapp.localdb import libpq_url
 from careapp.operations.tenants import create_tenant
 from careapp.surface.sessions import set_keys
 from tests.database import TestDatabase
@@ -181,6 +183,20 @@ def app_context(request: pytest.FixtureRequest) -> Iterator[None]:
     with request.getfixturevalue("app").app_context():
         yield
         db.session.remove()
+
+
+@pytest.fixture
+def years_go(database: TestDatabase) -> Iterator[None]:
+    """The years a test made go after it, as other tests look at all tables there are."""
+    yield
+    db.session.rollback()
+    with psycopg.connect(libpq_url(database.whole)) as connection:
+        years = connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'care.appointments'::regclass"
+            " AND inhrelid <> 'care.appointments_present'::regclass"
+        ).fetchall()
+        for (year,) in years:
+            connection.execute(f"DROP TABLE {year}")
 
 
 @pytest.fixture
