@@ -1,6 +1,8 @@
 """Tables kept in partitions by time: which, by what, and making those that are wanted (decision record 26)."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -10,6 +12,7 @@ from careapp.telemetry.beside import connect
 
 # Each with the span of a partition, and how many are made ahead.
 KEPT_BY = {"audit_event": ("month", 3), "audit_patients": ("month", 3), "outbox_sent": ("day", 3)}
+FILING_LOCK = 7302269
 BY_YEAR = "appointments"  # those of episodes long over, a year each, made when one is first needed
 # A partition's name goes on with its year, month or day, or one of the words.
 PARTITION = re.compile(rf"({'|'.join((*KEPT_BY, BY_YEAR))})_(\d{{4}}(?:_\d{{2}}){{0,2}}|before|other|present)")
@@ -28,6 +31,16 @@ def make_ahead(relay_url: str) -> list[str]:
     for part in (part for part, made in parts if not made):
         _log.error("partition not made: there are rows of its time already", partition=part)
     return [part for part, made in parts if made]
+
+
+@contextmanager
+def alone_with_years(relay_url: str) -> Iterator[bool]:
+    """Whether nobody else makes, fills or drops years until the block ends: of two jobs at once one would drop the year
+    that the other has just made.
+    """
+    with connect(relay_url, "careapp filing") as connection:
+        [(alone,)] = connection.execute("SELECT pg_try_advisory_lock(%s)", [FILING_LOCK]).fetchall()
+        yield alone
 
 
 def make_year(relay_url: str, year: int) -> bool:

@@ -68,15 +68,18 @@ def make_partitions(relay_url: str) -> None:
 
 def file_appointments(relay_url: str) -> None:
     """Put appointments of episodes that ended long ago into their years' partitions, and drop years that are empty."""
-    for part in partitions.drop_empty_years(relay_url):
-        _log.info("empty year of appointments dropped", partition=part)
 
     def file_those_of(tenant: TenantName) -> int:
         years = [year for year in filing.years_to_file(tenant.id) if partitions.make_year(relay_url, year)]
         return filing.file(tenant.id, years)
 
-    if filed := sum(maintenance.for_each_tenant(file_those_of)):
-        _log.info("old appointments filed", count=filed)
+    with partitions.alone_with_years(relay_url) as alone:
+        if not alone:
+            return
+        for part in partitions.drop_empty_years(relay_url):
+            _log.info("empty year of appointments dropped", partition=part)
+        if filed := sum(maintenance.for_each_tenant(file_those_of)):
+            _log.info("old appointments filed", count=filed)
 
 
 def anchor_audit() -> None:

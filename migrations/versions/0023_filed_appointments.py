@@ -127,12 +127,15 @@ FUNCTIONS = (
     # until vacuum has given their pages back, so one that was emptied goes a day later.
     """CREATE FUNCTION drop_empty_appointment_years() RETURNS SETOF text LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = care, pg_temp SET lock_timeout = '2s' AS $$
-    DECLARE part text;
+    DECLARE part text; locked boolean := false;
     BEGIN
       FOR part IN SELECT relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
           WHERE inhparent = 'appointments'::regclass AND relname ~ '^appointments_\\d{4}$' AND pg_relation_size(c.oid) = 0
           ORDER BY 1 LOOP
-        EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', part);  -- nobody files into it from here on
+        IF NOT locked THEN  -- nobody files from here on; the parent first, as everybody locks them
+          LOCK TABLE appointments IN ACCESS EXCLUSIVE MODE;
+          locked := true;
+        END IF;
         CONTINUE WHEN pg_relation_size(part::regclass) > 0;
         EXECUTE format('DROP TABLE %I', part);
         RETURN NEXT part;
