@@ -68,6 +68,18 @@ def drop_empty_years(relay_url: str) -> list[str]:
             return []
 
 
+def know_appointments(relay_url: str) -> bool:
+    """Have what the planner knows of all appointments follow what it knows of their partitions, which autovacuum keeps
+    alone; returns whether there was anything new.
+    """
+    with connect(relay_url, "careapp partitions") as connection:
+        try:
+            [(followed,)] = connection.execute("SELECT analyze_appointments()").fetchall()
+        except psycopg.errors.LockNotAvailable:  # somebody else is at it, or makes a partition
+            return False
+    return bool(followed)
+
+
 def _make_now_or_later(connection: psycopg.Connection[Any], parent: str) -> list[tuple[str, bool]]:
     try:
         return make(connection, parent)

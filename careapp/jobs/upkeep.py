@@ -61,9 +61,12 @@ def seal_audit(relay_url: str) -> None:
 
 
 def make_partitions(relay_url: str) -> None:
-    """Make the coming months' partitions of the audit log, and the coming days' of what was sent."""
+    """Make the coming months' partitions of the audit log, and the coming days' of what was sent; let the planner know
+    how many appointments there are.
+    """
     for part in partitions.make_ahead(relay_url):
         _log.info("partition made", partition=part)
+    partitions.know_appointments(relay_url)
 
 
 def file_appointments(relay_url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import text
 
-from careapp import clock, commands
+from careapp import clock, commands, partitions
 from careapp.access import Actor
 from careapp.db import db
 from careapp.episodes import service as episodes
@@ -150,6 +150,21 @@ def test_a_year_that_is_empty_is_dropped_and_one_that_is_not_stays(
     assert lies_in(database, tenant) == [f"appointments_{began.year}"]
     with all_tenants(database) as connection:
         assert connection.execute("SELECT to_regclass('care.appointments_1999')").fetchone() == (None,)
+
+
+def test_what_the_planner_knows_of_all_follows_what_it_knows_of_a_partition(
+    app: APIFlask, god: Actor, database: TestDatabase
+) -> None:
+    a_visit(god)
+    relay_url = app.config["DATABASE_RELAY_URL"]
+    known = "SELECT count(*) > 0 FROM pg_statistic WHERE starelid = 'care.appointments'::regclass"
+    with psycopg.connect(libpq_url(database.whole), autocommit=True) as connection:
+        connection.execute("DELETE FROM pg_statistic WHERE starelid = 'care.appointments'::regclass")
+        connection.execute("SELECT pg_stat_reset_single_table_counters('care.appointments'::regclass)")
+        connection.execute("ANALYZE care.appointments_present")
+        assert partitions.know_appointments(relay_url)
+        assert connection.execute(known).fetchone() == (True,)
+    assert not partitions.know_appointments(relay_url)
 
 
 def test_nobody_active_can_be_filed(god: Actor, database: TestDatabase, run_job: Callable[[], None]) -> None:
