@@ -38,14 +38,14 @@ def alone_with_years(relay_url: str) -> Iterator[bool]:
     """Whether nobody else makes, fills or drops years until the block ends: of two jobs at once one would drop the year
     that the other has just made.
     """
-    with connect(relay_url, "careapp filing") as connection:
+    with connect(relay_url, "careapp filing", keepalives_idle=60) as connection:
         [(alone,)] = connection.execute("SELECT pg_try_advisory_lock(%s)", [FILING_LOCK]).fetchall()
         yield alone
 
 
 def make_year(relay_url: str, year: int) -> bool:
     """Make the partition of a year's appointments where it is missing; returns whether it is there now. Where others
-    write for 2 s on end to what appointments point at, it waits for the next day.
+    write to what appointments point at for half a second on end, it waits for the next day.
     """
     with connect(relay_url, "careapp partitions") as connection:
         try:

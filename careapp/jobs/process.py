@@ -35,7 +35,8 @@ MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 SEAL_SECONDS = 10
 LOOK_SECONDS = 10  # between two looks at the outbox for who scales or wakes somebody by it
 # The longest run a job may take before it counts as hanging. The longest pass of the relay takes about 35 s, with a
-# broker that freezes in the middle of it; everything else works in batches the database ends after 15 s each.
+# broker that freezes in the middle of it; everything else works in batches the database ends after 15 s each, and where
+# there may be many, as in filing, begins none after five minutes.
 LONGEST_PASS, LONGEST_UPKEEP = 60.0, 600.0
 OUTBOX = "outbox"
 LONGEST = {OUTBOX: LONGEST_PASS}

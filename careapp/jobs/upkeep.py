@@ -1,5 +1,7 @@
 """Upkeep jobs: figures to the log, retention, and checks that report and change nothing."""
 
+import time
+
 import psycopg
 import structlog
 
@@ -15,6 +17,7 @@ from careapp.scheduling import filing
 from careapp.scheduling.counts import wrong_counts
 from careapp.telemetry import metrics
 
+FILING_SECONDS = 300  # then the rest waits for the next day
 LATE_SECONDS = 60.0  # an event older than this, or any parked one, wants a person
 
 _log = structlog.get_logger()
@@ -71,10 +74,17 @@ def make_partitions(relay_url: str) -> None:
 
 def file_appointments(relay_url: str) -> None:
     """Put appointments of episodes that ended long ago into their years' partitions, and drop years that are empty."""
+    ends = time.monotonic() + FILING_SECONDS
 
     def file_those_of(tenant: TenantName) -> int:
-        years = [year for year in filing.years_to_file(tenant.id) if partitions.make_year(relay_url, year)]
-        return filing.file(tenant.id, years)
+        filed = 0
+        while time.monotonic() < ends and (old := filing.waiting(tenant.id)):
+            years = {year for year in {one.year for one in old} if partitions.make_year(relay_url, year)}
+            moved = filing.file(tenant.id, [one.episode_id for one in old], years)
+            filed += moved
+            if not moved:
+                break
+        return filed
 
     with partitions.alone_with_years(relay_url) as alone:
         if not alone:

@@ -128,9 +128,13 @@ def _batches(owner_url: str, tenant_id: int, place: Place) -> Iterator[list[Foun
 def _replace(owner_url: str, tenant_id: int, place: Place, anew: list[tuple[str, int, str]]) -> int:
     """Put the new values where the old ones still stand; a row that somebody has changed meanwhile is left to him."""
     statement = sql.SQL("UPDATE {table} SET {column} = %s WHERE {key} = %s AND {column} = %s").format(**_names(place))
-    with _connected(owner_url, tenant_id) as connection, connection.cursor() as cursor:
-        cursor.executemany(statement, anew)
-        return max(cursor.rowcount, 0)
+    while True:
+        try:
+            with _connected(owner_url, tenant_id) as connection, connection.cursor() as cursor:
+                cursor.executemany(statement, anew)
+                return max(cursor.rowcount, 0)
+        except psycopg.errors.SerializationFailure:
+            continue  # one was filed just now, and lies in another partition
 
 
 def _connected(owner_url: str, tenant_id: int) -> psycopg.Connection[Any]:

@@ -25,6 +25,7 @@ from careapp.operations.tenant_rows import LOG, connected, key_of, tables
 from careapp.operations.tenants import DELETION_LOCK
 
 BATCH = 1000  # rows of one transaction
+IN_USE = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 PASSES = 5  # over all tables; the last finds nothing
 EVENTS = ("outbox", "outbox_sent", "outbox_head")  # go last: what happened must be told before it is forgotten
 TOLD = {"outbox": sql.SQL("AND published_at IS NOT NULL")}  # what else holds of a row that may go
@@ -197,7 +198,7 @@ def _empty(owner_url: str, tenant_id: int, table: Table) -> int:
         while batch := _delete_batch(owner_url, tenant_id, table, last):
             rows, *last = batch
             gone += rows
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+    except IN_USE as error:
         raise NotDeleted(f"Somebody holds rows of {table.name}. Run the same command again.") from error
     return gone
 

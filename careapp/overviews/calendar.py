@@ -207,7 +207,7 @@ def _version(scoped: bool, named: tuple[str, ...]) -> Select[Any]:
     booked = (
         select(func.coalesce(func.sum(APPOINTMENTS.version), 0))
         .select_from(table_of(Appointment))
-        # What is filed changes no more, so a version does without it.
+        # Nobody waits for a change of what is filed, so a version does without it.
         .where(APPOINTMENTS.tenant_id == SLOTS.tenant_id, APPOINTMENTS.slot_id == SLOTS.id, IS_PRESENT)
         .correlate(SLOTS.id.table)
         .scalar_subquery()

@@ -4,39 +4,41 @@ Nothing of an appointment changes by it, so nobody is told, and its version stay
 more: what is filed is only ever read, or blanked when its patient is erased.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Integer,
-    Select,
-    Update,
-    any_,
-    bindparam,
-    cast,
-    func,
-    select,
-    true,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Integer, Select, Update, any_, bindparam, cast, func, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import DBAPIError
 
 from careapp import clock, commands
 from careapp.clinics.models import CLINICS
-from careapp.db import at_most, db, table_of
+from careapp.db import at_most, db, sqlstate, table_of, written_out
 from careapp.episodes.models import EPISODES, Episode
 from careapp.episodes.states import OPEN
 from careapp.scheduling.models import APPOINTMENTS, IS_PRESENT, Appointment
+from careapp.scheduling.states import ACTIVE
 
 AFTER = timedelta(days=400)  # more than a year, so that what is counted over one is all present
+READ_AT_ONCE = 10_000  # appointments
 EPISODES_AT_A_TIME = 200  # a short transaction each, so that nobody waits
+FIRST_YEAR = 1900  # as make_appointment_year() has it
 
 _YEAR = cast(func.extract("year", func.timezone("UTC", APPOINTMENTS.starts_at)), Integer)
-_YEARS = any_(bindparam("years", type_=ARRAY(Integer)))
+_OLD = (
+    APPOINTMENTS.tenant_id == bindparam("tenant"), IS_PRESENT, APPOINTMENTS.starts_at < bindparam("before"),
+    APPOINTMENTS.status.not_in(written_out(ACTIVE)),
+)  # fmt: skip
 _ENDED = (EPISODES.tenant_id == bindparam("tenant"), EPISODES.status != OPEN, EPISODES.closed_at < bindparam("before"))
+
+
+class Old(NamedTuple):
+    """An appointment that can be filed: its episode, and its year on UTC's calendar."""
+
+    episode_id: int
+    year: int
 
 
 def may_be_filed(moment: datetime) -> bool:
@@ -49,26 +51,26 @@ def present_or(filed: bool) -> ColumnElement[bool]:
     return true() if filed else IS_PRESENT
 
 
-def years_to_file(tenant_id: int) -> list[int]:
-    """The years, on UTC's calendar, of the tenant's appointments that can be filed now, in their order."""
-    old = _old().subquery("old")
-    ended = select(old.c.year).join(table_of(Episode), EPISODES.id == old.c.episode_id).where(*_ENDED)
+def waiting(tenant_id: int) -> list[Old]:
+    """Appointments of the tenant that can be filed now: all, or as many as are read at once."""
     with commands.system_transaction(tenant_id):
-        return sorted(db.session.scalars(ended.distinct(), _given(tenant_id)).all())
+        return [Old(*row) for row in db.session.execute(_waiting(), _given(tenant_id))]
 
 
-def file(tenant_id: int, years: Collection[int]) -> int:
-    """File the tenant's appointments of these years, whose partitions are there, and return how many.
+def file(tenant_id: int, episodes: Sequence[int], years: Collection[int]) -> int:
+    """File the appointments of these episodes that are of these years, whose partitions are there; returns how many.
 
-    An episode that somebody has locked stays for the next time.
+    An episode that somebody has locked, or something it points at, stays for the next time.
     """
-    filed, given = 0, {**_given(tenant_id), "years": list(years)}
-    while years:
-        with commands.system_transaction(tenant_id):
-            moved = len(db.session.execute(_filing(), given).all())
-        if not moved:
-            break
-        filed += moved
+    filed, left = 0, iter(dict.fromkeys(episodes))
+    while some := list(islice(left, EPISODES_AT_A_TIME)):
+        given = {**_given(tenant_id), "episodes": some, "years": list(years)}
+        try:
+            with commands.system_transaction(tenant_id):
+                filed += len(db.session.execute(_filing(), given).all())
+        except DBAPIError as error:
+            if sqlstate(error) not in (commands.LOCK_TIMEOUT, commands.DEADLOCK, commands.SERIALIZATION):
+                raise
     return filed
 
 
@@ -77,28 +79,26 @@ def _given(tenant_id: int) -> dict[str, Any]:
     return {"tenant": tenant_id, "before": before}
 
 
-def _old() -> CompoundSelect[Any]:
-    """Present appointments from before `before`: few, where this runs each day. By an index, clinic after clinic."""
-    rows = select(APPOINTMENTS.episode_id, _YEAR.label("year")).where(
-        APPOINTMENTS.tenant_id == bindparam("tenant"), IS_PRESENT, APPOINTMENTS.starts_at < bindparam("before")
-    )
+def _waiting() -> Select[Any]:
+    """By an index, clinic after clinic: few, where this runs each day. Not sorted, so none is read in vain."""
+    rows = select(APPOINTMENTS.episode_id, _YEAR.label("year")).where(*_OLD, _YEAR >= FIRST_YEAR)
     clinics = select(CLINICS.id).where(CLINICS.tenant_id == bindparam("tenant"))
-    return union_all(rows.where(APPOINTMENTS.clinic_id.in_(clinics)), rows.where(APPOINTMENTS.clinic_id.is_(None)))
+    parts = rows.where(APPOINTMENTS.clinic_id.in_(clinics)), rows.where(APPOINTMENTS.clinic_id.is_(None))
+    old = union_all(*parts).subquery("old")
+    ended = select(old).join(table_of(Episode), EPISODES.id == old.c.episode_id).where(*_ENDED)
+    return ended.limit(at_most(READ_AT_ONCE))
 
 
 def _filing() -> Update:
     """Locks the episodes first, as every change of their appointments does."""
-    old = _old().subquery("old")
-    wanted = select(old.c.episode_id).where(old.c.year == _YEARS)
-    locked: Select[Any] = select(EPISODES.id).where(*_ENDED, EPISODES.id.in_(wanted)).order_by(EPISODES.id)
-    ended = locked.limit(at_most(EPISODES_AT_A_TIME)).with_for_update(skip_locked=True).cte("ended")
+    wanted = EPISODES.id == any_(bindparam("episodes", type_=ARRAY(EPISODES.id.type)))
+    locked = select(EPISODES.id).where(*_ENDED, wanted).order_by(EPISODES.id)
+    ended = locked.with_for_update(skip_locked=True).cte("ended")
+    years = any_(bindparam("years", type_=ARRAY(Integer)))
     return (
         table_of(Appointment)
         .update()
-        .where(
-            APPOINTMENTS.tenant_id == bindparam("tenant"), IS_PRESENT, APPOINTMENTS.episode_id.in_(select(ended.c.id)),
-            APPOINTMENTS.starts_at < bindparam("before"), _YEAR == _YEARS,
-        )
+        .where(*_OLD, APPOINTMENTS.episode_id.in_(select(ended.c.id)), years == _YEAR)
         .values(filed_year=_YEAR)
         .returning(APPOINTMENTS.id)
-    )  # fmt: skip
+    )

@@ -33,6 +33,8 @@ def upgrade() -> None:
     for name, columns in KEYS.items():
         make_index(name, PARENT, [*columns, "filed_year"], unique=True)
     op.execute(f"ALTER TABLE {PARENT} VALIDATE CONSTRAINT {ALL_PRESENT}")
+    op.execute(f"ANALYZE {PARENT} (filed_year)")  # what is known of a column goes with the table
+    # From here on nothing is committed on the way: a try that ended behind it could not begin again.
     last = _set_aside()
     _make_parent(last)
     op.execute(f"ALTER TABLE {PARENT} ATTACH PARTITION {PRESENT} FOR VALUES IN (0)")
@@ -41,8 +43,6 @@ def upgrade() -> None:
         op.execute(f"CREATE INDEX {PARENT}_{name} ON {PARENT} (tenant_id, {columns})")
     for statement in FUNCTIONS:
         op.execute(statement)
-    with op.get_context().autocommit_block():
-        op.execute(f"ANALYZE {PARENT}")
 
 
 def downgrade() -> None:
@@ -112,9 +112,10 @@ def _make_parent(last: int) -> None:
 
 
 FUNCTIONS = (
-    # Made aside and attached, as the partitions of other tables are; nobody who is in it is expected any more.
+    # Made aside and attached, as the partitions of other tables are; nobody who is in it is expected any more. It needs
+    # locks that writers of five tables hold in whatever order: it gives up before PostgreSQL looks for a deadlock, 1 s.
     f"""CREATE FUNCTION make_appointment_year(year int) RETURNS text LANGUAGE plpgsql
-    SECURITY DEFINER SET search_path = care, pg_temp SET lock_timeout = '2s' AS $$
+    SECURITY DEFINER SET search_path = care, pg_temp SET lock_timeout = '500ms' AS $$
     DECLARE part text := 'appointments_' || year;
     BEGIN
       IF year NOT BETWEEN 1900 AND extract(year FROM now()) THEN RAISE EXCEPTION 'no year that is over: %', year; END IF;
@@ -127,16 +128,16 @@ FUNCTIONS = (
       RETURN part;
     END $$""",
     # Whether it is empty is asked of the disk: row-level security hides all rows from its owner, too. Deleted rows count
-    # until vacuum has given their pages back, so one that was emptied goes a day later.
+    # until vacuum has given their pages back; a year of a few visits it may not look at, and that stays.
     """CREATE FUNCTION drop_empty_appointment_years() RETURNS SETOF text LANGUAGE plpgsql
-    SECURITY DEFINER SET search_path = care, pg_temp SET lock_timeout = '2s' AS $$
+    SECURITY DEFINER SET search_path = care, pg_temp SET lock_timeout = '500ms' AS $$
     DECLARE part text; locked boolean := false;
     BEGIN
       FOR part IN SELECT relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
           WHERE inhparent = 'appointments'::regclass AND relname ~ '^appointments_\\d{4}$' AND pg_relation_size(c.oid) = 0
           ORDER BY 1 LOOP
         IF NOT locked THEN  -- nobody files from here on; the parent first, as everybody locks them
-          LOCK TABLE appointments IN ACCESS EXCLUSIVE MODE;
+          LOCK TABLE ONLY appointments IN ACCESS EXCLUSIVE MODE;
           locked := true;
         END IF;
         CONTINUE WHEN pg_relation_size(part::regclass) > 0;
@@ -145,7 +146,7 @@ FUNCTIONS = (
       END LOOP;
     END $$""",
     # Autovacuum analyzes partitions alone, and statements over all are planned by what is known of the parent. It follows
-    # the partitions: with them it is analyzed a moment before they are, hence the minute.
+    # the partitions: with them it is analyzed before they are, hence the ten minutes.
     """CREATE FUNCTION analyze_appointments() RETURNS boolean LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = care, pg_temp SET lock_timeout = '2s' AS $$
     DECLARE known timestamptz; newer timestamptz;
@@ -153,7 +154,7 @@ FUNCTIONS = (
       SELECT last_analyze INTO known FROM pg_stat_user_tables WHERE relid = 'appointments'::regclass;
       SELECT max(greatest(last_analyze, last_autoanalyze)) INTO newer FROM pg_inherits
         JOIN pg_stat_user_tables ON relid = inhrelid WHERE inhparent = 'appointments'::regclass;
-      IF newer IS NULL OR newer < known + interval '1 minute' THEN RETURN false; END IF;
+      IF newer IS NULL OR newer < known + interval '10 minutes' THEN RETURN false; END IF;
       IF current_setting('server_version_num')::int >= 180000 THEN
         EXECUTE 'ANALYZE ONLY appointments';
       ELSE

@@ -98,6 +98,23 @@ def test_the_job_files_what_is_long_over_and_leaves_all_else(
     assert lies_in(database, tenant)[0] == f"appointments_{began.year}"
 
 
+def test_a_backlog_is_filed_part_by_part_and_what_cannot_be_filed_holds_up_nothing(
+    god: Actor, tenant: TestTenant, database: TestDatabase, run_job: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filing, "READ_AT_ONCE", 3)
+    monkeypatch.setattr(filing, "EPISODES_AT_A_TIME", 2)
+    for _ in range(8):
+        episode, visit = a_visit(god)
+        grow_old(god, episode)
+    with commands.system_transaction(god.tenant_id):  # a fault: nobody is expected in an ended episode
+        db.session.execute(
+            text("UPDATE appointments SET status = 'BOOKED' WHERE locator = :one"), {"one": visit.locator}
+        )
+    run_job()
+    parts = lies_in(database, tenant)
+    assert (parts.count("appointments_present"), len(parts), parts[-1]) == (1, 8, "appointments_present")
+
+
 def test_what_is_filed_is_read_as_before(god: Actor, run_job: Callable[[], None]) -> None:
     episode, visit = a_visit(god)
     grow_old(god, episode)
