@@ -21,6 +21,7 @@ ALLOWED = {
     "0020": (1, "the function by which jobs drop days of what was sent"),
     "0021": (1, "an index that another one takes the place of; the version before finds that one as good"),
     "0023": (10, "the appointments become a partition of a table with their old name, in one short transaction"),
+    "0024": (2, "indexes that others take the place of and the names of; the version before finds those as good"),
 }
 
 FILES = sorted(path for path in VERSIONS.glob("[0-9]*.py") if path.name[:4] >= SINCE)

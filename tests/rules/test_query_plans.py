@@ -438,9 +438,21 @@ def test_a_clinics_week_looks_at_what_else_a_provider_has_once_a_slot_and_once_f
     (week,) = (one for one in sent if "AS offered" in one[0])
     looks = [node for node in plan_of(full, *week) if node.get("Relation Name") == "appointments_present"]
     assert len(looks) == 2
-    assert {node["Index Name"] for node in looks} == {"appointments_ahead_of_provider"}
+    assert {(node["Node Type"], node["Index Name"]) for node in looks} == {
+        ("Index Only Scan", "appointments_ahead_of_provider")
+    }
     assert all("provider_id" in node["Index Cond"] for node in looks)
     assert "status IN ('PENDING'" in week[0]  # as values, the plan that is kept reads all of the tenant's for each slot
+
+
+@pytest.mark.parametrize("whose", ["clinician", "clinic"])
+def test_whose_episodes_are_on_a_board_is_read_from_an_index_alone(full: Actor, whose: str) -> None:
+    with statements() as sent:
+        READS[f"the board of a {whose}"](full)
+    index = f"appointments_open_of_{'provider' if whose == 'clinician' else whose}"
+    own = (one for one in sent if "the test's own" not in one[0])
+    looks = [node for one in own for node in plan_of(full, *one) if node.get("Index Name") == index]
+    assert {node["Node Type"] for node in looks} == {"Index Only Scan"}
 
 
 @pytest.mark.parametrize(
