@@ -133,8 +133,8 @@ def _replace(owner_url: str, tenant_id: int, place: Place, anew: list[tuple[str,
             with _connected(owner_url, tenant_id) as connection, connection.cursor() as cursor:
                 cursor.executemany(statement, anew)
                 return max(cursor.rowcount, 0)
-        except psycopg.errors.SerializationFailure:
-            continue  # one was filed just now, and lies in another partition
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+            continue  # one was filed just now, and lies in another partition; or somebody waits for one of these
 
 
 def _connected(owner_url: str, tenant_id: int) -> psycopg.Connection[Any]:

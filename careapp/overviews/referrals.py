@@ -43,7 +43,8 @@ from careapp.patients.models import FULL_NAME, PATIENTS, Patient
 from careapp.referrals.models import REFERRALS, Referral
 from careapp.referrals.states import BOOKED, COMPLETED, OPEN, REFERRAL, REFERRED
 from careapp.referrals.views import ReferralView
-from careapp.scheduling.models import APPOINTMENTS, Appointment
+from careapp.scheduling.filing import present_or
+from careapp.scheduling.models import APPOINTMENTS, IS_PRESENT, Appointment
 from careapp.scheduling.states import CANCELLED
 from careapp.views import View
 
@@ -146,7 +147,7 @@ def get_referral_board(
 @query(Permission.REFERRAL_VIEW)
 def get_booking(actor: Actor, locator: str) -> Booking:
     """The booking of a referral, for whoever came too late to book it; raises NotFound where there is none."""
-    last = _last_place(scoped=actor.clinic_ids is not None)
+    last = _last_place(scoped=actor.clinic_ids is not None, filed=True)
     statement: Select[Any] = (
         select(
             who_did(HISTORY).label("who"), HISTORY.at, REFERRALS.scheduled_for,
@@ -185,13 +186,16 @@ class _Shape:
         return cls(filters, actor.clinic_ids is not None, reading.kind(actor))
 
 
-def _last_place(*, scoped: bool) -> Any:
-    """The clinic of an episode's last appointment in the actor's scope, with its zone, beside the referral."""
+def _last_place(*, scoped: bool, filed: bool = False) -> Any:
+    """The clinic of an episode's last appointment in the actor's scope, with its zone, beside the referral.
+
+    None of a referral on the board is `filed`: its episode is open, or was when it was completed.
+    """
     last = (
         select(PLACE.c.name.label("clinic_name"), PLACE.c.locator, PLACE.c.time_zone.label("zone"))
         .select_from(table_of(Appointment).outerjoin(PLACE, at_place(APPOINTMENTS)))
         .where(APPOINTMENTS.tenant_id == REFERRALS.tenant_id, APPOINTMENTS.episode_id == REFERRALS.episode_id)
-        .where(within(scoped, APPOINTMENTS.clinic_id))
+        .where(present_or(filed), within(scoped, APPOINTMENTS.clinic_id))
         .order_by(APPOINTMENTS.starts_at.desc(), APPOINTMENTS.id.desc())
         .limit(at_most(1))
     )
@@ -205,6 +209,7 @@ def _conditions(shape: _Shape, status: str, last: Any) -> list[ColumnElement[boo
     at_work: Select[Any] = select(literal_column("true")).where(
         APPOINTMENTS.tenant_id == REFERRALS.tenant_id, APPOINTMENTS.episode_id == REFERRALS.episode_id,
         APPOINTMENTS.provider_id == bindparam("provider", type_=BigInteger), APPOINTMENTS.status != CANCELLED,
+        IS_PRESENT,
     ).limit(at_most(1)).correlate(table_of(Referral))  # fmt: skip
     filters = {
         "type": REFERRALS.type == bindparam("type", type_=Text),

@@ -461,6 +461,7 @@ def test_whose_episodes_are_on_a_board_is_read_from_an_index_alone(full: Actor, 
         "a clinic's week", "the next free times of all", "whether a move clashes",
         "why a booking is refused, and what else is free", "a booking and all that follows",
         "an episode cancelled with what is open in it", "the board", "the board of a clinician at a clinic",
+        "the referral board", "a column of the referral board", "referrals of a clinic", "my patients' referrals",
     ],
 )  # fmt: skip
 def test_past_years_are_not_looked_at_by_who_works_in_the_present(full: Actor, name: str) -> None:
