@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from careapp.db import db
 from careapp.identity import passwords
 from careapp.localdb import libpq_url
 from careapp.operations.tenants import create_tenant
+from careapp.overviews.marks import QUARTER
 from careapp.surface.sessions import set_keys
 from tests.database import TestDatabase
 from tests.factories import begin_a_test
@@ -40,6 +42,8 @@ os.environ.setdefault("ENCRYPTION_KEYS", f"tests:{'QUJD' * 10}QUI=")
 DEAR_HASHES = passwords._hasher
 passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ABOUT_HASHES = {"identity", "races", "processes", "chaos", "scale", "upstream"}
+
+QUARTER_ENDS = 10  # seconds: longer than any test that shows a board and asks whether it has changed
 
 NEED_MORE = {
     "chaos",
@@ -96,7 +100,12 @@ def no_loop_of_a_browser() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def same_hour() -> None:
-    """Let the times a test makes hang on the hour it begins in."""
+    """Let the times a test makes hang on the hour it begins in, and begin none as a quarter ends: with it boards change
+    though nobody wrote, and a screen that was to hear that nothing is new hears that something is.
+    """
+    left = QUARTER - time.time() % QUARTER
+    if left < QUARTER_ENDS:
+        time.sleep(left)
     begin_a_test()
 
 

@@ -1,14 +1,16 @@
-"""Many slots at once: offering a list of times, and blocking or unblocking all that lie in some spans of time."""
+"""Many slots at once: offering a list of times, blocking or unblocking all that lie in some spans of time, and why
+those are blocked.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from careapp import clock
 from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
-from careapp.commands import command, record
+from careapp.commands import command, query, record
 from careapp.db import at_most, db, table_of
 from careapp.disclosure.scope import in_scope
 from careapp.errors import Conflict, Forbidden, Invalid, Sentence, found
@@ -22,6 +24,7 @@ Span = tuple[datetime, datetime]
 
 MOST_ADDED = 300  # slots of one command: what a form answers within a second or two
 MOST_MOVED = 1000
+MOST_REASONS = 20  # shown of why slots of some days are blocked
 
 
 @command(Permission.SLOT_MANAGE_OWN)
@@ -60,15 +63,41 @@ def block_spans(
     """
     if not reason.strip():
         raise Invalid({"reason": Sentence("Say why these times are blocked.")})
-    return _move_all(actor, "block", spans, provider_locator, clinic_locator, reason.strip())
+    reached = _reached(actor, "block", spans, provider_locator, clinic_locator)
+    return _move_all(actor, "block", reached, provider_locator or clinic_locator, reason=reason.strip())
 
 
 @command(Permission.SLOT_MANAGE_OWN)
 def unblock_spans(
+    actor: Actor, *, spans: Sequence[Span], provider_locator: str | None = None, clinic_locator: str | None = None,
+    because: str | None = None,
+) -> list[SlotView]:  # fmt: skip
+    """Unblock every blocked slot that block_spans() would reach with the same values; raises the same.
+
+    With `because`, the reason of one block, only what was blocked for it: a block made by mistake is taken back, and
+    who is on leave stays on leave.
+    """
+    reached = _reached(actor, "unblock", spans, provider_locator, clinic_locator)
+    if because is not None:
+        reached.append(SLOTS.blocked_reason == because)
+    return _move_all(actor, "unblock", reached, provider_locator or clinic_locator)
+
+
+@query(Permission.SLOT_MANAGE_OWN)
+def count_blocked(
     actor: Actor, *, spans: Sequence[Span], provider_locator: str | None = None, clinic_locator: str | None = None
-) -> list[SlotView]:
-    """Unblock every blocked slot that block_spans() would reach with the same values; raises the same."""
-    return _move_all(actor, "unblock", spans, provider_locator, clinic_locator, None)
+) -> list[tuple[str, int]]:
+    """Each reason for which slots are blocked that unblock_spans() would reach, and how many are, the most first."""
+    reached = _reached(actor, "unblock", spans, provider_locator, clinic_locator)
+    conditions = (SLOTS.tenant_id == actor.tenant_id, in_scope(actor, SLOTS.clinic_id), *reached)
+    counted = func.count().label("slots")
+    statement = select(SLOTS.blocked_reason, counted).where(*conditions, SLOTS.blocked_reason.is_not(None))
+    rows = db.session.execute(
+        statement.group_by(SLOTS.blocked_reason)
+        .order_by(counted.desc(), SLOTS.blocked_reason)
+        .limit(at_most(MOST_REASONS))
+    )
+    return [(row.blocked_reason, row.slots) for row in rows]
 
 
 def touching(spans: Sequence[Span]) -> ColumnElement[bool]:
@@ -80,19 +109,26 @@ def touching(spans: Sequence[Span]) -> ColumnElement[bool]:
     return and_(SLOTS.starts_at > first - LONGEST_SLOT, SLOTS.starts_at < last, one_of_them)
 
 
+def _reached(
+    actor: Actor, action: str, spans: Sequence[Span], provider: str | None, clinic: str | None
+) -> list[ColumnElement[bool]]:
+    """The conditions for the slots that a move reaches: whose they are, when, and in a state it begins from."""
+    sources = SLOT.transition(action).sources
+    when = [touching(spans), SLOTS.ends_at > clock.now(), SLOTS.status.in_(sources)]
+    return when + _whose(actor, provider, clinic)
+
+
 def _move_all(
-    actor: Actor, action: str, spans: Sequence[Span], provider: str | None, clinic: str | None, reason: str | None
+    actor: Actor, action: str, reached: Sequence[ColumnElement[bool]], whose: str | None, *, reason: str | None = None
 ) -> list[SlotView]:
     """Move all slots that this reaches, locked in the order of their ids (design §3)."""
-    conditions = [touching(spans), SLOTS.ends_at > clock.now(), SLOTS.status.in_(SLOT.transition(action).sources)]
-    conditions += _whose(actor, provider, clinic)
-    statement = slot_rows(actor).where(*conditions).order_by(SLOTS.id).limit(at_most(MOST_MOVED + 1))
+    statement = slot_rows(actor).where(*reached).order_by(SLOTS.id).limit(at_most(MOST_MOVED + 1))
     rows = db.session.execute(statement.with_for_update(of=table_of(Slot))).all()
     if len(rows) > MOST_MOVED:
         raise Invalid(
             {"last_day": Sentence("These are more than %(most)s slots. Take fewer days at once.", most=MOST_MOVED)}
         )
-    record(f"slot.{action}_span", provider or clinic, slots=len(rows))
+    record(f"slot.{action}_span", whose, slots=len(rows))
     return [SlotView.of(row, **move_slot(actor, row, action, reason=reason)._mapping) for row in rows]
 
 

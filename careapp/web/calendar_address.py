@@ -72,6 +72,10 @@ class Address:
         given = {"move": self.move, "episode": self.episode, "party": self.party}
         return next(({name: value} for name, value in given.items() if value), {})
 
+    def kind(self) -> dict[str, str]:
+        """The parameter that says what kind of appointment it is to be; none where that is left open."""
+        return {"type": self.type} if self.type else {}
+
     def place(self) -> dict[str, str]:
         """The parameters that say whose slots are shown, and when."""
         given = {"provider": self.provider, "clinic": self.clinic, "specialty": self.specialty} | self.when()
@@ -95,12 +99,11 @@ class Address:
 
     def beside(self, path: str, *, purpose: bool = False) -> str:
         """The address of another page about the same slots, with its purpose where that page has one too."""
-        return _with(path, self.place() | (self.purpose() if purpose else {}))
+        return _with(path, self.place() | (self.purpose() | self.kind() if purpose else {}))
 
     def others(self, specialty: str) -> str:
         """The address of the next free times of all providers of a specialty, for the same purpose."""
-        kind = {"type": self.type} if self.type else {}
-        return _with("/next-free", {"specialty": specialty} | self.purpose() | kind)
+        return _with("/next-free", {"specialty": specialty} | self.purpose() | self.kind())
 
     def booking(self) -> str:
         """What the address of a slot needs besides, so that patient and kind of appointment are chosen already."""
@@ -113,7 +116,7 @@ def _changed(here: Address, *, days: int = 0, **changes: Any) -> str:
     if days and other.on:
         days *= DAYS_OF_A_WEEK if here.whole_week else 1
         other = replace(other, on=other.on + timedelta(days=days), earlier=False)
-    return _with("/calendar", other.place() | other.purpose())
+    return _with("/calendar", other.place() | other.purpose() | other.kind())
 
 
 _kept = lru_cache(maxsize=ADDRESSES_KEPT)(_changed)  # a page that is looked at has the same thirty again at each poll

@@ -22,7 +22,7 @@ from careapp.web import times
 from careapp.web.calendar_address import Address
 from careapp.web.episode_answers import form_refused
 from careapp.web.forms.fields import options
-from careapp.web.forms.scheduling import EVERYBODY, AddSlotsForm, BlockForm, SpanForm, SpanSearchForm
+from careapp.web.forms.scheduling import EVERYBODY, AddSlotsForm, BlockForm, SpanSearchForm, UnblockForm
 from careapp.web.forms.typed import locator_in
 from careapp.web.htmx import Notice, page_or_fragment, see_other
 from careapp.web.slot_times import offered, shut
@@ -30,7 +30,7 @@ from careapp.web.submissions import create_once
 
 bp = Blueprint("spans", __name__)
 
-F = TypeVar("F", AddSlotsForm, BlockForm, SpanForm)
+F = TypeVar("F", AddSlotsForm, BlockForm, UnblockForm)
 
 USUAL_MINUTES = 30
 DAYS_TO_CALL_FOR = 13  # shown where no days are asked for: two weeks
@@ -107,12 +107,12 @@ def block() -> Response:
 @bp.post("/slots/unblock")
 @requires(Permission.SLOT_MANAGE_OWN)
 def unblock() -> Response:
-    """Unblock every blocked slot that touches the span, and show its first day."""
+    """Unblock every blocked slot that touches the span, or those of one reason, and show its first day."""
     shown = _choices()
-    form = _with_choices(SpanForm(), shown, everybody=True)
+    form = _with_choices(UnblockForm(), shown, everybody=True)
     try:
         sent = form.checked()
-        reached = spans.unblock_spans(current_actor(), **_reach(sent))
+        reached = spans.unblock_spans(current_actor(), **_reach(sent), because=sent.because or None)
     except (Conflict, Invalid) as refusal:
         again = _with_choices(BlockForm(), shown, everybody=True)
         form_refused(again, refusal)
@@ -125,7 +125,9 @@ def unblock() -> Response:
 @bp.get("/slots/to-call")
 @requires(Permission.APPOINTMENT_VIEW)
 def to_call() -> Response:
-    """Patients whose appointments stand in blocked slots of a span; without one, of the next two weeks."""
+    """Patients whose appointments stand in blocked slots of a span; without one, of the next two weeks. What is blocked
+    there can be made free again, all that was blocked for one reason at once.
+    """
     form = SpanSearchForm(formdata=request.args)
     if not form.validate():
         raise Invalid({name or "address": str(texts[0]) for name, texts in form.errors.items()})
@@ -134,10 +136,13 @@ def to_call() -> Response:
     shown = _calendar(provider, clinic)
     if sent.first_day is None:
         sent.first_day, sent.last_day = shown.today, shown.today + timedelta(days=DAYS_TO_CALL_FOR)
-    found = list_to_call(current_actor(), spans=shut(sent, shown.zone), provider=provider, clinic=clinic)
+    when = shut(sent, shown.zone)
+    found = list_to_call(current_actor(), spans=when, provider=provider, clinic=clinic)
     here = Address(provider=provider, clinic=clinic, on=sent.first_day, whole_week=False)
     return page_or_fragment(
         "scheduling/to_call.html", "scheduling/to_call.html", found=found, sent=sent, zone=shown.zone,
+        blocked=_blocked(shown, when, provider, clinic),
+        span=_span(sent) | {"provider_locator": provider or EVERYBODY, "clinic_locator": clinic or ""},
         back=here.to() if provider or clinic else "/calendar",
     )  # fmt: skip
 
@@ -178,14 +183,31 @@ def _next_page() -> str | None:
     return None if wanted == HOME else wanted
 
 
+def _blocked(
+    shown: Calendar, when: Sequence[spans.Span], provider: str | None, clinic: str | None
+) -> list[tuple[str, int]]:
+    """Why slots of a span are blocked, and how many, for who may make them free again; nothing for others."""
+    actor = current_actor()
+    own = provider is not None and provider == shown.own_provider
+    may = actor.may(Permission.SLOT_MANAGE) or (own and actor.may(Permission.SLOT_MANAGE_OWN))
+    if not may or (provider is None and clinic is None):
+        return []
+    return spans.count_blocked(actor, spans=when, provider_locator=provider, clinic_locator=clinic)
+
+
 def _to_call(sent: SimpleNamespace) -> str:
     """The address of the list of whom to call because of what was blocked."""
+    return f"/slots/to-call?{urlencode(_span(sent))}"
+
+
+def _span(sent: SimpleNamespace) -> dict[str, Any]:
+    """A span as the fields of a form; those left empty are not there."""
     given = {
         "provider_locator": _one(sent.provider_locator), "clinic_locator": sent.clinic_locator,
         "first_day": sent.first_day, "last_day": sent.last_day or sent.first_day,
         "first": sent.first and f"{sent.first:%H:%M}", "last": sent.last and f"{sent.last:%H:%M}",
     }  # fmt: skip
-    return f"/slots/to-call?{urlencode({name: value for name, value in given.items() if value})}"
+    return {name: value for name, value in given.items() if value}
 
 
 def _with_choices(form: F, shown: Calendar, *, everybody: bool = False) -> F:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from careapp import clock
 from careapp.access import Role
 from careapp.patients.views import HumanName
-from careapp.scheduling import appointments
+from careapp.scheduling import appointments, slots
 from tests import factories as make
 from tests.identity.people import a_user
 from tests.journeys.people import sign_in
@@ -45,6 +45,8 @@ def pages(app: APIFlask, scene: Scene) -> list[str]:
         episode = make.an_episode(scene.actor, patient, reason=LONG[:200])
         slot = make.a_slot(scene.actor, scene.doctors[2], hours=2, clinic=scene.clinic)
         booked = appointments.book(scene.actor, episode.locator, slot_locator=slot.locator, accepted=True)
+        away = make.a_slot(scene.actor, scene.doctors[2], hours=3, clinic=scene.clinic)
+        slots.act(scene.actor, away.locator, action="block", reason=LONG[:200])
         make.a_referral(scene.actor, episode)
         other = make.an_episode(scene.actor, make.a_patient(scene.actor, name=HumanName(given=[LONG[:200]])))
     clinic, party = f"clinic={scene.clinic.locator}", f"party={patient.locator}"
@@ -58,6 +60,7 @@ def pages(app: APIFlask, scene: Scene) -> list[str]:
         f"/today?{clinic}&provider=all", f"/walk-in?{clinic}&{party}", f"/calendar?{clinic}&day=2027-03-10",
         f"/calendar?provider={scene.doctors[2].locator}&week=2027-W10", f"/calendar?move={booked.locator}",
         f"/slots/block?{clinic}&day=2027-03-10", "/slots/to-call",
+        f"/slots/to-call?clinic_locator={scene.clinic.locator}&first_day=2027-03-10",
     ]  # fmt: skip
 
 

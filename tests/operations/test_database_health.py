@@ -228,7 +228,7 @@ def test_a_poll_that_is_looked_up_waits_no_longer_than_other_requests(
             assert screen.status() == 503, "refused at once: nothing of it waits for the database"
         finally:
             proxy.restore()
-    wait_until(lambda: screen.status() == 204)
+    wait_until(lambda: screen.status() in (200, 204))  # served again, changed or not: a quarter may have ended
 
 
 def test_nobody_waits_long_for_a_lock(behind: APIFlask) -> None:

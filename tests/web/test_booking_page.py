@@ -173,21 +173,32 @@ def test_a_slot_that_takes_no_booking_offers_the_next_free(god: Actor, front: De
     assert f'href="/slots/{other.locator}/book"' in page.text
 
 
+def ways_of(page: str) -> dict[str, str]:
+    """The links of a page by their words."""
+    return {"".join(one.itertext()): one.get("href") or "" for one in parsed(page).iter("a")}
+
+
 def test_every_way_on_from_a_slot_knows_for_whom_a_time_is_looked_for(god: Actor, front: Desk, clinic: Any) -> None:
     provider = make.a_provider(god, clinic_locators=[clinic.locator])
     slot, visit = (make.a_slot(god, provider, hours=hours, clinic=clinic) for hours in (40, 41))
     slots.act(god, slot.locator, action="block", reason="Fire drill")
     episode, day = make.an_episode(god).locator, clock.local(slot.starts_at, "Asia/Yangon").date()
     booking = front.get(f"/slots/{slot.locator}/book?episode={episode}&type=PROCEDURE").text
-    ways = {"".join(one.itertext()): one.get("href") for one in parsed(booking).iter("a")}
+    ways = ways_of(booking)
     assert ways["Other providers"] == f"/next-free?specialty=GENERAL_PRACTICE&episode={episode}&type=PROCEDURE"
-    assert ways["Day"] == f"/calendar?clinic={clinic.locator}&day={day}&episode={episode}"
-    assert ways["Back to the week"] == f"/calendar?provider={provider.locator}&week={day:%G-W%V}&episode={episode}"
-    assert "Booking for <strong>" in front.get(ways["Day"]).text
+    assert ways["Day"] == f"/calendar?clinic={clinic.locator}&day={day}&episode={episode}&type=PROCEDURE"
+    week = f"/calendar?provider={provider.locator}&week={day:%G-W%V}&episode={episode}&type=PROCEDURE"
+    assert ways["Back to the week"] == week
+    calendar = front.get(ways["Day"]).text
+    assert "Booking for <strong>" in calendar
+    ways = ways_of(calendar)
+    assert "type=PROCEDURE" in ways["Next free"]
+    calendar = front.get(ways_of(front.get(ways["Next free"]).text)["Calendar"]).text
+    assert f"/slots/{slot.locator}/book?episode={episode}&amp;type=PROCEDURE" in calendar
     moved = make.an_appointment(god, slot=visit).locator
     page = front.get(f"/appointments/{moved}/reschedule?back=/today?clinic={clinic.locator}").text
-    ways = {"".join(one.itertext()): one.get("href") for one in parsed(page).iter("a")}
-    assert f'href="/today?clinic={clinic.locator}">Back</a>' in front.get(ways["Other providers"] or "").text
+    ways = ways_of(page)
+    assert f'href="/today?clinic={clinic.locator}">Back</a>' in front.get(ways["Other providers"]).text
 
 
 def targets(html: str) -> list[Element]:

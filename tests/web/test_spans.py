@@ -1,4 +1,4 @@
-"""Pages of spans: adding slots once and repeated, blocking and unblocking, and whom to call."""
+"""Pages of spans: adding slots once and repeated, blocking and unblocking."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +10,6 @@ import pytest
 from careapp import clock
 from careapp.access import Actor, Role
 from careapp.patients.views import ContactPoint
-from careapp.scheduling import slots
 from careapp.scheduling.queries import get_slot, list_slots
 from tests import factories as make
 from tests.looking import id_of
@@ -97,6 +96,7 @@ def test_an_overlap_is_named_nothing_is_lost_and_the_others_can_be_added(
         ({"weekdays": ["8"]}, "Choose days of the week."),
         ({"last": "08:00"}, "No slot of this length fits"),
         ({"first": ""}, "Enter a time such as 09:30."),
+        ({"day": "2020-01-06"}, 'href="#day">Day: A slot must not be over before it is added.'),
     ],
 )
 def test_what_cannot_be_added_is_refused_beside_its_field(
@@ -136,35 +136,6 @@ def test_a_span_is_blocked_and_shows_whom_to_call(god: Actor, front: Desk, provi
     assert unblock.status_code == 303
     assert [get_slot(god, one.locator).status for one in (free, taken)] == ["AVAILABLE", "BOOKED"]
     assert "2 slots are unblocked." in front.get(unblock.location).text
-
-
-def test_whom_to_call_is_found_again_and_gone_on_with_after_each(
-    god: Actor, front: Desk, provider: Any, clinic: Any
-) -> None:
-    taken, free = (make.a_slot(god, provider, hours=hours, clinic=clinic) for hours in (60, 61))
-    booked = make.an_appointment(god, slot=taken)
-    slots.act(god, taken.locator, action="block", reason="On leave")
-    page = front.get(f"/slots/block?provider={provider.locator}&clinic={clinic.locator}").text
-    calls = f"/slots/to-call?provider_locator={provider.locator}&clinic_locator={clinic.locator}"
-    assert f'href="{calls.replace("&", "&amp;")}">Patients to call' in page
-    page = front.get(calls).text
-    [lead] = [
-        str(one.get("href")) for one in parsed(page).iter("a") if (one.get("href") or "").startswith("/next-free?move")
-    ]
-    page = front.get(lead).text
-    assert f'href="{calls.replace("&", "&amp;")}">Back</a>' in page
-    move = f"/appointments/{booked.locator}/reschedule"
-    form = next(form for form in forms_of(parsed(page)) if form.action == move)
-    moved = front.open("POST", move, data={**form.values, "slot_locator": free.locator})
-    assert moved.location == calls
-    assert "Nobody: no appointment stands" in front.get(calls).text
-    assert "example.org" not in front.get(lead.split("&back=")[0] + "&back=https://example.org/").text
-
-
-def test_one_day_of_whom_to_call_is_told_once(front: Desk, provider: Any) -> None:
-    days = f"/slots/to-call?provider_locator={provider.locator}&first_day=2027-03-10&last_day="
-    assert "Appointments in blocked slots, Wed 10 Mar 2027<" in front.get(f"{days}2027-03-10").text
-    assert "Wed 10 Mar 2027 to Thu 11 Mar 2027<" in front.get(f"{days}2027-03-11").text
 
 
 def test_hours_are_blocked_on_each_day(god: Actor, front: Desk, provider: Any, clinic: Any) -> None:
@@ -221,12 +192,6 @@ def test_a_clinician_blocks_his_own_time(god: Actor, desk: Callable[..., Desk], 
         doctor.open("POST", "/slots/block", data={**form.values, "provider_locator": "", "reason": "x"}).status_code
         == 422
     )
-
-
-def test_nobody_to_call_is_said(front: Desk) -> None:
-    assert "Nobody: no appointment stands in a blocked slot" in front.get("/slots/to-call").text
-    for wrong in ("first_day=soon", "provider_locator=EPI-2026-000001"):
-        assert front.open("GET", f"/slots/to-call?{wrong}").status_code == 422
 
 
 @pytest.mark.parametrize("page", ["new", "block"])

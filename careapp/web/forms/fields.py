@@ -39,7 +39,9 @@ def storable(name: str, text: str) -> str:
 
 
 class CareForm(FlaskForm):
-    """Base of all forms."""
+    """Base of all forms. `beside` names the field for what a command calls otherwise."""
+
+    beside: ClassVar[dict[str, str]] = {}
 
     class Meta(FlaskForm.Meta):
         """Cleans every text field of the request before any field reads it."""
@@ -63,7 +65,8 @@ class CareForm(FlaskForm):
         """Put a command's refusal beside the fields it names (`slotLocator` is our `slot_locator`); the rest on top."""
         for name, sentence in refusal.errors.items():
             message = in_words_of_reader(sentence)
-            field = self._fields.get(name) or self._fields.get(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
+            called = self.beside.get(name) or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+            field = self._fields.get(name) or self._fields.get(called)
             if field is None:
                 self.form_errors.append(message)
             elif message not in field.errors:

@@ -4,7 +4,7 @@
 # mypy: allow-subclassing-any
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_babel import lazy_gettext as _l
 from wtforms import HiddenField, RadioField, SelectField, SelectMultipleField
@@ -64,6 +64,8 @@ class AddSlotsForm(CareForm):
     Provider's and clinic's choices are set by the view; `skip_overlaps` is a button's, pressed after a refusal.
     """
 
+    beside: ClassVar[dict[str, str]] = {"end": "day"}  # of a slot, refused where it is over
+
     submission = SubmissionField()
     provider_locator = ProviderField(_l("Provider"))
     clinic_locator = SelectField(_l("Clinic"))
@@ -89,6 +91,12 @@ class SpanForm(CareForm):
     last_day = DayField(_l("Last day"))
     first = TimeOfDayField(_l("From"), required=False)
     last = TimeOfDayField(_l("To"), required=False)
+
+
+class UnblockForm(SpanForm):
+    """A span that is made free again; with `because`, only the slots that were blocked for this reason."""
+
+    because = HiddenField()
 
 
 class SpanSearchForm(SpanForm):
