@@ -99,17 +99,24 @@ def count_future_appointments(actor: Actor, clinic_locator: str) -> int:
 
     Counts up to COUNT_UP_TO.
     """
-    ahead = (
-        select(APPOINTMENTS.id)
-        .join(table_of(Clinic), (CLINICS.tenant_id == APPOINTMENTS.tenant_id) & (CLINICS.id == APPOINTMENTS.clinic_id))
-        .where(
-            APPOINTMENTS.tenant_id == actor.tenant_id, CLINICS.locator == clinic_locator,
-            APPOINTMENTS.starts_at > clock.now(), IS_ACTIVE,
-        )
-        .limit(at_most(COUNT_UP_TO))
-        .subquery()
-    )  # fmt: skip
-    return db.session.execute(select(func.count()).select_from(ahead)).scalar_one()
+    return _count_ahead(actor, APPOINTMENTS.clinic_id, CLINICS, clinic_locator)
+
+
+@query(Permission.PROVIDER_MANAGE)
+def count_appointments_of_provider(actor: Actor, provider_locator: str) -> int:
+    """How many appointments lie ahead of a provider and are not over: they stay where he takes no more bookings.
+
+    Counts up to COUNT_UP_TO.
+    """
+    return _count_ahead(actor, APPOINTMENTS.provider_id, PROVIDERS, provider_locator)
+
+
+def _count_ahead(actor: Actor, at: ColumnElement[int], of: Any, locator: str) -> int:
+    """How many active appointments lie ahead at what has this locator, up to COUNT_UP_TO."""
+    named = select(of.id).where(of.tenant_id == actor.tenant_id, of.locator == locator).scalar_subquery()
+    ahead = (APPOINTMENTS.tenant_id == actor.tenant_id, at == named, APPOINTMENTS.starts_at > clock.now(), IS_ACTIVE)
+    some = select(APPOINTMENTS.id).where(*ahead).limit(at_most(COUNT_UP_TO)).subquery()
+    return db.session.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 @built_once

@@ -7,7 +7,7 @@ from careapp.outbox.events import Event
 
 
 class ProviderUpdated(Event):
-    """A provider was entered, or his network status changed."""
+    """A provider was entered, or changed: what is told of him, where he works, or his network status."""
 
     topic = topics.PROVIDER_UPDATED
 

@@ -1,4 +1,4 @@
-"""The network lifecycle of a provider (design §5): only an ACTIVE one can be booked."""
+"""The network lifecycle of a provider (design §5), of whom only an ACTIVE one can be booked; specialties."""
 
 from careapp.access import Permission
 from careapp.lifecycle import Lifecycle, Transition
@@ -17,3 +17,13 @@ NETWORK = Lifecycle(
     ),
     tones={PENDING: "warning", ACTIVE: "success", INACTIVE: "secondary"},
 )
+
+# What a page offers, called as the practice setting codes of FHIR are (value set c80-practice-codes); programs and an
+# import may name others.
+SPECIALTIES = (
+    "ANESTHESIOLOGY", "CARDIOLOGY", "DENTISTRY", "DERMATOLOGY", "DIABETES_EDUCATION", "EMERGENCY_MEDICINE",
+    "ENDOCRINOLOGY", "FAMILY_MEDICINE", "GASTROENTEROLOGY", "GENERAL_PRACTICE", "GENERAL_SURGERY", "INTERNAL_MEDICINE",
+    "NEPHROLOGY", "NEUROLOGY", "NURSING", "NUTRITION", "OBSTETRICS_AND_GYNECOLOGY", "ONCOLOGY", "OPHTHALMOLOGY",
+    "ORTHOPEDICS", "OTOLARYNGOLOGY", "PEDIATRICS", "PHYSIOTHERAPY", "PSYCHIATRY", "PSYCHOLOGY", "PULMONOLOGY",
+    "RADIOLOGY", "RHEUMATOLOGY", "UROLOGY",
+)  # fmt: skip

@@ -36,7 +36,18 @@ from careapp.web import (
     today,
     walk_in,
 )
-from careapp.web.admin import audit, clients, clinics, emergencies, erasure, outbox, sections, settings, users
+from careapp.web.admin import (
+    audit,
+    clients,
+    clinics,
+    emergencies,
+    erasure,
+    outbox,
+    providers,
+    sections,
+    settings,
+    users,
+)
 from careapp.web.assets import init_assets
 from careapp.web.compression import init_compression
 from careapp.web.context import init_context
@@ -48,7 +59,7 @@ PAGES = (
     sign_in, federation, backchannel, home, today, walk_in, calendar, spans, next_free, slots, board, episodes,
     appointments, prescriptions, medicines, prescription_print, referrals, referral_board, registration, patients,
     patient_facts, dashboard, drafts, preferences, account, confirm, factors, second_stage, palette,
-    sections, users, clinics, settings, outbox, audit, record_access, emergency, emergencies,
+    sections, users, clinics, providers, settings, outbox, audit, record_access, emergency, emergencies,
     erasure, clients,
 )  # fmt: skip
 

@@ -45,6 +45,7 @@ ALSO = {  # where an entry leads as well
     "/admin/users": (
         "/admin/clients",
         "/admin/clinics",
+        "/admin/providers",
         "/admin/settings",
         "/admin/outbox",
         "/admin/erasure",

@@ -72,7 +72,8 @@ def addresses(scene: Scene) -> dict[str, list[str]]:
         "administration": [
             "/admin/users", "/admin/users/new", f"/admin/users/{user}", "/admin/clients", "/admin/clients/new",
             f"/admin/clients/{client}", "/admin/clinics", "/admin/clinics/new",
-            f"/admin/clinics/{clinic}", "/admin/settings", "/admin/outbox", f"/admin/outbox/{event}", "/admin/audit",
+            f"/admin/clinics/{clinic}", "/admin/providers", "/admin/providers/new", f"/admin/providers/{doctor}",
+            "/admin/settings", "/admin/outbox", f"/admin/outbox/{event}", "/admin/audit",
             "/admin/emergency-access", "/admin/erasure", f"/admin/erasure/{scene.patient.locator}",
         ],
     }  # fmt: skip

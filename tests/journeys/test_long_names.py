@@ -14,6 +14,7 @@ from tests import factories as make
 from tests.identity.people import a_user
 from tests.journeys.people import sign_in
 from tests.journeys.scene import TEN, Scene
+from tests.looking import id_of
 
 LONG = "Wolfeschlegelsteinhausenbergerdorff" * 6
 SIZES = ((1366, 768), (360, 740))
@@ -84,14 +85,18 @@ def test_nor_are_those_of_clinics_staff_and_clients(
 ) -> None:
     with app.app_context():
         clinic = make.a_clinic(scene.actor, name=LONG[:150]).locator
-        user = a_user(scene.actor, name=LONG[:150]).id
         client = make.a_service_client(scene.actor, name=LONG[:100]).id
+        doctor = make.a_provider(scene.actor, name=LONG[:150], clinic_locators=[clinic]).locator
+        his = {"clinic_ids": [id_of(scene.actor, "clinics", clinic)],
+               "provider_id": id_of(scene.actor, "providers", doctor)}  # fmt: skip
+        user = a_user(scene.actor, name=LONG[:150], **his).id
     page, wrong = new_page(), {}
     sign_in(page, scene_url, scene.everybody)
     for address in (
         f"/today?clinic={clinic}", "/walk-in", f"/walk-in?clinic={clinic}", f"/calendar?clinic={clinic}",
         "/next-free", "/slots/block", f"/dashboard?clinic={clinic}", "/admin/users", f"/admin/users/{user}",
         "/admin/clients", f"/admin/clients/{client}", "/admin/clinics", f"/admin/clinics/{clinic}",
+        "/admin/providers", f"/admin/providers/{doctor}",
     ):  # fmt: skip
         page.goto(f"{scene_url}{address}")
         for width, height in SIZES:

@@ -8,6 +8,8 @@ import pytest
 
 from careapp.access import Actor, Role
 from careapp.identity import service_clients, users
+from careapp.providers import service as providers
+from careapp.providers.queries import get_provider
 from tests import factories as make
 from tests.identity.people import a_user
 from tests.looking import one
@@ -49,6 +51,36 @@ def test_two_change_one_user(god: Actor, crowd: Crowd) -> None:
     outcomes = crowd([demote(god, user)] * 8)
     assert len(done(outcomes)) == 1
     assert refused(outcomes) == ["STALE_VERSION"] * 7
+
+
+def test_two_change_one_provider_and_a_third_deactivates_him(god: Actor, crowd: Crowd) -> None:
+    for _ in range(5):
+        clinics, provider = [make.a_clinic(god).locator for _ in range(2)], make.a_provider(god)
+        given = {"version": provider.version, "specialty": "UROLOGY", "npi": None}
+        acts: list[Callable[[], Any]] = [
+            lambda at=at, locator=provider.locator, given=given: providers.change_provider(
+                god, locator, name=f"Dr {at}", clinic_locators=[at], **given
+            )
+            for at in clinics
+        ]
+        acts.append(partial(providers.act, god, provider.locator, action="deactivate", version=provider.version))
+        outcomes = crowd(acts)
+        [winner] = done(outcomes)
+        assert refused(outcomes) == ["STALE_VERSION"] * 2
+        assert get_provider(god, provider.locator) == winner
+
+
+def test_one_npi_is_given_to_one_provider(god: Actor, crowd: Crowd) -> None:
+    people = [make.a_provider(god) for _ in range(6)]
+    acts = [
+        lambda one=one: providers.change_provider(
+            god, one.locator, version=one.version, name=one.name, specialty=one.specialty, npi="1234567893",
+            clinic_locators=[],
+        )
+        for one in people
+    ]  # fmt: skip
+    outcomes = crowd(acts)
+    assert (len(done(outcomes)), set(refused(outcomes))) == (1, {"NPI_TAKEN"})
 
 
 def test_an_address_is_given_to_one(god: Actor, crowd: Crowd) -> None:

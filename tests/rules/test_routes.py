@@ -99,6 +99,7 @@ PAGES_OF_ADMINISTRATION = {
     "admin_users": SET_UP,
     "admin_clients": SET_UP,
     "admin_clinics": SET_UP,
+    "admin_providers": SET_UP,
     "admin_settings": SET_UP,
     "admin_outbox": SET_UP,
     "admin_erasure": SET_UP,

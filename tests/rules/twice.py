@@ -19,6 +19,8 @@ from careapp.patients import confidentiality, facts
 from careapp.prescriptions.safety import check_medicine
 from careapp.prescriptions.states import PRESCRIPTION
 from careapp.prescriptions.views import Medication
+from careapp.providers import service as providers
+from careapp.providers.states import NETWORK
 from careapp.referrals.states import REFERRAL
 from careapp.scheduling import slots
 from careapp.scheduling.states import APPOINTMENT, SLOT
@@ -69,6 +71,11 @@ def _blocked(god: Actor, slot: Any) -> Any:
 def _a_slot(god: Actor, status: str = "FREE") -> Any:
     slot = make.a_slot(god)
     return _blocked(god, slot) if status == "BLOCKED" else slot
+
+
+def _a_provider(god: Actor, status: str) -> Any:
+    provider = make.a_provider(god)
+    return provider if status == provider.status else providers.act(god, provider.locator, action="deactivate")
 
 
 def _undo(base: str) -> Scene:
@@ -247,6 +254,9 @@ SCENES: dict[str, Scene] = {
     "admin_erasure.erase": _erasable,
     "admin_outbox.retry": partial(_event, goes="retry"),
     "admin_outbox.withhold": partial(_event, goes="withhold"),
+    "admin_providers.add": lambda *_: ("/admin/providers/new", "/admin/providers/new",
+                                       {"name": "Dr New", "specialty": "UROLOGY"}),
+    "admin_providers.change": _of(make.a_provider, "/admin/providers/{0}", "/admin/providers/{0}", name="Dr Other"),
     "admin_settings.change": lambda *_: ("/admin/settings", "/admin/settings", {"name": "Renamed"}),
     "admin_users.add": lambda god, *_: ("/admin/users/new", "/admin/users/new",
                                         {"name": "New", "roles": "clinician", "email": f"n@{god.tenant_key}.example"}),
@@ -298,5 +308,7 @@ SCENES: dict[str, Scene] = {
        for each in PRESCRIPTION.transitions},
     **{f"referrals.referral_{each.name}": _move(REFERRAL, make.a_referral, each.name, "/referrals")
        for each in REFERRAL.transitions},
+    **{f"admin_providers.provider_{each.name}": _move(NETWORK, _a_provider, each.name, "/admin/providers")
+       for each in NETWORK.transitions},
     **{f"slots.slot_{each.name}": _move(SLOT, _a_slot, each.name, "/slots") for each in SLOT.transitions},
 }  # fmt: skip

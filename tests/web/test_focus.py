@@ -18,6 +18,7 @@ FIRST = {
     "/admin/users/new": "email",
     "/admin/clients/new": "name",
     "/admin/clinics/new": "name",
+    "/admin/providers/new": "name",
 }
 
 

@@ -77,6 +77,7 @@ SENTENCES = {
     "prescription.print": _l("%(who)s opened the paper of %(about)s"),
     "prescription.read": _l("%(who)s opened %(about)s"),
     "prescription.verify": _l("%(who)s compared a paper with %(about)s"),
+    "provider.change": _l("%(who)s changed provider %(about)s"),
     "referral.board": _l("%(who)s saw the board of referrals"),
     "referral.list": _l("%(who)s saw the referrals of %(about)s"),
     "referral.read": _l("%(who)s opened %(about)s"),

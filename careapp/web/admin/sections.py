@@ -14,6 +14,7 @@ SECTIONS = (
     ("/admin/users", _l("Staff"), Permission.USER_MANAGE),
     ("/admin/clients", _l("Service clients"), Permission.USER_MANAGE),
     ("/admin/clinics", _l("Clinics"), Permission.CLINIC_MANAGE),
+    ("/admin/providers", _l("Providers"), Permission.PROVIDER_MANAGE),
     ("/admin/settings", _l("Settings"), Permission.SETTINGS_MANAGE),
     ("/admin/outbox", _l("Outbox"), Permission.OUTBOX_MANAGE),
     ("/admin/erasure", _l("Erasure"), Permission.PATIENT_ERASE),

@@ -1,4 +1,4 @@
-"""Forms of administration: staff, clinics, settings, withheld events, and what the audit log is searched by."""
+"""Forms of administration: staff, clinics, providers, settings, withheld events, and what the log is searched by."""
 
 # WTForms brings no types, so its classes are Any.
 # mypy: allow-subclassing-any
@@ -15,7 +15,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from careapp.access import Role
 from careapp.config import LANGUAGES, NEEDS_SECOND_FACTOR
 from careapp.operations.audit_search import OUTCOMES
-from careapp.web.forms.fields import CareForm, SubmissionField, options
+from careapp.web.forms.fields import CareForm, Present, SubmissionField, options
 from careapp.web.forms.records import RecordForm
 from careapp.web.forms.typed import LineField, LocalMomentField, QuantityField, WordsField
 from careapp.web.words import words
@@ -103,6 +103,25 @@ class ChangeClinicForm(ClinicForm, RecordForm):
     """A clinic that is there. `zone_meant` is asked for where another zone changes times that people were told."""
 
     zone_meant = BooleanField(_l("The clinic really is in the new time zone"))
+
+
+class ProviderForm(CareForm):
+    """A provider: who he is, what he does and where. Choices of specialty and clinics are set by the view."""
+
+    name = LineField(_l("Name"), required=True, render_kw={"autocomplete": "off"})
+    specialty = SelectField(_l("Specialty"), [Present(_l("Choose the specialty."))], coerce=lambda code: code or None)
+    npi = LineField(_l("NPI"), render_kw={"inputmode": "numeric", "autocomplete": "off"})
+    clinics = ChecksField(_l("Works at"), none=_l("None"))
+
+
+class AddProviderForm(ProviderForm):
+    """A new provider."""
+
+    submission = SubmissionField()
+
+
+class ChangeProviderForm(ProviderForm, RecordForm):
+    """A provider who is there."""
 
 
 class SettingsForm(RecordForm):
