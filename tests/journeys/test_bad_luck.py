@@ -149,6 +149,7 @@ def test_a_move_on_the_referral_board_does_not_wait_for_a_poll_that_hangs(
     held.come()
     book = page.locator(f"#column-REFERRED #{referral} details[id$='-book']")
     book.locator("summary").press("Enter")
+    book.get_by_label("Where").fill("Central Laboratory")
     book.get_by_role("button").press("Enter")
     expect(page.locator(f"#column-BOOKED #{referral}")).to_have_count(1)
 

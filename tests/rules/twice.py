@@ -58,7 +58,8 @@ def _move(lifecycle: Lifecycle, made: Callable[..., Any], action: str, base: str
 
     def scene(god: Actor, me: Actor, database: TestDatabase) -> Filled:
         thing = made(god, status=sorted(lifecycle.transition(action).sources)[0])
-        typed = {"version": str(thing.version), "reason": "As asked", "category": "PATIENT", "outcome": "Well"}
+        typed = {"version": str(thing.version), "reason": "As asked", "category": "PATIENT", "outcome": "Well",
+                 "facility": "Central Laboratory"}  # fmt: skip
         return None, f"{base}/{thing.locator}/{action}", typed
 
     return scene

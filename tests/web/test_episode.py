@@ -178,6 +178,17 @@ def test_a_referral_in_a_year_nobody_means_is_refused(god: Actor, doctor: Desk, 
     assert "The year must lie between 1900 and 2200." in refused.text
 
 
+def test_a_referral_booked_neither_at_a_time_nor_at_a_place_is_refused(god: Actor, doctor: Desk) -> None:
+    referral = make.a_referral(god)
+    page, book = f"/episodes/{referral.episode_locator}", f"/referrals/{referral.locator}/book"
+    refused = doctor.fill(page, book, facility=" ", scheduled_for="")
+    assert refused.status_code == 422
+    assert "Say when or where it is booked." in refused.text
+    assert get_referral(god, referral.locator).status == "REFERRED"
+    doctor.fill(page, book, facility="City Lab")
+    assert get_referral(god, referral.locator).status == "BOOKED"
+
+
 def test_nothing_open_is_said_only_where_nothing_is(god: Actor, desk: Callable[..., Desk], doctor: Desk) -> None:
     near, far = make.a_clinic(god), make.a_clinic(god, name="Far Clinic")
     episode = make.an_episode(god)

@@ -1,5 +1,9 @@
 """Forms of moves: the version the page showed, and what the move asks for."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from careapp.lifecycle import Transition
@@ -36,11 +40,19 @@ class CloseForm(CareForm):
 
 
 class BookReferralForm(CareForm):
-    """When and where a referral will be seen to; the time is on the clock the page names."""
+    """When and where a referral will be seen to, one of them at least; the time is on the clock the page names."""
 
     version = VersionField()
     scheduled_for = LocalMomentField(_l("When"))
     facility = LineField(_l("Where"))
+
+    def validate(self, extra_validators: Mapping[str, Sequence[Any]] | None = None) -> bool:
+        """Whether all can be taken; not a booking of which nothing would be known."""
+        valid: bool = super().validate(extra_validators)
+        if valid and self.scheduled_for.data is None and self.facility.data is None:
+            self.facility.errors = [_("Say when or where it is booked.")]
+            return False
+        return valid
 
 
 class CompleteReferralForm(CareForm):
