@@ -64,6 +64,8 @@ def _with_filters(visitor: Visitor) -> Iterator[str]:
     yield f"/next-free?clinic={clinic}&party={patient}"
     yield f"/walk-in?clinic={clinic}&party={patient}"
     yield f"/referrals?clinic={clinic}"
+    for query in (f"clinic_locator={clinic}", f"provider_locator={provider}"):
+        yield f"/slots/to-call?{query}"
     for query in ("actor=user:1", f"subject={episode}", f"patient={patient}", "action=episode.open", "outcome=refused"):
         yield f"/admin/audit?{query}"
 
@@ -115,7 +117,7 @@ def _lists(visitor: Visitor) -> Iterator[tuple[Role, str]]:
     """The pages that show a list by parts, of things that have more than one, and who reads them."""
     for _ in range(2):  # parks an event
         SCENES["admin_outbox.retry"](visitor.actor, visitor.actor, visitor.database)
-    for part in ("users", "clinics", "emergency-access", "outbox"):
+    for part in ("users", "clinics", "providers", "emergency-access", "outbox"):
         yield Role.ADMIN, f"/admin/{part}"
     yield Role.AUDITOR, "/admin/audit"
     yield Role.FRONT_DESK, "/next-free"

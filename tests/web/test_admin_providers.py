@@ -8,8 +8,10 @@ import pytest
 from careapp.access import Actor, Role
 from careapp.providers import service
 from careapp.providers.queries import get_provider
+from careapp.web.admin import providers as pages
 from tests import factories as make
 from tests.looking import audits, events, one
+from tests.web.checks import parsed
 from tests.web.conftest import Desk
 
 NPI, OTHER_NPI = "1234567893", "1245319599"
@@ -98,11 +100,17 @@ def test_a_change_is_told_and_written_down(office: Desk, god: Actor) -> None:
     assert make.an_appointment(god, slot=slot).clinic_locator == here.locator, "what is offered already stays"
 
 
-def test_a_specialty_that_no_list_has_stays(office: Desk, god: Actor) -> None:
-    provider = make.a_provider(god, specialty="DIVING_MEDICINE")
+def test_what_no_list_offers_stays(office: Desk, god: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinics = sorted(make.a_clinic(god, name=name).locator for name in ("North", "South"))
+    provider = make.a_provider(god, specialty="DIVING_MEDICINE", clinic_locators=clinics)
+    monkeypatch.setattr(pages, "MOST_CHOICES", 1)  # as of hundreds of clinics
     address = f"/admin/providers/{provider.locator}"
-    assert office.fill(address, address, name="Dr Deep").status_code == 303
-    assert get_provider(god, provider.locator).specialty == "DIVING_MEDICINE"
+    boxes = [box for box in parsed(office.get(address).text).iter("input") if box.get("name") == "clinics"]
+    ticked = [box.get("value") for box in boxes if box.get("checked") is not None]
+    assert sorted(map(str, ticked)) == clinics
+    assert office.fill(address, address, name="Dr Deep", clinics=ticked).status_code == 303
+    changed = get_provider(god, provider.locator)
+    assert (changed.name, changed.specialty, changed.clinics) == ("Dr Deep", "DIVING_MEDICINE", clinics)
 
 
 def test_who_comes_too_late_is_told_and_keeps_what_he_typed(office: Desk, god: Actor) -> None:

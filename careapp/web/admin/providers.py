@@ -105,11 +105,12 @@ def _clinics() -> dict[str, str]:
 
 
 def _with_choices(form: Any, stored: ProviderView | None = None) -> Any:
-    """The form with its choices: of a provider whose specialty is none of those offered, that one too."""
-    offered = [*SPECIALTIES, *([stored.specialty] if stored and stored.specialty not in SPECIALTIES else [])]
-    in_order = sorted(((one, words(one)) for one in offered), key=lambda pair: pair[1])
-    form.specialty.choices = options([("", _("Choose…")), *in_order])
-    form.clinics.choices = options(_clinics().items())
+    """The form with its choices, and those that are stored: what is offered nowhere is not lost when he is saved."""
+    held, works_at = ([stored.specialty], stored.clinics) if stored else ([], [])
+    offered = ((one, words(one)) for one in {*SPECIALTIES, *held})
+    form.specialty.choices = options([("", _("Choose…")), *sorted(offered, key=lambda pair: pair[1])])
+    named = _clinics()
+    form.clinics.choices = options((named | {one: one for one in works_at if one not in named}).items())
     return form
 
 
