@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, Text, bindparam, func, literal_column, or_, select, union
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from careapp import clock
@@ -82,15 +82,21 @@ def get_staff_member(actor: Actor, user_id: int) -> tuple[StaffMember, str]:
 
 
 @query(Permission.USER_MANAGE)
-def get_staff_choices(actor: Actor) -> StaffChoices:
-    """The tenant's clinics and providers by name, the first MOST_CHOICES of each."""
+def get_staff_choices(actor: Actor, user_id: int | None = None) -> StaffChoices:
+    """The tenant's clinics and providers by name, the first MOST_CHOICES of each; and those of a user, which would be
+    lost when his form is saved without them.
+    """
 
-    def choices(columns: Any) -> tuple[Choice, ...]:
+    def choices(columns: Any, his: Select[Any]) -> tuple[Choice, ...]:
         mine = select(columns.id, columns.locator, columns.name).where(columns.tenant_id == actor.tenant_id)
-        rows = db.session.execute(mine.order_by(columns.name, columns.id).limit(at_most(MOST_CHOICES)))
+        first = mine.order_by(columns.name, columns.id).limit(at_most(MOST_CHOICES)).subquery()
+        both = union(select(first), mine.where(columns.id.in_(his))).subquery().c
+        rows = db.session.execute(select(both.id, both.locator, both.name).order_by(both.name, both.id)).all()
         return tuple(Choice.of_each(rows))
 
-    return StaffChoices(clinics=choices(CLINICS), providers=choices(PROVIDERS))
+    at = select(_scope.clinic_id).where(_scope.tenant_id == actor.tenant_id, _scope.user_id == user_id)
+    is_ = select(USERS.provider_id).where(USERS.tenant_id == actor.tenant_id, USERS.id == user_id)
+    return StaffChoices(clinics=choices(CLINICS, at), providers=choices(PROVIDERS, is_))
 
 
 @query(Permission.CLINIC_MANAGE)

@@ -9,6 +9,7 @@ import pytest
 from careapp.access import Actor, Role
 from careapp.identity import users
 from careapp.identity.sign_in import sign_in
+from careapp.overviews import staff
 from tests import factories as make
 from tests.identity.people import PASSWORD, a_user, address
 from tests.looking import audits, id_of, one
@@ -135,6 +136,21 @@ def test_an_invalid_form_keeps_the_version_it_was_based_on(office: Desk, god: Ac
     assert answer.status_code == 422
     assert f'name="version" value="{user.version}"' in answer.text
     assert newer.version > user.version
+
+
+def test_what_a_user_has_and_no_list_offers_stays(office: Desk, god: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinics = [make.a_clinic(god, name=name).locator for name in ("North", "South")]
+    _, provider = make.a_provider(god, name="Dr Aung"), make.a_provider(god, name="Dr Zaw").locator
+    ids = {"clinic_ids": [id_of(god, "clinics", clinics[1])], "provider_id": id_of(god, "providers", provider)}
+    user = a_user(god, Role.CLINICIAN, **ids)
+    monkeypatch.setattr(staff, "MOST_CHOICES", 1)  # as of hundreds of clinics and providers
+    form = office.forms(f"/admin/users/{user.id}")[f"/admin/users/{user.id}"]
+    assert (form.values["clinics"], form.values["provider"]) == (clinics[1], provider)
+    given = {"clinics": [clinics[1]], "provider": provider}
+    assert sent(office, f"/admin/users/{user.id}", **fields_of(user, name="Another Name", **given)).status_code == 303
+    assert one(god, "SELECT name FROM users WHERE id = :id", id=user.id) == "Another Name"
+    assert one(god, "SELECT provider_id FROM users WHERE id = :id", id=user.id) == ids["provider_id"]
+    assert one(god, "SELECT clinic_id FROM user_clinics WHERE user_id = :id", id=user.id) == ids["clinic_ids"][0]
 
 
 def test_out_and_in_again(office: Desk, god: Actor) -> None:

@@ -93,7 +93,7 @@ def user(user_id: int) -> Response:
 @recently_confirmed
 def change(user_id: int) -> Response:
     """Change what he is and may do; a stale version shows the present state beside what was typed."""
-    actor, choices = current_actor(), get_staff_choices(current_actor())
+    actor, choices = current_actor(), get_staff_choices(current_actor(), user_id)
     form = _with(choices, ChangeStaffForm())
     try:
         sent = form.checked()
@@ -193,7 +193,8 @@ def _context(
     member, zone = get_staff_member(actor, user_id)
     meanwhile: list[tuple[str, str]] = []
     if form is None or stale:
-        now = _with(get_staff_choices(actor), ChangeStaffForm(formdata=None, version=member.version, **_shown(member)))
+        choices = get_staff_choices(actor, user_id)
+        now = _with(choices, ChangeStaffForm(formdata=None, version=member.version, **_shown(member)))
         meanwhile, form = (form.meet(now), form) if form else ([], now)
     defaults = {"password_form": NewPasswordForm(formdata=None), "password": None, "meanwhile": meanwhile}
     sessions = session_list.list_sessions_of(actor, user_id, settings=current_app.config["SETTINGS"])
