@@ -91,12 +91,12 @@ def get_staff_choices(actor: Actor, user_id: int | None = None) -> StaffChoices:
         mine = select(columns.id, columns.locator, columns.name).where(columns.tenant_id == actor.tenant_id)
         first = mine.order_by(columns.name, columns.id).limit(at_most(MOST_CHOICES)).subquery()
         both = union(select(first), mine.where(columns.id.in_(his))).subquery().c
-        rows = db.session.execute(select(both.id, both.locator, both.name).order_by(both.name, both.id)).all()
-        return tuple(Choice.of_each(rows))
+        statement: Select[Any] = select(both.id, both.locator, both.name).order_by(both.name, both.id)
+        return tuple(Choice.of_each(db.session.execute(statement)))
 
-    at = select(_scope.clinic_id).where(_scope.tenant_id == actor.tenant_id, _scope.user_id == user_id)
-    is_ = select(USERS.provider_id).where(USERS.tenant_id == actor.tenant_id, USERS.id == user_id)
-    return StaffChoices(clinics=choices(CLINICS, at), providers=choices(PROVIDERS, is_))
+    his_clinics = select(_scope.clinic_id).where(_scope.tenant_id == actor.tenant_id, _scope.user_id == user_id)
+    himself = select(USERS.provider_id).where(USERS.tenant_id == actor.tenant_id, USERS.id == user_id)
+    return StaffChoices(clinics=choices(CLINICS, his_clinics), providers=choices(PROVIDERS, himself))
 
 
 @query(Permission.CLINIC_MANAGE)
