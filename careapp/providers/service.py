@@ -8,10 +8,11 @@ from careapp import clock, commands
 from careapp.access import Actor, Permission
 from careapp.clinics.models import CLINICS
 from careapp.commands import command, refuse_on
-from careapp.db import db, guarded_update, insert, insert_many, table_of
+from careapp.db import db, guarded_update, insert, table_of
 from careapp.errors import Conflict, Invalid, Sentence, found
 from careapp.lifecycle import check_version, move, remember
 from careapp.providers.events import ProviderUpdated
+from careapp.providers.history import work_at
 from careapp.providers.models import PROVIDER_CLINICS, PROVIDERS, Provider, ProviderClinic
 from careapp.providers.npi import is_valid_npi
 from careapp.providers.queries import SHOWN, provider_rows
@@ -47,7 +48,9 @@ def change_provider(
     works_at, mine = sorted(set(clinic_locators)), (PROVIDERS.tenant_id == actor.tenant_id, PROVIDERS.id == row.id)
     before = {"name": row.name, "specialty": row.specialty, "npi": row.npi, "clinics": row.clinics}
     after = {"name": name, "specialty": specialty, "npi": npi, "clinics": works_at}
-    _write_clinics(actor, row.id, _clinic_ids(actor, works_at))
+    his = (PROVIDER_CLINICS.tenant_id == actor.tenant_id, PROVIDER_CLINICS.provider_id == row.id)
+    db.session.execute(delete(table_of(ProviderClinic)).where(*his))
+    work_at(actor, ((row.id, clinic_id) for clinic_id in _clinic_ids(actor, works_at)))
     changed = found(guarded_update(Provider, *mine, returning=SHOWN, name=name, specialty=specialty, npi=npi))
     differing = [field for field in after if after[field] != before[field]]
     commands.record(
@@ -84,7 +87,7 @@ def enter(
         npi=npi,
         identifiers=identifiers or [],
     )
-    _write_clinics(actor, row.id, clinic_ids)
+    work_at(actor, ((row.id, clinic_id) for clinic_id in clinic_ids))
     return row
 
 
@@ -97,14 +100,6 @@ def _locked(actor: Actor, locator: str) -> Row[Any]:
     """The provider's row, locked. Raises NotFound."""
     statement = provider_rows(actor).where(PROVIDERS.locator == locator).with_for_update(of=table_of(Provider))
     return found(db.session.execute(statement).one_or_none())
-
-
-def _write_clinics(actor: Actor, provider_id: int, clinic_ids: list[int]) -> None:
-    """Replace the clinics a provider works at."""
-    his = (PROVIDER_CLINICS.tenant_id == actor.tenant_id, PROVIDER_CLINICS.provider_id == provider_id)
-    db.session.execute(delete(table_of(ProviderClinic)).where(*his))
-    rows = [{"tenant_id": actor.tenant_id, "provider_id": provider_id, "clinic_id": one} for one in clinic_ids]
-    insert_many(ProviderClinic, rows)
 
 
 def _clinic_ids(actor: Actor, locators: list[str]) -> list[int]:

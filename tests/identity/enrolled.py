@@ -13,6 +13,7 @@ from tests.identity.authenticator import HERE, Authenticator
 from tests.identity.people import a_user
 
 NO_SESSION = 0
+SOON = 3  # seconds: longer than a code takes from here to where it is looked at
 CODE = re.compile(r"<li><code>([^<]+)</code>")  # a recovery code on the page that shows them
 
 
@@ -25,13 +26,21 @@ def somebody(admin: Actor, *roles: Role) -> tuple[Actor, str]:
 
 
 def with_app(actor: Actor, *, session_id: int = NO_SESSION) -> pyotp.TOTP:
-    """An authenticator app in use: enrolled with the code of a minute ago, so that all later ones are still good."""
+    """An authenticator app in use: enrolled with an earlier code, so that the present one is still good."""
     totp.begin(actor)
     waiting = totp.pending(actor)
     assert waiting
     app = pyotp.TOTP(waiting.secret.replace(" ", ""))
-    totp.confirm(actor, session_id=session_id, code=app.at(int(seconds.time()) - 30))
+    totp.confirm(actor, session_id=session_id, code=code_before(app))
     return app
+
+
+def code_before(app: pyotp.TOTP) -> str:
+    """The code before the present one, which holds until the next one comes; where that is soon, it is waited for."""
+    left = app.interval - seconds.time() % app.interval
+    if left < SOON:
+        seconds.sleep(left)
+    return app.at(int(seconds.time()) - app.interval)
 
 
 def with_passkey(

@@ -1,6 +1,5 @@
 """Second factors in a browser: a passkey of a virtual authenticator; an app by keyboard alone, without JavaScript."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from careapp.access import Actor, Role
 from tests.conftest import TestTenant, everything
-from tests.identity.enrolled import somebody
+from tests.identity.enrolled import code_before, somebody
 from tests.identity.people import PASSWORD
 from tests.journeys.people import sign_in
 
@@ -96,7 +95,7 @@ def test_an_app_by_keyboard_and_without_a_script(no_js_page: Page, site_url: str
     press(page, "Set up an app")
     app = pyotp.TOTP(page.locator("output.password").inner_text().replace(" ", ""))
     reach(page, "code")
-    page.keyboard.type(app.at(int(time.time()) - 30))
+    page.keyboard.type(code_before(app))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Your recovery codes, shown only now")).to_be_visible()
     page.context.clear_cookies()
