@@ -238,7 +238,8 @@ def test_pages_let_nobody_do_what_his_role_may_not(
     for role in Role:
         client = browser(role)
         token = csrf_token(app, client)
-        sent = {"csrf_token": token, "version": "1", "reason": "Fell ill", "summary": "Recovered", "outcome": "Fine"}
+        sent = {"csrf_token": token, "version": "1", "reason": "Fell ill", "summary": "Recovered", "outcome": "Fine",
+                "facility": "Central Laboratory"}  # fmt: skip
         for rule in rules(app, "POST"):
             if rule.endpoint in PUBLIC | SIGNED_IN or role in who_may_send(rule.endpoint):
                 continue
