@@ -49,10 +49,10 @@ def check(tree: Element, *, page: bool = True) -> None:
 
 @dataclass
 class Form:
-    """A form as the page has it: where it goes, and what it would send untouched."""
+    """A form as the page has it: where it goes, and what it would send untouched; of ticked boxes a list."""
 
     action: str
-    values: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -69,6 +69,10 @@ def _form(element: Element) -> Form:
             form.choices.setdefault(name, []).append(one.get("value") or "")
             if one.get("checked") is not None:
                 form.values[name] = one.get("value") or ""
+        elif one.tag == "input" and name and one.get("type") == "checkbox":
+            form.choices.setdefault(name, []).append(one.get("value") or "on")
+            if one.get("checked") is not None:
+                form.values.setdefault(name, []).append(one.get("value") or "on")
         elif one.tag == "input" and name:
             form.values[name] = one.get("value") or ""
         elif one.tag == "textarea" and name:
