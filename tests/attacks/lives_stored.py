@@ -46,12 +46,12 @@ class Stored:
         """The rows of a statement."""
         return self.connection.execute(statement, values).fetchall()  # type: ignore[call-overload,no-any-return]
 
-    def newest(self) -> tuple[int, int]:
-        """The highest ids of audit rows and events."""
+    def newest(self, tenant: int) -> tuple[int, int]:
+        """The highest ids of a tenant's audit rows and events."""
         [row] = self.rows(
-            "SELECT (SELECT coalesce(max(id), 0) FROM care.audit_event) AS audits,"
-            " (SELECT coalesce(max(id), 0) FROM care.outbox) AS events"
-        )
+            "SELECT (SELECT coalesce(max(id), 0) FROM care.audit_event WHERE tenant_id = %s) AS audits,"
+            " (SELECT coalesce(max(id), 0) FROM care.outbox WHERE tenant_id = %s) AS events", tenant, tenant,
+        )  # fmt: skip
         return row.audits, row.events
 
     def make_past(self, slot: str) -> None:

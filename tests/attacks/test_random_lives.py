@@ -74,7 +74,7 @@ class World:
         providers = [make.a_provider(god).locator for _ in range(2)]
         token = {"Authorization": f"Bearer {own_token(god, self.app.config['SETTINGS'])}"}
         client = httpx.Client(base_url=self.base, headers=token, timeout=60)
-        return Side(tenant, client, Clinic(people, providers), self.stored.newest())
+        return Side(tenant, client, Clinic(people, providers), self.stored.newest(tenant.id))
 
 
 class Lives(RuleBasedStateMachine):
