@@ -12,8 +12,11 @@ from werkzeug.test import TestResponse
 
 from careapp import commands
 from careapp.access import Actor, Role
+from careapp.clinics.views import ClinicView
 from careapp.db import db
 from careapp.identity import sessions
+from careapp.providers.views import ProviderView
+from tests import factories as make
 from tests.conftest import TestTenant
 from tests.identity.people import a_user
 from tests.web.checks import Form, check, forms_of, parsed
@@ -94,6 +97,18 @@ def front(desk: Callable[..., Desk]) -> Desk:
 def doctor(desk: Callable[..., Desk]) -> Desk:
     """A clinician's browser."""
     return desk(Role.CLINICIAN)
+
+
+@pytest.fixture
+def clinic(god: Actor) -> ClinicView:
+    """A clinic of this test's tenant."""
+    return make.a_clinic(god)
+
+
+@pytest.fixture
+def provider(god: Actor, clinic: ClinicView) -> ProviderView:
+    """Somebody who works there and can be booked."""
+    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
 
 
 @pytest.fixture

@@ -20,16 +20,6 @@ from tests.web.checks import Form, forms_of, parsed
 from tests.web.conftest import Desk
 
 
-@pytest.fixture
-def clinic(god: Actor) -> Any:
-    return make.a_clinic(god)
-
-
-@pytest.fixture
-def provider(god: Actor, clinic: Any) -> Any:
-    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
-
-
 def buttons(html: str, name: str, *, fragment: bool = False) -> list[str]:
     """The values of the buttons of a name."""
     return [one.get("value") or "" for one in parsed(html, fragment=fragment).iter("button") if one.get("name") == name]

@@ -21,16 +21,6 @@ from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
 
 
-@pytest.fixture
-def clinic(god: Actor) -> Any:
-    return make.a_clinic(god)
-
-
-@pytest.fixture
-def provider(god: Actor, clinic: Any) -> Any:
-    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
-
-
 def week_of(slot: Any) -> str:
     year, week, _ = clock.local(slot.starts_at, "Asia/Yangon").date().isocalendar()
     return f"{year}-W{week:02d}"

@@ -21,16 +21,6 @@ from tests.web.conftest import Desk
 POLL = {"X-Poll": "1"}
 
 
-@pytest.fixture
-def clinic(god: Actor) -> Any:
-    return make.a_clinic(god)
-
-
-@pytest.fixture
-def provider(god: Actor, clinic: Any) -> Any:
-    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
-
-
 def day_of(slot: Any, zone: str = "Asia/Yangon") -> str:
     return clock.local(slot.starts_at, zone).date().isoformat()
 

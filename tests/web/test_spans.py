@@ -17,16 +17,6 @@ from tests.web.checks import forms_of, parsed
 from tests.web.conftest import Desk
 
 
-@pytest.fixture
-def clinic(god: Actor) -> Any:
-    return make.a_clinic(god)
-
-
-@pytest.fixture
-def provider(god: Actor, clinic: Any) -> Any:
-    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
-
-
 def next_monday() -> date:
     today = clock.local(clock.now(), "Asia/Yangon").date()
     return today + timedelta(days=7 - today.weekday())

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from careapp import clock
 from careapp.access import Actor, Role
 from careapp.scheduling import slots
@@ -13,16 +11,6 @@ from tests import factories as make
 from tests.looking import id_of
 from tests.web.checks import Form, forms_of, parsed
 from tests.web.conftest import Desk
-
-
-@pytest.fixture
-def clinic(god: Actor) -> Any:
-    return make.a_clinic(god)
-
-
-@pytest.fixture
-def provider(god: Actor, clinic: Any) -> Any:
-    return make.a_provider(god, name="Dr Hla Hla", clinic_locators=[clinic.locator])
 
 
 def offered(who: Desk, address: str) -> list[Form]:
